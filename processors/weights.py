@@ -1,0 +1,190 @@
+"""The combination weights: a matrix (objects x steps) for each picture; defaults, checks, files."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .control import BLENDS
+
+
+GUIDED_STRENGTH = 5.0  # shared by the objects of a picture: 5/N each (arXiv:2304.03869, official code)
+CONVEX_WEIGHT = 0.5  # of every object; a plain choice, measured on no checkpoint
+
+
+@dataclass(frozen=True)
+class SavedWeights:
+    """What a file of weights holds: the matrix (objects, steps), its blend and the phrases of its rows."""
+
+    weights: torch.Tensor
+    blend: str
+    phrases: list[str]
+
+
+def default_weights(num_objects: int, num_steps: int, blend: str, strength: float | None = None) -> torch.Tensor:
+    """
+    Weights that are the same at every step.
+
+    Args:
+        num_objects (`int`): N, the objects of the picture.
+        num_steps (`int`): The columns.
+        blend (`str`): `"guided"` gives `strength / N`, `"convex"` gives `strength`.
+        strength (`float`, *optional*): Defaults to 5 for guided (the official setting) and 0.5 for convex.
+
+    Returns:
+        `torch.Tensor` of shape (num_objects, num_steps).
+    """
+    if strength is None:
+        strength = GUIDED_STRENGTH if blend == "guided" else CONVEX_WEIGHT
+    return torch.full((num_objects, num_steps), strength / max(num_objects, 1) if blend == "guided" else strength)
+
+
+def batch_weights(
+    weights, phrases: Sequence[Sequence[str]], num_steps: int | None, blend: str, strength: float | None = None
+) -> list[torch.Tensor]:
+    """
+    The weights of a batch from what a user may pass.
+
+    Args:
+        weights: `None` for the defaults; a number for all objects and steps; for one prompt a matrix (objects,
+            num_steps) or [`SavedWeights`]; for several prompts a list of any of these, or one tensor (prompts, most
+            objects, num_steps) padded with zeros. Guided weights are any finite numbers, convex ones lie in 0..1.
+        phrases (`Sequence[Sequence[str]]`): The objects of each prompt.
+        num_steps (`int`, *optional*): The columns; without it a matrix may have any number, and numbers have one.
+        blend (`str`), strength (`float`, *optional*): See [`default_weights`].
+
+    Returns:
+        `list[torch.Tensor]`: For each prompt a float32 matrix (objects, steps).
+
+    Raises:
+        ValueError, TypeError: Another shape, numbers that are not finite, convex weights outside 0..1, saved weights
+            of other objects or another blend.
+    """
+    if _is_batch(weights):
+        if len(weights) != len(phrases):
+            raise ValueError(f"`weights` holds {len(weights)} entries, but there are {len(phrases)} prompts.")
+        parts = list(weights)
+    elif len(phrases) == 1 or weights is None or np.ndim(weights) == 0:
+        parts = [weights] * len(phrases)
+    else:
+        raise ValueError(
+            f"`weights` is one matrix, but there are {len(phrases)} prompts. Pass a list with one matrix for each."
+        )
+    return [_prompt_weights(part, names, num_steps, blend, strength) for part, names in zip(parts, phrases)]
+
+
+def _is_batch(weights) -> bool:
+    """Whether `weights` has an entry for each prompt; a list of flat rows is a matrix."""
+    if isinstance(weights, (list, tuple)):
+        return not (weights and isinstance(weights[0], (list, tuple)) and all(np.ndim(x) == 0 for x in weights[0]))
+    return getattr(weights, "ndim", 0) == 3
+
+
+def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blend: str, strength) -> torch.Tensor:
+    if weights is None:
+        return default_weights(len(phrases), num_steps or 1, blend, strength)
+    if isinstance(weights, SavedWeights):
+        return _saved_matrix(weights, phrases, num_steps, blend)
+    try:
+        matrix = torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights)).float()
+    except (TypeError, ValueError):
+        raise TypeError(f"`weights` has to be a number, a tensor or a file, got {type(weights).__name__}.") from None
+    if matrix.ndim == 0:
+        matrix = matrix.expand(len(phrases), num_steps or 1)
+    elif matrix.ndim == 2 and len(matrix) > len(phrases) and not matrix[len(phrases) :].any():
+        matrix = matrix[: len(phrases)]  # the padding of a batch
+    _check_matrix(matrix, (len(phrases), num_steps or matrix.shape[-1]), blend)
+    return matrix
+
+
+def _saved_matrix(saved: SavedWeights, phrases: Sequence[str], num_steps: int | None, blend: str) -> torch.Tensor:
+    if saved.blend != blend:
+        raise ValueError(f"The saved `weights` belong to blend={saved.blend!r}, but blend={blend!r} is asked for.")
+    if saved.phrases != list(phrases):
+        raise ValueError(
+            f"The saved `weights` belong to the objects {saved.phrases}, but the layout has {list(phrases)}. Use the"
+            " layout that they were made with."
+        )
+    _check_matrix(saved.weights, (len(phrases), num_steps or saved.weights.shape[-1]), blend)
+    return saved.weights
+
+
+def _check_matrix(matrix: torch.Tensor, shape: tuple[int, int], blend: str) -> None:
+    if matrix.shape != shape:
+        raise ValueError(
+            f"`weights` has shape {tuple(matrix.shape)}, but the prompt needs (objects, steps) = {shape}."
+        )
+    if not matrix.isfinite().all():
+        raise ValueError("`weights` holds NaN or infinite values; every weight has to be a finite number.")
+    if blend == "convex" and ((matrix < 0) | (matrix > 1)).any():
+        raise ValueError(
+            f"Convex `weights` have to lie in 0..1, got {matrix.min().item():g}..{matrix.max().item():g}."
+            " Use blend='guided' for stronger control."
+        )
+
+
+def pad_weights(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Matrices (objects_i, steps) as one tensor (pictures, most objects, steps), padded with zeros."""
+    most = max(len(matrix) for matrix in matrices)
+    return torch.stack([torch.nn.functional.pad(matrix, (0, 0, 0, most - len(matrix))) for matrix in matrices])
+
+
+def save_weights(path: str | os.PathLike, weights: torch.Tensor, blend: str, phrases: Sequence[str]) -> None:
+    """
+    Writes the weights of one picture, as safetensors or, if the name ends in .json, as JSON.
+
+    Args:
+        weights (`torch.Tensor` of shape (objects, steps)): May be padded with further rows, which are left out.
+        blend (`str`): The blend they belong to.
+        phrases (`Sequence[str]`): The object of each row.
+    """
+    weights = weights[: len(phrases)].detach().float().cpu().contiguous()
+    if Path(path).suffix == ".json":
+        data = {"blend": blend, "phrases": list(phrases), "weights": weights.tolist()}
+        Path(path).write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
+    else:
+        save_file({"weights": weights}, path, metadata={"blend": blend, "phrases": json.dumps(list(phrases))})
+
+
+def read_weights(weights):
+    """Replaces every path in what a user may pass as weights by the [`SavedWeights`] it leads to."""
+    if isinstance(weights, (str, os.PathLike)):
+        return load_weights(weights)
+    if isinstance(weights, (list, tuple)):
+        return [read_weights(part) if isinstance(part, (str, os.PathLike)) else part for part in weights]
+    return weights
+
+
+def load_weights(path: str | os.PathLike) -> SavedWeights:
+    """
+    Reads a file that `save_weights` wrote.
+
+    Raises:
+        ValueError: No such file, or one that does not hold weights.
+    """
+    try:
+        if Path(path).suffix == ".json":
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            saved = SavedWeights(torch.tensor(data["weights"]), data["blend"], list(data["phrases"]))
+        else:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                saved = SavedWeights(
+                    file.get_tensor("weights"), metadata["blend"], json.loads(metadata["phrases"])
+                )
+    except FileNotFoundError:
+        raise ValueError(f"There is no file of weights {str(path)!r}.") from None
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise ValueError(f"{str(path)!r} is no file of weights ({type(error).__name__}: {error}).") from None
+    if saved.blend not in BLENDS or saved.weights.ndim != 2 or len(saved.weights) != len(saved.phrases):
+        raise ValueError(
+            f"{str(path)!r} is no file of weights: blend {saved.blend!r}, {len(saved.phrases)} phrases and a matrix of"
+            f" shape {tuple(saved.weights.shape)}."
+        )
+    return saved
