@@ -38,7 +38,6 @@ class RegionalAttnProcessor(nn.Module):
         hidden_states: torch.Tensor,
         encoder_hidden_states: torch.Tensor | tuple | None = None,
         attention_mask: torch.Tensor | None = None,
-        temb: torch.Tensor | None = None,
         ip_adapter_masks: list[torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """
@@ -53,10 +52,10 @@ class RegionalAttnProcessor(nn.Module):
         """
         images = {} if ip_adapter_masks is None else {"ip_adapter_masks": ip_adapter_masks}
         if self.control.step_weights is None or encoder_hidden_states is None:
-            return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, temb, **images)
+            return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, **images)
         if attention_mask is None and _is_standard(attn, self.inner):
             return self._standard(attn, hidden_states, encoder_hidden_states)
-        return self._around_inner(attn, hidden_states, encoder_hidden_states, attention_mask, temb, images)
+        return self._around_inner(attn, hidden_states, encoder_hidden_states, attention_mask, images)
 
     def _standard(self, attn: Attention, hidden_states: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         query = attn.to_q(hidden_states)
@@ -69,28 +68,28 @@ class RegionalAttnProcessor(nn.Module):
         output = self._blend(output, rows, place, local, output)
         return attn.to_out[1](attn.to_out[0](output))
 
-    def _around_inner(self, attn, hidden_states, texts, attention_mask, temb, images) -> torch.Tensor:
+    def _around_inner(self, attn, hidden_states, texts, attention_mask, images) -> torch.Tensor:
         """The same sum around a foreign processor, after `to_out`. Image states take part in A(D) alone, once."""
-        output = self.inner(attn, hidden_states, texts, attention_mask, temb, **images)
+        output = self.inner(attn, hidden_states, texts, attention_mask, **images)
         text_only = output
         if isinstance(texts, tuple):
             silent = texts[0], [torch.zeros_like(states) for states in texts[1]]
-            text_only = self.inner(attn, hidden_states, silent, attention_mask, temb)
+            text_only = self.inner(attn, hidden_states, silent, attention_mask)
 
         rows = self.control.conditional_rows(len(hidden_states))
         place = self._place(hidden_states[rows])
-        local = self._local_outputs(attn, hidden_states[rows], texts, temb).flatten(1, 2)
+        local = self._local_outputs(attn, hidden_states[rows], texts).flatten(1, 2)
         local = local.take_along_dim(place.index[..., None], dim=1)
         return self._blend(output, rows, place, local, text_only)
 
-    def _local_outputs(self, attn, hidden_states: torch.Tensor, texts, temb) -> torch.Tensor:
+    def _local_outputs(self, attn, hidden_states: torch.Tensor, texts) -> torch.Tensor:
         """A(L_i) of every object on every conditional row by the inner processor, (E, rows, queries, channels)."""
         outputs = []
         for context in self.control.contexts.to(hidden_states.dtype):
             context = context.expand(len(hidden_states), -1, -1)
             if isinstance(texts, tuple):
                 context = context, [torch.zeros_like(states[: len(hidden_states)]) for states in texts[1]]
-            outputs.append(self.inner(attn, hidden_states, context, None, temb))
+            outputs.append(self.inner(attn, hidden_states, context))
         return torch.stack(outputs)
 
     def _blend(self, output, rows: slice, place: Placement, local: torch.Tensor, text_only) -> torch.Tensor:

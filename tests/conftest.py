@@ -1,0 +1,99 @@
+"""Tiny random models, made here: tests that need no meaning run on them, and nothing is downloaded."""
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+
+def tiny_tokenizer(length: int = 77) -> CLIPTokenizer:
+    """CLIP's tokenizer with a token for every letter."""
+    letters = sorted(ByteLevel.alphabet())
+    tokens = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer({token: i for i, token in enumerate(tokens)}, [], model_max_length=length)
+
+
+def tiny_components(**unet_options) -> dict:
+    """A random Stable Diffusion of 16 x 16 latents; pictures are 32 x 32."""
+    torch.manual_seed(0)
+    tokenizer = tiny_tokenizer()
+    unet = UNet2DConditionModel(
+        **{
+            "sample_size": 16,
+            "block_out_channels": (32, 64),
+            "layers_per_block": 1,
+            "cross_attention_dim": 32,
+            "attention_head_dim": 4,
+            "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+            "norm_num_groups": 8,
+        }
+        | unet_options
+    )
+    vae = AutoencoderKL(
+        block_out_channels=(16, 32),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=32,
+    )
+    text_encoder = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    scheduler = PNDMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        steps_offset=1,
+    )
+    return {
+        "vae": vae.eval(),
+        "text_encoder": text_encoder.eval(),
+        "tokenizer": tokenizer,
+        "unet": unet.eval(),
+        "scheduler": scheduler,
+        "safety_checker": None,
+        "feature_extractor": None,
+    }
+
+
+@pytest.fixture
+def components() -> dict:
+    """Components of a tiny random Stable Diffusion, new for every test."""
+    return tiny_components()
+
+
+@pytest.fixture
+def make_components():
+    """Makes such components with other options of the UNet."""
+    return tiny_components
+
+
+@pytest.fixture
+def stock(components) -> StableDiffusionPipeline:
+    """diffusers' own pipeline on the components."""
+    pipe = StableDiffusionPipeline(**components, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture
+def pipe(components):
+    """Our pipeline on the same components."""
+    from spacetime_attn import SpaceTimeAttnPipeline
+
+    pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe

@@ -1,0 +1,191 @@
+"""The console command on the checkpoint that ships, in few steps."""
+
+import json
+
+import pytest
+from PIL import Image
+from spacetime_attn import Layout
+from spacetime_attn.cli import main
+
+
+PROMPT = "a red apple to the left of a blue car"
+FAST = ["--steps", "2"]
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    """A file with two prompts."""
+    path = tmp_path / "prompts.jsonl"
+    lines = [{"id": "one", "prompt": PROMPT}, {"id": 2, "prompt": "a green cat\u2028above a cup"}]
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
+    return path
+
+
+def test_generate_makes_a_picture_and_says_what_went_where(tmp_path, capsys):
+    target = tmp_path / "new" / "apple.png"
+    assert main(["generate", PROMPT, "-o", str(target), *FAST]) == 0
+    assert Image.open(target).size == (64, 64)
+    said = capsys.readouterr().out
+    assert str(target) in said and "a red apple" in said and "left of" in said
+
+
+def test_generate_shows_its_progress(tmp_path, capsys):
+    main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *FAST])
+    assert "2/2" in capsys.readouterr().err
+
+
+def test_the_seed_makes_the_picture(tmp_path):
+    for name, seed in [("a", 3), ("b", 3), ("c", 4)]:
+        main(["generate", PROMPT, "-o", str(tmp_path / f"{name}.png"), "--seed", str(seed), *FAST])
+    a, b, c = (Image.open(tmp_path / f"{name}.png").tobytes() for name in "abc")
+    assert a == b != c
+
+
+def test_several_pictures_are_numbered_and_have_seeds_that_count_up(tmp_path):
+    main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), "--num-images", "2", "--seed", "3", *FAST])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-1.png", "a-2.png"]
+    main(["generate", PROMPT, "-o", str(tmp_path / "b.png"), "--seed", "4", *FAST])
+    second, alone = Image.open(tmp_path / "a-2.png"), Image.open(tmp_path / "b.png")
+    assert max(abs(x - y) for x, y in zip(second.tobytes(), alone.tobytes(), strict=True)) <= 1
+
+
+def test_a_saved_layout_can_be_edited_and_used(tmp_path, capsys):
+    saved, edited = tmp_path / "layouts" / "apple.json", tmp_path / "edited.json"
+    main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), "--save-layout", str(saved), *FAST])
+    layout = Layout.load(saved)
+    assert len(layout) == 2
+    layout.edit(0, box=(0.1, 0.2, 0.3, 0.4)).save(edited)
+    capsys.readouterr()
+    main(["generate", PROMPT, "-o", str(tmp_path / "b.png"), "--layout", str(edited), *FAST])
+    assert "box (0.10, 0.20, 0.30, 0.40)" in capsys.readouterr().out
+    assert Image.open(tmp_path / "a.png").tobytes() != Image.open(tmp_path / "b.png").tobytes()
+
+
+def test_show_layout_adds_the_picture_with_its_regions(tmp_path):
+    main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), "--show-layout", *FAST])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.layout.png", "a.png"]
+    assert Image.open(tmp_path / "a.layout.png").getbbox() is not None
+
+
+def test_the_options_reach_the_pipeline(tmp_path):
+    options = ["--width", "96", "--height", "32", "--guidance-scale", "1", "--blend", "convex", "--weights", "0.3"]
+    options += ["--negative-prompt", "a dog", "--device", "cpu", "--dtype", "float32"]
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options, *FAST]) == 0
+    assert Image.open(tmp_path / "a.png").size == (96, 32)
+
+
+def test_many_prompts_fill_a_folder(tmp_path, prompts):
+    pictures, layouts = tmp_path / "pictures", tmp_path / "layouts"
+    many = ["--prompts", str(prompts), "--save-layout", str(layouts)]
+    assert main(["generate", *many, "-o", str(pictures), *FAST]) == 0
+    assert sorted(path.name for path in pictures.iterdir()) == ["2.png", "one.png"]
+    assert sorted(path.name for path in layouts.iterdir()) == ["2.json", "one.json"]
+    again = ["--prompts", str(prompts), "--layout", str(layouts)]
+    assert main(["generate", *again, "-o", str(tmp_path / "again"), *FAST]) == 0
+    assert (tmp_path / "again" / "one.png").read_bytes() == (pictures / "one.png").read_bytes()
+
+
+def test_layout_prints_text(capsys):
+    assert main(["layout", PROMPT]) == 0
+    said = capsys.readouterr().out
+    assert "a red apple: box (" in said and "a red apple left of a blue car" in said
+
+
+def test_layout_prints_json_that_generate_takes(tmp_path, capsys):
+    assert main(["layout", PROMPT, "--json"]) == 0
+    path = tmp_path / "layout.json"
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert Layout.load(path).phrases == ["a red apple", "a blue car"]
+    assert main(["generate", PROMPT, "--layout", str(path), "-o", str(tmp_path / "a.png"), *FAST]) == 0
+
+
+def test_layout_draws(tmp_path):
+    assert main(["layout", PROMPT, "-o", str(tmp_path / "layout.png")]) == 0
+    assert len(Image.open(tmp_path / "layout.png").convert("RGB").getcolors(1 << 16)) > 2
+
+
+def test_layout_writes_one_line_for_each_prompt(prompts, capsys):
+    assert main(["layout", "--prompts", str(prompts), "--json"]) == 0
+    one, two = map(json.loads, capsys.readouterr().out.strip().split("\n"))
+    assert one["id"] == "one" and two["id"] == "2"
+    assert one.keys() == {"id", "objects", "relations"}
+    assert [thing["phrase"] for thing in one["objects"]] == ["a red apple", "a blue car"]
+    assert one["relations"] == [{"subject": 0, "relation": "left of", "object": 1}]
+    x0, y0, x1, y1 = one["objects"][0]["box"]
+    assert 0 <= x0 < x1 <= one["objects"][1]["box"][0] and 0 <= y0 < y1 <= 1
+
+
+def test_layout_of_many_prompts_can_be_read_and_drawn(tmp_path, prompts, capsys):
+    assert main(["layout", "--prompts", str(prompts), "-o", str(tmp_path / "drawn")]) == 0
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == ["2.png", "one.png"]
+    assert f"one: {PROMPT}\na red apple: box" in capsys.readouterr().out
+
+
+def test_export_writes_the_folder(tmp_path, capsys):
+    assert main(["export", str(tmp_path / "hub"), "--assets-repo", "user/name"]) == 0
+    assert (tmp_path / "hub" / "pipeline.py").is_file()
+    assert str(tmp_path / "hub") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["generate", PROMPT, "-o", "a.png", "--layout", "no.json"], "no.json"),
+        (["generate", PROMPT, "-o", "a.png", "--layout", "broken.json"], "not valid JSON"),
+        (["generate", PROMPT, "-o", "a.png", "--weights", "nan"], "`weights`"),
+        (["generate", PROMPT, "-o", "a.png", "--weights", "no.safetensors"], "no.safetensors"),
+        (["generate", PROMPT, "-o", "a.png", "--blend", "convex", "--weights", "2"], "0..1"),
+        (["generate", PROMPT, "-o", "a.png", "--blend", "guided", "--guidance-scale", "1"], "guidance"),
+        (["generate", PROMPT, "-o", "a.png", "--height", "60", "--width", "64"], "60"),
+        (["generate", PROMPT, "-o", "a.png", "--height", "64"], "--width"),
+        (["generate", PROMPT, "-o", "a.png", "--device", "abacus"], "abacus"),
+        (["generate", PROMPT, "-o", "a.png", "--model", "./nothing"], "nothing"),
+        (["generate", PROMPT, "-o", "a.xyz"], "a.xyz"),
+        (["generate", PROMPT, "-o", "."], "file name"),
+        (["generate", "--prompts", "no.jsonl", "-o", "pictures"], "no.jsonl"),
+        (["layout", "--prompts", "broken.json"], "line 1"),
+        (["layout", "--prompts", "numbers.jsonl"], "prompt"),
+        (["layout", "--prompts", "slashes.jsonl"], "'../a'"),
+        (["layout", "--prompts", "twice.jsonl"], "twice"),
+        (["layout", PROMPT, "-o", "a"], "'a'"),
+        (["export", "."], "broken.json"),
+        (["export", "new", "--assets-repo", "x"], "user/name"),
+    ],
+)
+def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, capsys, arguments, complaint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text('{"objects": [', encoding="utf-8")
+    (tmp_path / "numbers.jsonl").write_text('{"id": "a", "prompt": 3}', encoding="utf-8")
+    (tmp_path / "slashes.jsonl").write_text('{"id": "../a", "prompt": "a cat"}', encoding="utf-8")
+    (tmp_path / "twice.jsonl").write_text('{"id": "a", "prompt": "a cat"}\n' * 2, encoding="utf-8")
+    before = sorted(tmp_path.iterdir())
+    assert main(arguments) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("spacetime-attn: error: ") and complaint in last
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["paint"],
+        ["generate"],
+        ["generate", PROMPT],
+        ["generate", PROMPT, "-o", "a.png", "--steps", "0"],
+        ["generate", PROMPT, "-o", "a.png", "--num-images", "-1"],
+        ["generate", PROMPT, "-o", "a.png", "--blend", "stirred"],
+        ["layout", PROMPT, "--prompts", "f.jsonl"],
+    ],
+)
+def test_arguments_that_do_not_parse_end_with_the_usage_and_code_2(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: spacetime-attn")
+
+
+def test_a_mistake_of_the_program_itself_is_not_hidden(monkeypatch):
+    monkeypatch.setattr("spacetime_attn.cli._read_jobs", lambda args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["layout", PROMPT])

@@ -1,0 +1,530 @@
+"""What a diffusers user expects of the pipeline, on tiny random models."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+    schedulers,
+)
+from diffusers.callbacks import SDCFGCutoffCallback
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from diffusers.schedulers import KarrasDiffusionSchedulers
+from PIL import Image
+from transformers import CLIPConfig, CLIPImageProcessor
+
+from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, spacetime_attention
+from spacetime_attn.processors.weights import save_weights
+
+
+PROMPT = "a red cat to the left of a green bus"
+LAYOUT = Layout(
+    (Region("a red cat", box=(0, 0.2, 0.5, 0.8)), Region("a green bus", disc=(0.75, 0.5, 0.2))),
+    (Relation(0, "left of", 1),),
+)
+ONE = Layout((Region("a bird", box=(0.2, 0.2, 0.7, 0.7)),))
+NONE = Layout()
+
+
+def run(pipe, prompt=PROMPT, seed=0, **options):
+    options = {"num_inference_steps": 3, "output_type": "pt", "generator": torch.manual_seed(seed)} | options
+    return pipe(prompt, **options)
+
+
+def same_processors(unet, before) -> bool:
+    after = unet.attn_processors
+    return after.keys() == before.keys() and all(after[name] is before[name] for name in before)
+
+
+# Off is exactly off
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"layout": NONE}, {"layout": LAYOUT, "weights": 0}, {"layout": LAYOUT, "weights": 0.0, "blend": "convex"}],
+    ids=["no objects", "zero weights", "zero convex weights"],
+)
+def test_without_control_the_result_is_the_stock_pipelines_bit_for_bit(pipe, stock, options):
+    assert torch.equal(run(pipe, **options).images, run(stock).images)
+
+
+@pytest.mark.parametrize("scheduler", [member.name for member in KarrasDiffusionSchedulers])
+def test_every_karras_scheduler_runs_and_off_equals_the_stock_pipeline(pipe, stock, scheduler):
+    cls = getattr(schedulers, scheduler)
+    pipe.scheduler = cls.from_config(stock.scheduler.config)
+    stock.scheduler = cls.from_config(stock.scheduler.config)
+    options = {"num_inference_steps": 5}
+    expected = run(stock, **options).images
+    assert torch.equal(run(pipe, layout=NONE, **options).images, expected)
+    controlled = run(pipe, layout=LAYOUT, weights=torch.ones(2, 5), **options)
+    assert not torch.allclose(controlled.images, expected) and controlled.weights.shape == (1, 2, 5)
+
+
+def test_a_controlled_call_leaves_no_trace(pipe, stock):
+    before = pipe.unet.attn_processors
+    controlled = run(pipe, layout=LAYOUT).images
+    assert same_processors(pipe.unet, before) and not pipe.unet._forward_pre_hooks
+    plain = run(pipe, layout=NONE).images
+    assert torch.equal(plain, run(stock).images) and not torch.allclose(plain, controlled)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_also_a_call_that_was_interrupted_leaves_no_trace(pipe, error):
+    before = pipe.unet.attn_processors
+
+    def fail(*_):
+        raise error
+
+    with pytest.raises(error):
+        run(pipe, layout=LAYOUT, callback_on_step_end=fail)
+    assert same_processors(pipe.unet, before) and not pipe.unet._forward_pre_hooks
+    assert not hasattr(pipe.text_encoder, "text_model")
+
+
+# Results
+
+
+def test_the_output_tells_layouts_and_weights(pipe):
+    output = run(pipe, layout=LAYOUT)
+    assert output.images.shape == (1, 3, 32, 32) and output.nsfw_content_detected is None
+    assert [region.phrase for region in output.layouts[0].regions] == ["a red cat", "a green bus"]
+    assert torch.equal(output.weights, torch.full((1, 2, 3), 2.5))  # the official 5/N
+
+
+def test_a_tuple_holds_the_same_as_the_output(pipe):
+    output, parts = run(pipe, layout=LAYOUT), run(pipe, layout=LAYOUT, return_dict=False)
+    assert torch.equal(parts[0], output.images) and parts[1] is output.nsfw_content_detected
+    assert parts[2] == output.layouts and torch.equal(parts[3], output.weights)
+
+
+@pytest.mark.parametrize("kind", ["np", "pil", "latent"])
+def test_output_types(pipe, kind):
+    images = run(pipe, layout=LAYOUT, output_type=kind).images
+    tensor = run(pipe, layout=LAYOUT).images
+    if kind == "latent":
+        assert images.shape == (1, 4, 16, 16)
+    else:
+        assert isinstance(images[0], Image.Image if kind == "pil" else np.ndarray)
+        array = np.asarray(images[0], dtype=np.float32) / (255 if kind == "pil" else 1)
+        np.testing.assert_allclose(array, tensor[0].permute(1, 2, 0), atol=1 / 255)
+
+
+def test_the_same_seed_gives_the_same_picture(pipe):
+    assert torch.equal(run(pipe, layout=LAYOUT).images, run(pipe, layout=LAYOUT).images)
+
+
+def test_a_layout_may_be_a_dict_or_a_file(pipe, tmp_path):
+    LAYOUT.save(tmp_path / "layout.json")
+    expected = run(pipe, layout=LAYOUT).images
+    assert torch.equal(run(pipe, layout=LAYOUT.to_dict()).images, expected)
+    assert torch.equal(run(pipe, layout=str(tmp_path / "layout.json")).images, expected)
+
+
+def test_moving_a_region_moves_the_change(pipe):
+    plain = run(pipe, layout=NONE, output_type="latent", num_inference_steps=1).images
+    for box in ((0, 0, 0.4, 1), (0.6, 0, 1, 1)):
+        layout = Layout((Region("a cat", box=box),))
+        change = run(pipe, layout=layout, output_type="latent", num_inference_steps=1).images - plain
+        columns = change.abs().mean(dim=(0, 1, 2))
+        assert (columns[:6].mean() > columns[10:].mean()) == (box[0] == 0)
+
+
+def test_the_template_makes_the_local_description(pipe):
+    default = run(pipe, layout=LAYOUT).images
+    assert torch.equal(run(pipe, layout=LAYOUT, local_prompt_template="a photo of {}").images, default)
+    assert not torch.allclose(run(pipe, layout=LAYOUT, local_prompt_template="{}").images, default)
+
+
+# Weights and blends
+
+
+def test_weights_may_be_a_number_a_tensor_or_a_file(pipe, tmp_path):
+    expected = run(pipe, layout=LAYOUT, weights=1.5)
+    matrix = torch.full((2, 3), 1.5)
+    assert torch.equal(expected.weights, matrix[None])
+    save_weights(tmp_path / "w.safetensors", matrix, "guided", LAYOUT.phrases)
+    save_weights(tmp_path / "w.json", matrix, "guided", LAYOUT.phrases)
+    for weights in (matrix, matrix.tolist(), str(tmp_path / "w.safetensors"), tmp_path / "w.json"):
+        assert torch.equal(run(pipe, layout=LAYOUT, weights=weights).images, expected.images)
+
+
+def test_a_file_of_weights_brings_its_blend(pipe, tmp_path):
+    save_weights(tmp_path / "w.json", torch.full((2, 3), 0.5), "convex", LAYOUT.phrases)
+    output = run(pipe, layout=LAYOUT, weights=tmp_path / "w.json")
+    assert torch.equal(output.images, run(pipe, layout=LAYOUT, weights=0.5, blend="convex").images)
+
+
+def test_a_step_uses_its_own_column(pipe):
+    late, early = torch.tensor([[0, 0, 2.0]] * 2), torch.tensor([[2.0, 0, 0]] * 2)
+    latents = {}
+    for name, weights in {"late": late, "early": early, "none": torch.zeros(2, 3)}.items():
+        latents[name] = []
+        run(
+            pipe,
+            layout=LAYOUT,
+            weights=weights,
+            callback_on_step_end=lambda pipe, i, t, kwargs: latents[name].append(kwargs["latents"]) or {},
+        )
+    assert all(torch.equal(latents["late"][i], latents["none"][i]) for i in range(3))  # PLMS: 4 evaluations
+    assert not torch.equal(latents["late"][3], latents["none"][3])
+    assert not torch.equal(latents["early"][0], latents["none"][0])
+
+
+def test_blends_differ_and_convex_is_the_default_without_guidance(pipe):
+    guided, convex = run(pipe, layout=LAYOUT), run(pipe, layout=LAYOUT, blend="convex")
+    assert not torch.allclose(guided.images, convex.images) and convex.weights.unique().tolist() == [0.5]
+    assert run(pipe, layout=LAYOUT, guidance_scale=1.0).weights.unique().tolist() == [0.5]
+
+
+def test_defaults_belong_to_the_checkpoint(components, tmp_path):
+    pipe = SpaceTimeAttnPipeline(
+        **components, requires_safety_checker=False, default_blend="convex", convex_weight=0.25, region_shape="box"
+    )
+    pipe.save_pretrained(tmp_path)
+    loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
+    assert loaded.config.default_blend == "convex" and loaded.config.region_shape == "box"
+    assert run(loaded, layout=LAYOUT).weights.unique().tolist() == [0.25]
+    assert loaded.predict_layout(PROMPT).regions[0].box is not None
+
+
+def test_without_defaults_predicted_regions_are_the_official_discs(pipe):
+    layout = pipe.predict_layout(PROMPT)
+    assert [region.disc[2] for region in layout.regions] == [0.2, 0.2]
+
+
+# Prompts
+
+
+def test_the_prompts_own_layout_is_predicted(pipe):
+    output = run(pipe)
+    assert output.layouts[0].phrases == ["a red cat", "a green bus"]
+    assert torch.equal(output.images, run(pipe, layout=pipe.predict_layout(PROMPT)).images)
+
+
+def test_a_prompt_without_objects_gives_the_plain_picture_and_a_warning(pipe, stock, caplog):
+    with caplog.at_level(logging.WARNING):
+        output = run(pipe, prompt="quickly and softly")
+    assert "No object was found in the prompt 'quickly and softly'" in caplog.text
+    assert torch.equal(output.images, run(stock, prompt="quickly and softly").images)
+    assert output.weights.shape == (1, 0, 3) and len(output.layouts[0]) == 0
+
+
+def test_objects_beyond_the_last_token_get_no_region_and_a_warning(pipe, caplog):
+    prompt = "a cat above a very, very, very, very, very, very, very, very, very, very, very, very green bus and a dog"
+    with caplog.at_level(logging.WARNING):
+        layout = pipe.predict_layout(prompt)
+    assert "a dog" not in layout.phrases and "a cat" in layout.phrases
+    assert "objects named there get no region" in caplog.text and "a dog" in caplog.text
+
+
+def test_a_prompt_in_another_language_gives_the_plain_picture_and_a_warning(pipe, stock, caplog):
+    prompt = "un chat rouge à gauche d'un autobus vert"
+    with caplog.at_level(logging.WARNING):
+        output = run(pipe, prompt=prompt)
+    assert "No object was found" in caplog.text
+    assert torch.equal(output.images, run(stock, prompt=prompt).images)
+
+
+def test_a_batch_of_prompts_with_different_numbers_of_objects_equals_single_calls(pipe):
+    prompts, layouts = [PROMPT, "a bird", "fog"], [LAYOUT, ONE, NONE]
+    latents = torch.randn(3, 4, 16, 16)
+    batch = run(pipe, prompts, layout=layouts, latents=latents)
+    assert batch.weights.shape == (3, 2, 3) and torch.equal(batch.weights[1, 1], torch.zeros(3))
+    for i in range(3):
+        single = run(pipe, prompts[i], layout=layouts[i], latents=latents[i : i + 1])
+        torch.testing.assert_close(batch.images[i], single.images[0], atol=2e-5, rtol=0)
+
+
+def test_a_batchs_weights_may_be_a_list_or_a_padded_tensor(pipe):
+    prompts, layouts = [PROMPT, "a bird"], [LAYOUT, ONE]
+    matrices = [torch.rand(2, 3), torch.rand(1, 3)]
+    padded = torch.stack([matrices[0], torch.cat([matrices[1], torch.zeros(1, 3)])])
+    listed = run(pipe, prompts, layout=layouts, weights=matrices)
+    assert torch.equal(listed.weights, padded)
+    assert torch.equal(run(pipe, prompts, layout=layouts, weights=padded).images, listed.images)
+
+
+def test_several_pictures_of_a_prompt(pipe):
+    latents = torch.randn(4, 4, 16, 16)
+    output = run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE], num_images_per_prompt=2, latents=latents)
+    assert [layout.phrases for layout in output.layouts] == [LAYOUT.phrases] * 2 + [ONE.phrases] * 2
+    assert output.weights.shape == (4, 2, 3)
+    single = run(pipe, "a bird", layout=ONE, latents=latents[3:])
+    torch.testing.assert_close(output.images[3], single.images[0], atol=2e-5, rtol=0)
+
+
+def test_prompt_embeds_equal_the_text_they_were_made_from(pipe):
+    embeds, negative = pipe.encode_prompt(PROMPT, "cpu", 1, True, "fog")
+    output = run(pipe, None, prompt_embeds=embeds, negative_prompt_embeds=negative, layout=LAYOUT)
+    assert torch.equal(output.images, run(pipe, negative_prompt="fog", layout=LAYOUT).images)
+
+
+def test_prompt_embeds_without_a_layout_are_an_error(pipe):
+    embeds, negative = pipe.encode_prompt(PROMPT, "cpu", 1, True)
+    with pytest.raises(ValueError, match="`prompt_embeds` say nothing of objects: pass `layout`"):
+        run(pipe, None, prompt_embeds=embeds, negative_prompt_embeds=negative)
+
+
+# StableDiffusionPipeline's arguments
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"negative_prompt": "fog"},
+        {"guidance_scale": 1.0},
+        {"guidance_rescale": 0.7},
+        {"clip_skip": 1},
+        {"height": 48, "width": 24},
+        {"eta": 0.5},
+        {"cross_attention_kwargs": {}},
+    ],
+    ids=str,
+)
+def test_arguments_of_the_stock_pipeline_act_with_and_without_control(pipe, stock, options):
+    for either in (pipe, stock):
+        either.scheduler = DDIMScheduler.from_config(stock.scheduler.config)
+    without = run(pipe, layout=NONE, **options).images
+    controlled = run(pipe, layout=LAYOUT, **options).images
+    if "clip_skip" not in options:  # which the stock pipeline lacks with transformers 5
+        assert torch.equal(without, run(stock, **options).images)
+    assert controlled.shape == without.shape and not torch.allclose(controlled, without)
+    if options not in ({"cross_attention_kwargs": {}},):
+        default = run(pipe, layout=LAYOUT).images
+        assert default.shape != controlled.shape or not torch.allclose(default, controlled)
+
+
+def test_clip_skip_reads_an_earlier_layer_of_the_text_encoder(pipe):
+    skipped = pipe.encode_prompt(PROMPT, "cpu", 1, False, clip_skip=1)[0]
+    ids = pipe.tokenizer(PROMPT, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    layers = pipe.text_encoder(ids, output_hidden_states=True).hidden_states
+    assert torch.equal(skipped, pipe.text_encoder.final_layer_norm(layers[-2]))
+
+
+@pytest.mark.parametrize(
+    "options", [{"timesteps": [900, 600, 300, 10]}, {"sigmas": [14.0, 6.0, 2.0, 0.5, 0.0]}], ids=["timesteps", "sigmas"]
+)
+def test_custom_timesteps_and_sigmas(pipe, options):
+    pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+    output = run(pipe, layout=LAYOUT, num_inference_steps=None, **options)
+    assert output.weights.shape == (1, 2, 4)
+
+
+def test_latents_in_and_out(pipe):
+    latents = torch.randn(1, 4, 16, 16)
+    first = run(pipe, layout=LAYOUT, latents=latents, output_type="latent", seed=1).images
+    second = run(pipe, layout=LAYOUT, latents=latents, output_type="latent", seed=2).images
+    assert torch.equal(first, second)
+
+
+def test_a_list_of_generators(pipe):
+    generators = [torch.Generator().manual_seed(seed) for seed in (0, 5)]
+    both = run(pipe, [PROMPT, PROMPT], layout=[LAYOUT, LAYOUT], generator=generators).images
+    torch.testing.assert_close(both[0], run(pipe, layout=LAYOUT, seed=0).images[0], atol=2e-5, rtol=0)
+    torch.testing.assert_close(both[1], run(pipe, layout=LAYOUT, seed=5).images[0], atol=2e-5, rtol=0)
+
+
+def test_callbacks_read_and_change_the_latents(pipe):
+    seen = []
+
+    def zero(pipe, step, timestep, kwargs):
+        seen.append((step, int(timestep)))
+        return {"latents": torch.zeros_like(kwargs["latents"])}
+
+    output = run(pipe, layout=LAYOUT, callback_on_step_end=zero, output_type="latent")
+    assert len(seen) == 4 and not output.images.any()
+
+
+@pytest.mark.parametrize("blend", ["guided", "convex"])
+def test_a_callback_may_switch_guidance_off_in_mid_run(pipe, blend):
+    output = run(pipe, layout=LAYOUT, blend=blend, callback_on_step_end=SDCFGCutoffCallback(None, 1))
+    assert torch.isfinite(output.images).all() and pipe.guidance_scale == 0
+
+
+@pytest.mark.parametrize("which", ["the argument", "the pipeline"])
+def test_a_callback_may_interrupt(pipe, which):
+    calls = []
+
+    def stop(argument, step, timestep, kwargs):
+        calls.append(step)
+        (argument if which == "the argument" else pipe)._interrupt = True
+        return {}
+
+    run(pipe, layout=LAYOUT, callback_on_step_end=stop)
+    assert calls == [0]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision(pipe, dtype):
+    pipe.to(dtype)
+    latents = run(pipe, layout=LAYOUT, output_type="latent").images
+    assert latents.dtype == dtype and torch.isfinite(latents).all()
+
+
+def test_vae_slicing_and_tiling(pipe):
+    expected = run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images
+    pipe.vae.enable_slicing()
+    torch.testing.assert_close(run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images, expected, atol=1e-5, rtol=0)
+    pipe.vae.enable_tiling()
+    assert run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images.shape == expected.shape
+
+
+def test_attention_slicing_changes_nothing_but_rounding(pipe):
+    expected = run(pipe, layout=LAYOUT).images
+    pipe.enable_attention_slicing()
+    torch.testing.assert_close(run(pipe, layout=LAYOUT).images, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="CPU offload needs an accelerator to offload from")
+@pytest.mark.parametrize("offload", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
+def test_cpu_offload(pipe, offload):
+    expected = run(pipe, layout=LAYOUT).images
+    getattr(pipe, offload)()
+    torch.testing.assert_close(run(pipe, layout=LAYOUT).images.cpu(), expected, atol=1e-3, rtol=0)
+    assert pipe.text_encoder.device.type != "cuda"
+
+
+def test_the_safety_checker_has_its_say(components):
+    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(vision_config=vision | {"image_size": 32, "patch_size": 8}, projection_dim=8)
+    checker = StableDiffusionSafetyChecker(config).eval()
+    checker.concept_embeds_weights.data.fill_(-2)  # every similarity passes this threshold
+    components |= {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
+    output = run(SpaceTimeAttnPipeline(**components), layout=LAYOUT)
+    assert output.nsfw_content_detected == [True] and not output.images.any()
+
+
+def test_sd_2_predicts_velocity(make_components):
+    components = make_components(use_linear_projection=True, attention_head_dim=(2, 4), upcast_attention=True)
+    pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False)
+    stock = StableDiffusionPipeline(**components, requires_safety_checker=False)
+    stock.scheduler = pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, prediction_type="v_prediction")
+    assert torch.equal(run(pipe, layout=NONE).images, run(stock).images)
+    assert not torch.allclose(run(pipe, layout=LAYOUT).images, run(stock).images)
+
+
+def test_distilled_models_with_a_guidance_embedding_are_convex(make_components):
+    pipe = SpaceTimeAttnPipeline(**make_components(time_cond_proj_dim=32), requires_safety_checker=False)
+    pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
+    assert run(pipe, layout=LAYOUT, guidance_scale=8.0).weights.unique().tolist() == [0.5]
+
+
+def test_a_new_scheduler_is_used_as_it_is(pipe, stock):
+    """Like the stock pipeline, which corrects the scheduler that it is made with and leaves later ones alone."""
+    for either in (pipe, stock):
+        either.scheduler = DDIMScheduler(steps_offset=0, clip_sample=True)
+    assert torch.equal(run(pipe, layout=NONE).images, run(stock).images)
+    assert pipe.scheduler.config.steps_offset == 0
+
+
+def test_progress_bar_settings_hold(pipe, capsys):
+    run(pipe, layout=LAYOUT)
+    assert "it/s" not in capsys.readouterr().err
+    pipe.set_progress_bar_config(disable=False, desc="drawing")
+    run(pipe, layout=LAYOUT)
+    assert "drawing" in capsys.readouterr().err
+
+
+# Together with other pipelines
+
+
+def test_components_make_a_stock_pipeline_and_back(pipe):
+    stock = StableDiffusionPipeline(**pipe.components, requires_safety_checker=False)
+    assert stock.unet is pipe.unet
+    again = SpaceTimeAttnPipeline.from_pipe(stock)
+    assert again.unet is pipe.unet
+    assert StableDiffusionImg2ImgPipeline.from_pipe(again).vae is pipe.vae
+
+
+def test_image_to_image_under_control(pipe, components):
+    img2img = StableDiffusionImg2ImgPipeline(**components, requires_safety_checker=False)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
+
+    def draw():
+        return run(img2img, image=image, strength=0.5, num_inference_steps=8).images
+
+    plain, before = draw(), pipe.unet.attn_processors
+    with spacetime_attention(img2img, LAYOUT, weights=1.0):
+        controlled = draw()
+    with spacetime_attention(img2img, LAYOUT, weights=torch.tensor([[2.0] * 3 + [0.0] * 5] * 2)):
+        first_half_only = draw()
+    assert not torch.allclose(plain, controlled) and same_processors(pipe.unet, before)
+    assert torch.equal(first_half_only, plain)  # the run starts in the middle of the matrix, for PLMS at column 3
+    assert torch.equal(draw(), plain)
+
+
+def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
+    with spacetime_attention(stock, LAYOUT):
+        small, large = run(stock).images, run(stock, height=64, width=40).images
+    assert torch.equal(small, run(pipe, layout=LAYOUT).images)
+    assert torch.equal(large, run(pipe, layout=LAYOUT, height=64, width=40).images)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"layout": [LAYOUT, LAYOUT]}, "`layout` holds 2 layouts, but there are 1 prompts"),
+        ({"layout": 3}, "`layout` has to be a Layout, a dict or a path to JSON, got int"),
+        ({"layout": "missing.json"}, "no layout file 'missing.json'"),
+        ({"layout": {"version": 99, "objects": []}}, "version 99.*Update spacetime_attn"),
+        ({"layout": {"objects": [{"phrase": "a cat", "box": [0, 0, 2, 1]}]}}, "'a cat' has to lie in 0..1"),
+        ({"blend": "magic"}, "`blend` has to be one of 'guided', 'convex', got 'magic'"),
+        ({"blend": "guided", "guidance_scale": 1.0}, "`blend='guided'` needs classifier-free guidance"),
+        ({"weights": float("nan")}, "`weights` holds NaN"),
+        ({"weights": torch.full((2, 3), float("inf"))}, "`weights` holds NaN or infinite"),
+        ({"weights": 1.5, "blend": "convex"}, r"Convex `weights` have to lie in 0..1, got 1.5..1.5"),
+        ({"weights": torch.ones(3, 3)}, r"`weights` has shape \(3, 3\).*\(objects, steps\) = \(2, 3\)"),
+        ({"weights": torch.ones(2, 5)}, r"`weights` has shape \(2, 5\)"),
+        ({"weights": [torch.ones(2, 3)] * 2}, "`weights` holds 2 entries, but there are 1 prompts"),
+        ({"weights": "missing.json"}, "no file of weights 'missing.json'"),
+        ({"weights": {"a": 1}}, "`weights` has to be a number, a tensor or a file"),
+        ({"height": 30}, "divisible by 8"),
+        ({"negative_prompt": ["fog", "rain"]}, "`negative_prompt` holds 2 texts, but there are 1 prompts"),
+        ({"generator": [torch.Generator()] * 3}, "`generator` holds 3 generators, but 1 pictures"),
+        ({"local_prompt_template": "a photo"}, "`local_prompt_template` has to hold {}.*'a photo'"),
+        ({"timesteps": [10, 5]}, "does not support custom"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_bad_input_is_refused_before_any_model_runs(pipe, options, message):
+    def fail(*_):
+        raise AssertionError("a model ran")
+
+    for model in (pipe.text_encoder, pipe.unet, pipe.vae):
+        model.register_forward_pre_hook(fail)
+    before = pipe.unet.attn_processors
+    with pytest.raises((ValueError, TypeError), match=message):
+        run(pipe, **{"layout": LAYOUT, "prompt": [PROMPT] if "negative_prompt" in options else PROMPT} | options)
+    assert same_processors(pipe.unet, before)
+
+
+@pytest.mark.parametrize("content", ["not json", '{"objects": ', "\x93NUMPY", '{"weights": [[1, 2]], "blend": "guided"}'])
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+def test_damaged_files_are_refused_by_name(pipe, tmp_path, content, suffix):
+    file = tmp_path / f"damaged{suffix}"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match=f"damaged{suffix}"):
+        run(pipe, layout=LAYOUT, weights=file)
+    if not content.endswith("}"):
+        with pytest.raises(ValueError, match=f"damaged{suffix}"):
+            run(pipe, layout=file)
+
+
+def test_saved_weights_of_other_objects_are_refused(pipe, tmp_path):
+    save_weights(tmp_path / "w.json", torch.ones(1, 3), "guided", ["a bird"])
+    with pytest.raises(ValueError, match=r"belong to the objects \['a bird'\], but the layout has"):
+        run(pipe, layout=LAYOUT, weights=tmp_path / "w.json")
+
+
+def test_an_unknown_default_is_refused(components):
+    with pytest.raises(ValueError, match="`default_blend` has to be one of"):
+        SpaceTimeAttnPipeline(**components, requires_safety_checker=False, default_blend="magic")
