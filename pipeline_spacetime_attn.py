@@ -39,7 +39,10 @@ from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPV
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.chunker import WordListChunker  # noqa: F401
+from .layout.clauses import ClauseRow  # noqa: F401
+from .layout.draw import draw_layout
 from .layout.elements import Element  # noqa: F401
+from .layout.foreign import is_foreign  # noqa: F401
 from .layout.groups import NounGroup  # noqa: F401
 from .layout.language import load_language  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
@@ -48,7 +51,8 @@ from .layout.regions import Layout
 from .layout.relations import find_relations  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
 from .layout.solver import place_on_lattice  # noqa: F401
-from .layout.words import POSTURE_VERBS  # noqa: F401
+from .layout.things import PEOPLE  # noqa: F401
+from .layout.words import ARTICLES  # noqa: F401
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
 from .processors.control import BLENDS, RegionalControl
 from .processors.patch import regional_attention
@@ -166,6 +170,8 @@ class SpaceTimeAttnPipeline(
         self._stock.set_progress_bar_config(**getattr(self, "_progress_bar_config", {}))
         return self._stock
 
+    draw_layout = staticmethod(draw_layout)
+
     # The state of the run, which callbacks and other threads may read and change.
     guidance_scale = property(lambda self: self._stock.guidance_scale)
     num_timesteps = property(lambda self: self._stock.num_timesteps)
@@ -197,7 +203,7 @@ class SpaceTimeAttnPipeline(
             )
         layout = Layout.coerce(self.layout_predictor(visible, aspect_ratio=width / height))
         if not layout.regions:
-            logger.warning("No object was found in the prompt %r: the picture is made without regions.", prompt)
+            logger.warning("No object was found in the prompt %r, which is read as English: the picture is made without regions.", prompt)
         return layout.with_discs(self.config.disc_radius) if self.config.region_shape == "disc" else layout
 
     def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -397,7 +403,7 @@ def _regional_control(
         **encoding,
     )
     return RegionalControl(
-        contexts=contexts,
+        contexts=contexts.to(pipe.unet.dtype),
         owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
         num_prompts=len(layouts),
         masks=lambda height, width: torch.from_numpy(
@@ -423,6 +429,8 @@ def _text_model_within(text_encoder) -> Iterator[None]:
 
 def _count_steps(scheduler, num_inference_steps: int, timesteps, sigmas) -> int:
     """The steps of a run, that is, the columns of its weights; asked of a copy of the scheduler."""
+    if timesteps is None and sigmas is None and not (isinstance(num_inference_steps, int) and num_inference_steps > 0):
+        raise ValueError(f"`num_inference_steps` has to be a whole number from 1, got {num_inference_steps!r}.")
     scheduler = copy.deepcopy(scheduler)
     retrieve_timesteps(scheduler, num_inference_steps, None, timesteps, sigmas)
     return evaluation_columns(scheduler)[-1] + 1
@@ -452,6 +460,8 @@ def _check_stock_options(stock: StableDiffusionPipeline, options: dict) -> None:
 
     prompt, negative_prompt, generator = (options[name] for name in ("prompt", "negative_prompt", "generator"))
     prompts = 1 if isinstance(prompt, str) else len(prompt if prompt is not None else options["prompt_embeds"])
+    if prompts == 0:
+        raise ValueError("`prompt` is an empty list: pass at least one prompt.")
     if isinstance(negative_prompt, list) and len(negative_prompt) != prompts:
         raise ValueError(f"`negative_prompt` holds {len(negative_prompt)} texts, but there are {prompts} prompts.")
     pictures = prompts * options["num_images_per_prompt"]

@@ -154,6 +154,8 @@ class Layout:
             if not isinstance(region, Region):
                 raise TypeError(f"`regions` has to hold `Region`s, got {type(region).__name__}: {region!r}.")
         for relation in self.relations:
+            if not isinstance(relation.relation, str):
+                raise TypeError(f"The name of relation {relation.to_dict()} has to be a string.")
             for index in (relation.subject, relation.object, relation.second_object):
                 if index is not None and not (isinstance(index, int) and 0 <= index < len(self.regions)):
                     raise ValueError(
@@ -236,9 +238,12 @@ class Layout:
                 f"The layout has version {version}, but this release reads versions up to {LAYOUT_VERSION}."
                 " Update spacetime_attn."
             )
+        relations = data.get("relations") or ()
+        if not isinstance(relations, (list, tuple)):
+            raise TypeError(f'"relations" of a layout has to be a list, got {_shortened(relations)}.')
         return cls(
             regions=tuple(Region.from_dict(item) for item in data["objects"]),
-            relations=tuple(Relation.from_dict(item) for item in data.get("relations") or ()),
+            relations=tuple(Relation.from_dict(item) for item in relations),
             prompt=data.get("prompt") or "",
         )
 

@@ -64,7 +64,7 @@ class RegionalAttnProcessor(nn.Module):
         rows = self.control.conditional_rows(len(query))
         place = self._place(query[rows])
         local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
-        local = _attend(attn, local_query, *self._key_value(attn, "local", self.control.contexts.to(texts)))
+        local = _attend(attn, local_query, *self._key_value(attn, "local", self.control.contexts))
         output = self._blend(output, rows, place, local, output)
         return attn.to_out[1](attn.to_out[0](output))
 
@@ -85,7 +85,7 @@ class RegionalAttnProcessor(nn.Module):
     def _local_outputs(self, attn, hidden_states: torch.Tensor, texts) -> torch.Tensor:
         """A(L_i) of every object on every conditional row by the inner processor, (E, rows, queries, channels)."""
         outputs = []
-        for context in self.control.contexts.to(hidden_states.dtype):
+        for context in self.control.contexts:
             context = context.expand(len(hidden_states), -1, -1)
             if isinstance(texts, tuple):
                 context = context, [torch.zeros_like(states[: len(hidden_states)]) for states in texts[1]]
@@ -108,15 +108,14 @@ class RegionalAttnProcessor(nn.Module):
 
     def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of texts, projected once as long as they are the same tensor in the same run."""
-        run, source, version, projected = self._cache.get(name, (None, None, None, None))
-        if run == self.control.run and source is texts and version == texts._version:
+        version = None if texts.is_inference() else texts._version
+        run, source, source_version, projected = self._cache.get(name, (None, None, None, None))
+        if run == self.control.run and source is texts and source_version == version:
             return projected
-        states = texts.to(attn.to_k.weight.dtype) if name == "local" else texts
-        if attn.norm_cross:
-            states = attn.norm_encoder_hidden_states(states)
+        states = attn.norm_encoder_hidden_states(texts) if attn.norm_cross else texts
         projected = attn.to_k(states), attn.to_v(states)
         if not projected[0].requires_grad:
-            self._cache[name] = self.control.run, texts, texts._version, projected
+            self._cache[name] = self.control.run, texts, version, projected
         return projected
 
 

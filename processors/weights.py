@@ -88,22 +88,32 @@ def _is_batch(weights) -> bool:
 
 def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blend: str, strength) -> torch.Tensor:
     if weights is None:
-        return default_weights(len(phrases), num_steps or 1, blend, strength)
-    if isinstance(weights, SavedWeights):
-        return _saved_matrix(weights, phrases, num_steps, blend)
-    try:
-        matrix = torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights)).float()
-    except (TypeError, ValueError):
-        raise TypeError(f"`weights` has to be a number, a tensor or a file, got {type(weights).__name__}.") from None
+        matrix = default_weights(len(phrases), num_steps or 1, blend, strength)
+    elif isinstance(weights, SavedWeights):
+        matrix = _saved_matrix(weights, phrases, blend)
+    else:
+        matrix = _as_tensor(weights)
+    _check_values(matrix, blend)
     if matrix.ndim == 0:
         matrix = matrix.expand(len(phrases), num_steps or 1)
     elif matrix.ndim == 2 and len(matrix) > len(phrases) and not matrix[len(phrases) :].any():
         matrix = matrix[: len(phrases)]  # the padding of a batch
-    _check_matrix(matrix, (len(phrases), num_steps or matrix.shape[-1]), blend)
+    shape = len(phrases), num_steps or matrix.shape[-1]
+    if matrix.shape != shape:
+        raise ValueError(
+            f"`weights` has shape {tuple(matrix.shape)}, but the prompt needs (objects, steps) = {shape}."
+        )
     return matrix
 
 
-def _saved_matrix(saved: SavedWeights, phrases: Sequence[str], num_steps: int | None, blend: str) -> torch.Tensor:
+def _as_tensor(weights) -> torch.Tensor:
+    try:
+        return torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights)).detach().float().cpu()
+    except (TypeError, ValueError):
+        raise TypeError(f"`weights` has to be a number, a tensor or a file, got {type(weights).__name__}.") from None
+
+
+def _saved_matrix(saved: SavedWeights, phrases: Sequence[str], blend: str) -> torch.Tensor:
     if saved.blend != blend:
         raise ValueError(f"The saved `weights` belong to blend={saved.blend!r}, but blend={blend!r} is asked for.")
     if saved.phrases != list(phrases):
@@ -111,15 +121,10 @@ def _saved_matrix(saved: SavedWeights, phrases: Sequence[str], num_steps: int | 
             f"The saved `weights` belong to the objects {saved.phrases}, but the layout has {list(phrases)}. Use the"
             " layout that they were made with."
         )
-    _check_matrix(saved.weights, (len(phrases), num_steps or saved.weights.shape[-1]), blend)
     return saved.weights
 
 
-def _check_matrix(matrix: torch.Tensor, shape: tuple[int, int], blend: str) -> None:
-    if matrix.shape != shape:
-        raise ValueError(
-            f"`weights` has shape {tuple(matrix.shape)}, but the prompt needs (objects, steps) = {shape}."
-        )
+def _check_values(matrix: torch.Tensor, blend: str) -> None:
     if not matrix.isfinite().all():
         raise ValueError("`weights` holds NaN or infinite values; every weight has to be a finite number.")
     if blend == "convex" and ((matrix < 0) | (matrix > 1)).any():

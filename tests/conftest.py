@@ -7,6 +7,9 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 
+torch.set_num_threads(1)  # models this small gain nothing from a second thread and lose much on a busy machine
+
+
 def tiny_tokenizer(length: int = 77) -> CLIPTokenizer:
     """CLIP's tokenizer with a token for every letter."""
     letters = sorted(ByteLevel.alphabet())

@@ -11,7 +11,7 @@ def test_the_exported_file_is_one_module_with_one_pipeline():
     text = bundle()
     compile(text, "pipeline.py", "exec")
     assert not re.search(r"^\s*(from|import)\s+\.", text, flags=re.MULTILINE)
-    assert re.findall(r"^class \w+\(\s*DiffusionPipeline\b", text, flags=re.MULTILINE) != []
+    assert len(re.findall(r"^class \w+\(\s*DiffusionPipeline\b", text, flags=re.MULTILINE)) == 1
     assert text.startswith("# Copyright") and "Apache License" in text.partition('"""')[0]
 
 

@@ -367,6 +367,12 @@ def test_half_precision(pipe, dtype):
     assert latents.dtype == dtype and torch.isfinite(latents).all()
 
 
+def test_inference_mode_changes_nothing(pipe):
+    expected = run(pipe, layout=LAYOUT).images
+    with torch.inference_mode():
+        assert torch.equal(run(pipe, layout=LAYOUT).images, expected)
+
+
 def test_vae_slicing_and_tiling(pipe):
     expected = run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images
     pipe.vae.enable_slicing()
@@ -487,6 +493,9 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
         ({"weights": [torch.ones(2, 3)] * 2}, "`weights` holds 2 entries, but there are 1 prompts"),
         ({"weights": "missing.json"}, "no file of weights 'missing.json'"),
         ({"weights": {"a": 1}}, "`weights` has to be a number, a tensor or a file"),
+        ({"num_inference_steps": 0}, "`num_inference_steps` has to be a whole number from 1, got 0"),
+        ({"layout": NONE, "weights": float("nan")}, "`weights` holds NaN"),
+        ({"prompt": []}, "`prompt` is an empty list"),
         ({"height": 30}, "divisible by 8"),
         ({"negative_prompt": ["fog", "rain"]}, "`negative_prompt` holds 2 texts, but there are 1 prompts"),
         ({"generator": [torch.Generator()] * 3}, "`generator` holds 3 generators, but 1 pictures"),

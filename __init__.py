@@ -1,0 +1,42 @@
+"""
+Diffusion pipelines that put the objects of a prompt where the prompt says they are.
+
+Everything is imported on first use, so that `import spacetime_attn` costs nothing.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "SpaceTimeAttnPipeline": "pipeline_spacetime_attn",
+    "spacetime_attention": "pipeline_spacetime_attn",
+    "Layout": "layout.regions",
+    "Region": "layout.regions",
+    "Relation": "layout.regions",
+    "RuleLayoutPredictor": "layout.rules",
+    "draw_layout": "layout.draw",
+    "load_weights": "processors.weights",
+    "save_weights": "processors.weights",
+}
+
+__all__ = ["default_model", *_HOMES]
+
+
+def default_model() -> str:
+    """Path of the checkpoint that ships with the project; any `from_pretrained` of diffusers takes it."""
+    return str(Path(__file__).parent / "examples" / "icon_world" / "checkpoint")
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _HOMES.keys())

@@ -1,0 +1,248 @@
+"""The console command `spacetime-attn`: argument parsing over the pipeline."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import __version__, default_model
+
+
+class Job(NamedTuple):
+    """One prompt of a run; `id` names its files where there are many prompts."""
+
+    prompt: str
+    id: str | None = None
+
+    def place(self, path: str, suffix: str) -> Path:
+        """The file `path` for a single prompt, a file named by the id in the folder `path` for many."""
+        return Path(path) if self.id is None else Path(path) / f"{self.id}{suffix}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code. Mistakes in what it was given end it with one line and code 2."""
+    args = build_parser().parse_args(argv)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        args.command(args)
+    except (ValueError, TypeError, OSError) as error:
+        print(f"spacetime-attn: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The arguments of all commands."""
+    parser = argparse.ArgumentParser(prog="spacetime-attn", description="Pictures with every object in its place.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_generate(commands.add_parser("generate", help="make a picture of a prompt, or of each prompt in a file"))
+    _add_layout(commands.add_parser("layout", help="show which object of a prompt would go where"))
+    _add_export(commands.add_parser("export", help="write the self-contained folder for the Hub"))
+    return parser
+
+
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
+    which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=generate)
+    _add_prompts(parser)
+    add = parser.add_argument
+    add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
+    add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x or 2.x; default: the checkpoint that ships")
+    add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
+    add("--seed", type=int, default=0, help="of the first picture, the next ones count up (default: 0)")
+    add("--guidance-scale", type=float, metavar="X", help="classifier-free guidance (default: the pipeline's)")
+    add("--negative-prompt", metavar="TEXT", help="what the picture should not show")
+    add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
+    add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
+    add("--weights", type=_number_or_path, metavar="X|FILE", help="combination weights (default: the checkpoint's)")
+    add("--width", type=_count, metavar="PIXELS", help="default: the model's")
+    add("--height", type=_count, metavar="PIXELS", help="default: the model's")
+    add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
+    add("--save-layout", metavar="FILE", help="write the layout used (JSON); with --prompts a folder")
+    add("--show-layout", action="store_true", help="also write <name>.layout.png: the picture and its regions")
+    add("--device", help="default: cuda or mps where there is one, else cpu")
+    add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32", help="default: float32")
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=layout)
+    _add_prompts(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
+    parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it; with --prompts a folder for <id>.png")
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=export)
+    parser.add_argument("folder", help="a new folder, or one that an earlier export wrote")
+    parser.add_argument("--assets-repo", metavar="USER/NAME", help="the Hub repository that will hold the folder")
+
+
+def generate(args: argparse.Namespace) -> None:
+    """Makes pictures."""
+    jobs = _read_jobs(args)
+    for job in jobs:
+        _check_picture_file(job.place(args.output, ".png"))
+    from .layout.regions import Layout
+
+    layouts = [Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in jobs]
+    pipe = _load_pipeline(args)
+    options = {
+        "num_inference_steps": args.steps,
+        "guidance_scale": args.guidance_scale,
+        "negative_prompt": args.negative_prompt,
+        "width": args.width,
+        "height": args.height,
+        "num_images_per_prompt": args.num_images,
+        "blend": args.blend,
+        "weights": args.weights,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    for job, layout in zip(jobs, layouts, strict=True):
+        output = pipe(job.prompt, layout=layout, generator=_generators(args), **options)
+        _save(job, output, args)
+
+
+def layout(args: argparse.Namespace) -> None:
+    """Prints and draws layouts."""
+    jobs = _read_jobs(args)
+    from .layout.rules import RuleLayoutPredictor
+
+    predict = RuleLayoutPredictor()
+    for job in jobs:
+        if args.output:
+            _check_picture_file(job.place(args.output, ".png"))
+        found = predict(job.prompt)
+        if args.json:
+            print(json.dumps(found.to_dict() if job.id is None else _summary(job.id, found), ensure_ascii=False))
+        else:
+            print(found if job.id is None else f"{job.id}: {job.prompt}\n{found}\n")
+        if args.output:
+            from .layout.draw import draw_layout
+
+            _write_image(draw_layout(found), job.place(args.output, ".png"))
+
+
+def export(args: argparse.Namespace) -> None:
+    """Writes the folder for the Hub."""
+    from .examples.export import export as write
+
+    print(f"{len(write(args.folder, args.assets_repo))} files in {args.folder}")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"has to be a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _number_or_path(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _read_jobs(args: argparse.Namespace) -> list[Job]:
+    if args.prompts is None:
+        return [Job(args.prompt)]
+    jobs = {}
+    for number, line in enumerate(Path(args.prompts).read_text(encoding="utf-8").split("\n"), 1):
+        if line.strip():
+            job = _read_job(line, f"line {number} of {args.prompts!r}")
+            if job.id in jobs:
+                raise ValueError(f"The id {job.id!r} comes twice in {args.prompts!r}; ids name the files.")
+            jobs[job.id] = job
+    return list(jobs.values())
+
+
+def _read_job(line: str, where: str) -> Job:
+    try:
+        data = json.loads(line)
+        job = Job(data["prompt"], str(data["id"]))
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f'Each line has to be a JSON object {{"id": ..., "prompt": ...}}; {where} is not.') from None
+    if not isinstance(job.prompt, str):
+        raise TypeError(f"`prompt` has to be a string, got {job.prompt!r} in {where}.")
+    if job.id in ("", ".", "..") or set(job.id) & set('/\\:*?"<>|\0'):
+        raise ValueError(f"`id` names the files, so {job.id!r} in {where} will not do: use letters and digits.")
+    return job
+
+
+def _load_pipeline(args: argparse.Namespace):
+    import torch
+
+    device = _device(args.device)
+    from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+
+    pipe = SpaceTimeAttnPipeline.from_pretrained(args.model or default_model(), dtype=getattr(torch, args.dtype))
+    return pipe.to(device)
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name!r} cannot be used here: {error}") from None
+    return name
+
+
+def _generators(args: argparse.Namespace) -> list:
+    """On the CPU, so that a seed gives the same picture on every device."""
+    import torch
+
+    return [torch.Generator("cpu").manual_seed(args.seed + i) for i in range(args.num_images)]
+
+
+def _save(job: Job, output, args: argparse.Namespace) -> None:
+    path = job.place(args.output, ".png")
+    for number, (image, layout) in enumerate(zip(output.images, output.layouts, strict=True), 1):
+        numbered = path if args.num_images == 1 else path.with_stem(f"{path.stem}-{number}")
+        _write_image(image, numbered)
+        print(numbered)
+        if args.show_layout:
+            _write_image(_shown(layout, image), numbered.with_suffix(".layout.png"))
+    if args.save_layout:
+        target = job.place(args.save_layout, ".json")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        output.layouts[0].save(target)
+    print(output.layouts[0])
+
+
+def _shown(layout, image):
+    """The picture beside itself with its regions drawn on it, large enough to read."""
+    from .layout.draw import draw_layout, side_by_side
+
+    factor = max(1, 512 // image.height)
+    image = image.resize((factor * image.width, factor * image.height))
+    return side_by_side(image, draw_layout(layout, image))
+
+
+def _check_picture_file(path: Path) -> None:
+    from PIL import Image
+
+    if path.suffix.lower() not in Image.registered_extensions() or path.is_dir():
+        raise ValueError(f"{str(path)!r} is no name for a picture: give a file name such as picture.png.")
+
+
+def _write_image(image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def _summary(id: str, layout) -> dict:
+    """A layout as a line of `--prompts --json`: every region as its box."""
+    objects = [{"phrase": region.phrase, "box": list(region.bounds)} for region in layout.regions]
+    return {"id": id, "objects": objects, "relations": [relation.to_dict() for relation in layout.relations]}

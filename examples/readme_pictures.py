@@ -1,0 +1,36 @@
+"""
+Makes the pictures of README.md: each prompt's picture beside its layout, on the checkpoint that ships.
+
+    python examples/readme_pictures.py
+"""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from spacetime_attn import SpaceTimeAttnPipeline, default_model, draw_layout
+from spacetime_attn.layout.draw import side_by_side
+
+
+FOLDER = Path(__file__).parent / "pictures"
+SIDE = 256  # pixels
+PROMPTS = {  # name: prompt, seed
+    "apple": ("a red apple to the left of a blue car", 0),
+    "cat": ("a cat above a green bus", 0),
+    "boat": ("a yellow boat in the bottom right corner and a bird", 0),
+}
+
+
+def main():
+    """Writes a file for each prompt."""
+    pipe = SpaceTimeAttnPipeline.from_pretrained(default_model())
+    FOLDER.mkdir(exist_ok=True)
+    for name, (prompt, seed) in PROMPTS.items():
+        output = pipe(prompt, generator=torch.Generator().manual_seed(seed))
+        picture = output.images[0].resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        both = side_by_side(picture, draw_layout(output.layouts[0], size=SIDE))
+        both.quantize(128).save(FOLDER / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The combination weights: defaults, what a user may pass, files."""
+
+import pytest
+import torch
+
+from spacetime_attn.processors.weights import (
+    batch_weights,
+    default_weights,
+    load_weights,
+    pad_weights,
+    read_weights,
+    save_weights,
+)
+
+
+TWO = ["a cat", "a dog"]
+
+
+def test_guided_defaults_share_the_strength_and_convex_ones_do_not():
+    assert torch.equal(default_weights(4, 3, "guided"), torch.full((4, 3), 1.25))
+    assert torch.equal(default_weights(4, 3, "guided", strength=2.0), torch.full((4, 3), 0.5))
+    assert torch.equal(default_weights(4, 3, "convex"), torch.full((4, 3), 0.5))
+    assert default_weights(0, 3, "guided").shape == (0, 3)
+
+
+def test_each_prompt_of_a_batch_has_its_own_defaults():
+    first, second = batch_weights(None, [TWO, ["a bus"]], 4, "guided")
+    assert first.unique().tolist() == [2.5] and second.unique().tolist() == [5.0]
+
+
+def test_a_number_holds_for_every_object_of_every_prompt():
+    assert [matrix.tolist() for matrix in batch_weights(1.5, [TWO, []], 2, "guided")] == [[[1.5, 1.5]] * 2, []]
+
+
+def test_a_list_gives_each_prompt_what_it_likes():
+    matrix = torch.rand(2, 3)
+    given = batch_weights([matrix, None, 2.0], [TWO, ["a bus"], ["a cup"]], 3, "guided")
+    assert torch.equal(given[0], matrix) and given[1].unique() == 5.0 and given[2].unique() == 2.0
+
+
+def test_rows_of_plain_numbers_are_a_matrix():
+    assert batch_weights([[1, 2, 3], [4, 5, 6]], [TWO], 3, "guided")[0].tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_padding_is_cut_off_and_put_on_again():
+    padded = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]])
+    matrices = batch_weights(padded, [TWO, ["a bus"]], 2, "guided")
+    assert [len(matrix) for matrix in matrices] == [2, 1] and torch.equal(pad_weights(matrices), padded)
+
+
+def test_padding_that_is_not_zero_is_an_error():
+    with pytest.raises(ValueError, match=r"shape \(2, 2\), but the prompt needs \(objects, steps\) = \(1, 2\)"):
+        batch_weights(torch.ones(2, 2, 2), [TWO, ["a bus"]], 2, "guided")
+
+
+def test_one_matrix_for_several_prompts_is_an_error():
+    with pytest.raises(ValueError, match="one matrix, but there are 2 prompts"):
+        batch_weights(torch.ones(2, 2), [TWO, TWO], 2, "guided")
+
+
+def test_without_a_number_of_steps_numbers_have_one_column():
+    assert batch_weights(2.0, [TWO], None, "guided")[0].shape == (2, 1)
+    assert batch_weights(torch.ones(2, 7), [TWO], None, "guided")[0].shape == (2, 7)
+
+
+def test_a_default_that_convex_control_cannot_have_is_an_error():
+    with pytest.raises(ValueError, match="Convex `weights` have to lie in 0..1, got 2..2"):
+        batch_weights(None, [TWO], 3, "convex", strength=2.0)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.json"])
+def test_a_file_keeps_weights_blend_and_phrases(tmp_path, name):
+    weights = torch.rand(3, 5)  # padded with a row
+    save_weights(tmp_path / name, weights, "convex", TWO)
+    saved = load_weights(tmp_path / name)
+    torch.testing.assert_close(saved.weights, weights[:2])
+    assert saved.blend == "convex" and saved.phrases == TWO
+
+
+def test_paths_are_read_wherever_they_stand(tmp_path):
+    save_weights(tmp_path / "w.json", torch.ones(2, 3), "guided", TWO)
+    assert read_weights(tmp_path / "w.json").phrases == TWO
+    number, saved = read_weights([1.0, str(tmp_path / "w.json")])
+    assert number == 1.0 and saved.phrases == TWO
+    assert read_weights(None) is None
+
+
+def test_saved_weights_of_another_blend_are_an_error(tmp_path):
+    save_weights(tmp_path / "w.json", torch.ones(2, 3), "guided", TWO)
+    with pytest.raises(ValueError, match="belong to blend='guided', but blend='convex'"):
+        batch_weights(load_weights(tmp_path / "w.json"), [TWO], 3, "convex")
+
+
+def test_saved_weights_of_another_number_of_steps_are_an_error(tmp_path):
+    save_weights(tmp_path / "w.json", torch.ones(2, 3), "guided", TWO)
+    with pytest.raises(ValueError, match=r"shape \(2, 3\), but the prompt needs \(objects, steps\) = \(2, 5\)"):
+        batch_weights(load_weights(tmp_path / "w.json"), [TWO], 5, "guided")
