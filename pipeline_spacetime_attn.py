@@ -3,8 +3,8 @@
 `SpaceTimeAttnPipeline`: text to image with every object in its place and with its own attributes, without fine-tuning
 (arXiv:2304.03869).
 
-The sampling itself is diffusers' own: the pipeline predicts a layout, encodes each object's local description, and runs
-the stock pipeline on its components under regional attention.
+The sampling itself is diffusers' own: the pipeline predicts a layout, encodes each object's local description, and
+runs the stock pipeline on its components under regional attention.
 """
 
 import copy
@@ -47,6 +47,7 @@ from .layout.groups import NounGroup  # noqa: F401
 from .layout.language import load_language  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.phrases import Phrase  # noqa: F401
+from .layout.plurals import is_plural  # noqa: F401
 from .layout.regions import Layout
 from .layout.relations import find_relations  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
@@ -203,7 +204,10 @@ class SpaceTimeAttnPipeline(
             )
         layout = Layout.coerce(self.layout_predictor(visible, aspect_ratio=width / height))
         if not layout.regions:
-            logger.warning("No object was found in the prompt %r, which is read as English: the picture is made without regions.", prompt)
+            logger.warning(
+                "No object was found in the prompt %r, which is read as English: the picture is made without regions.",
+                prompt,
+            )
         return layout.with_discs(self.config.disc_radius) if self.config.region_shape == "disc" else layout
 
     def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -236,7 +240,7 @@ class SpaceTimeAttnPipeline(
         guidance_rescale: float = 0.0,
         clip_skip: int | None = None,
         callback_on_step_end: Callable[..., dict] | PipelineCallback | MultiPipelineCallbacks | None = None,
-        callback_on_step_end_tensor_inputs: list[str] = ["latents"],
+        callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006
         layout: Layout | dict | str | list | None = None,
         blend: str | None = None,
         weights: float | torch.Tensor | str | list | None = None,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+
 from spacetime_attn import SpaceTimeAttnPipeline, default_model, draw_layout
 from spacetime_attn.layout.draw import side_by_side
 
@@ -28,7 +29,7 @@ def main():
     for name, (prompt, seed) in PROMPTS.items():
         output = pipe(prompt, generator=torch.Generator().manual_seed(seed))
         picture = output.images[0].resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        both = side_by_side(picture, draw_layout(output.layouts[0], size=SIDE))
+        both = side_by_side(picture, draw_layout(output.layouts[0], width=SIDE))
         both.quantize(128).save(FOLDER / f"{name}.png", optimize=True)
 
 

@@ -10,8 +10,8 @@ _ENGLISH_WORDS = frozenset(
 )
 _FOREIGN_WORDS = {
     "Dutch": "de het een en met op onder naast van links rechts achter voor tussen boven",
-    "French": "un une le la les des du de et avec sur dans à au aux sous près devant derrière entre est gauche droite",
-    "German": "der die das ein eine einen einem einer und mit auf unter neben dem den im ist zwischen links rechts vor",
+    "French": "un une le la les des du de et avec sur dans à au aux sous devant derrière entre gauche droite",
+    "German": "der die das ein eine einen einem einer und mit auf unter neben dem den im ist zwischen links rechts",
     "Indonesian": "sebuah seekor dan di dengan yang kiri kanan atas bawah",
     "Italian": "il lo la gli le un una uno e con su sopra di del della nel alla al sotto accanto vicino",
     "Polish": "i z na pod obok w nad po lewej prawej jest oraz",

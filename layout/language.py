@@ -3,15 +3,16 @@
 import os
 import sys
 import warnings
-from functools import lru_cache
-from pathlib import Path
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import spacy
 from huggingface_hub import snapshot_download
 from spacy.language import Language
 
 from .chunker import CHUNKER_NAME
+
 
 ASSETS_REPO = os.environ.get("SPACETIME_ATTN_ASSETS_REPO")
 _LANGUAGE_FOLDER = "layout/english"
@@ -43,7 +44,7 @@ def load_language(nlp: str | Path | Language | None = None) -> Language:
     raise TypeError(f"nlp must be a spaCy pipeline, its name or its folder, got {type(nlp).__name__}: {nlp!r}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _named_language(name: str) -> Language:
     try:
         return spacy.load(name)
@@ -54,7 +55,7 @@ def _named_language(name: str) -> Language:
         ) from error
 
 
-@lru_cache(maxsize=None)
+@cache
 def _default_language() -> Language:
     source = _shipped_language() or _hub_language() or _installed_language()
     if source is not None:

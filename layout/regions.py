@@ -1,4 +1,4 @@
-"""Where each object goes: `Region`, `Relation` and `Layout`, plain data in the unit square (x to the right, y down)."""
+"""Where each object goes: `Region`, `Relation` and `Layout`, plain data in the unit square, y down."""
 
 import dataclasses
 import json
@@ -189,7 +189,7 @@ class Layout:
         masks = [region.rasterize(height, width) for region in self.regions]
         return np.stack(masks) if masks else np.zeros((0, height, width), dtype=np.float32)
 
-    def edit(self, phrase: str | int, **changes) -> "Layout":
+    def edit(self, phrase: str | int, /, **changes) -> "Layout":
         """
         A copy with one object changed: `layout.edit("the bed", box=(0.5, 0.3, 1, 0.9))`.
 
@@ -282,7 +282,7 @@ class Layout:
         if len(found) == 1:
             return found[0]
         hint = "Use its index instead." if found else "Use one of them, or an index."
-        raise ValueError(f"{phrase!r} names {len(found)} objects of the layout, whose phrases are {self.phrases}. {hint}")
+        raise ValueError(f"{phrase!r} names {len(found)} objects of the layout, of {self.phrases}. {hint}")
 
 
 def _bare(phrase: str) -> str:

@@ -180,9 +180,7 @@ def load_weights(path: str | os.PathLike) -> SavedWeights:
         else:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                saved = SavedWeights(
-                    file.get_tensor("weights"), metadata["blend"], json.loads(metadata["phrases"])
-                )
+                saved = SavedWeights(file.get_tensor("weights"), metadata["blend"], json.loads(metadata["phrases"]))
     except FileNotFoundError:
         raise ValueError(f"There is no file of weights {str(path)!r}.") from None
     except (KeyError, TypeError, ValueError, SafetensorError) as error:

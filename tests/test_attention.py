@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from diffusers.models.attention_processor import Attention, AttnProcessor, IPAdapterAttnProcessor2_0, SlicedAttnProcessor
+from diffusers.models.attention_processor import (
+    Attention,
+    AttnProcessor,
+    IPAdapterAttnProcessor2_0,
+    SlicedAttnProcessor,
+)
 
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl, layer_grid

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from PIL import Image
+
 from spacetime_attn import Layout
 from spacetime_attn.cli import main
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from spacetime_attn.examples import export as export_module
 from spacetime_attn.examples.export import bundle, export
 

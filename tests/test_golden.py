@@ -1,4 +1,4 @@
-"""The processors against tensors recorded from the official code of arXiv:2304.03869, where those files are present."""
+"""The processors against tensors recorded from the official code of arXiv:2304.03869, where those are present."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from diffusers.models.attention import BasicTransformerBlock
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from spacetime_attn.layout.regions import Layout, Region
+from spacetime_attn.layout.regions import Region
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.patch import regional_attention
@@ -54,7 +54,9 @@ def test_a_controlled_block_gives_the_recorded_output_and_weight_gradients(file)
 
     if len(weights):
         side = golden["masks"].shape[-1]
-        control = RegionalControl(golden["local_contexts"], [0] * len(weights), 1, disc_masks(golden["centers"]), weights)
+        control = RegionalControl(
+            golden["local_contexts"], [0] * len(weights), 1, disc_masks(golden["centers"]), weights
+        )
         control.begin_step(0, torch.zeros(2, 4, side, side), guided_batch=True)
         block.attn2.set_processor(RegionalAttnProcessor(block.attn2.processor, control))
     attended = []
@@ -98,9 +100,7 @@ def toy():
 
 
 def control_of(golden, weights: torch.Tensor) -> RegionalControl:
-    return RegionalControl(
-        golden["local_contexts"], [0] * len(weights), 1, disc_masks(golden["centers"]), weights
-    )
+    return RegionalControl(golden["local_contexts"], [0] * len(weights), 1, disc_masks(golden["centers"]), weights)
 
 
 def test_a_whole_unet_gives_the_recorded_noise(toy):

@@ -9,10 +9,11 @@ from unittest import mock
 
 import pytest
 import spacy
+from spacy.language import Language
+
 from spacetime_attn.layout import language
 from spacetime_attn.layout.chunker import WordListChunker, chunk_bounds
 from spacetime_attn.layout.language import load_language
-from spacy.language import Language
 
 
 @pytest.fixture(autouse=True)
@@ -223,8 +224,10 @@ def test_synthetic_captions_are_trees_and_depend_on_the_seed_alone(monkeypatch):
     [
         ("a cat above a green bus", ["a cat", "a green bus"]),
         ("cat above green bus", ["cat", "green bus"]),
-        ("A donut sits nearby, while the apple was placed to the left of the parked car.",
-         ["A donut", "the apple", "the parked car"]),
+        (
+            "A donut sits nearby, while the apple was placed to the left of the parked car.",
+            ["A donut", "the apple", "the parked car"],
+        ),
         ("a photo of two dogs and a black and white cat", ["two dogs", "a black and white cat"]),
         ("a rusted, abandoned truck next to a pair of scissors", ["a rusted, abandoned truck", "a pair of scissors"]),
         ("dogs run on sand with a snow-covered tree to their right", ["dogs", "sand", "a snow-covered tree"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 import diffusers
 import pytest
 import torch
+
 from spacetime_attn import SpaceTimeAttnPipeline, default_model
 from spacetime_attn.examples.export import PIPELINE, export, module_order
 

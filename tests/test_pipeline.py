@@ -164,13 +164,13 @@ def test_a_step_uses_its_own_column(pipe):
     late, early = torch.tensor([[0, 0, 2.0]] * 2), torch.tensor([[2.0, 0, 0]] * 2)
     latents = {}
     for name, weights in {"late": late, "early": early, "none": torch.zeros(2, 3)}.items():
-        latents[name] = []
-        run(
-            pipe,
-            layout=LAYOUT,
-            weights=weights,
-            callback_on_step_end=lambda pipe, i, t, kwargs: latents[name].append(kwargs["latents"]) or {},
-        )
+        seen = latents[name] = []
+
+        def keep(pipe, step, timestep, kwargs, seen=seen):
+            seen.append(kwargs["latents"])
+            return {}
+
+        run(pipe, layout=LAYOUT, weights=weights, callback_on_step_end=keep)
     assert all(torch.equal(latents["late"][i], latents["none"][i]) for i in range(3))  # PLMS: 4 evaluations
     assert not torch.equal(latents["late"][3], latents["none"][3])
     assert not torch.equal(latents["early"][0], latents["none"][0])
@@ -308,7 +308,9 @@ def test_clip_skip_reads_an_earlier_layer_of_the_text_encoder(pipe):
 
 
 @pytest.mark.parametrize(
-    "options", [{"timesteps": [900, 600, 300, 10]}, {"sigmas": [14.0, 6.0, 2.0, 0.5, 0.0]}], ids=["timesteps", "sigmas"]
+    "options",
+    [{"timesteps": [900, 600, 300, 10]}, {"sigmas": [14.0, 6.0, 2.0, 0.5, 0.0]}],
+    ids=["timesteps", "sigmas"],
 )
 def test_custom_timesteps_and_sigmas(pipe, options):
     pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
@@ -516,7 +518,9 @@ def test_bad_input_is_refused_before_any_model_runs(pipe, options, message):
     assert same_processors(pipe.unet, before)
 
 
-@pytest.mark.parametrize("content", ["not json", '{"objects": ', "\x93NUMPY", '{"weights": [[1, 2]], "blend": "guided"}'])
+@pytest.mark.parametrize(
+    "content", ["not json", '{"objects": ', "\x93NUMPY", '{"weights": [[1, 2]], "blend": "guided"}']
+)
 @pytest.mark.parametrize("suffix", [".json", ".safetensors"])
 def test_damaged_files_are_refused_by_name(pipe, tmp_path, content, suffix):
     file = tmp_path / f"damaged{suffix}"

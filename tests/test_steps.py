@@ -10,7 +10,12 @@ from spacetime_attn.processors.steps import StepClock, evaluation_columns
 
 CONFIG = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 KARRAS = [member.name for member in KarrasDiffusionSchedulers]
-TWICE_A_STEP = {"HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"}
+TWICE_A_STEP = {
+    "HeunDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "DPMSolverSDEScheduler",
+}
 
 
 def make(name: str, steps: int, **config):

@@ -2,8 +2,8 @@
 
 import lzma
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 import spacy
 from captions import Captions
@@ -12,6 +12,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 from spacy.training.converters import conllu_to_docs
 from spacy.vocab import Vocab
+
 
 SENTENCES_PER_DOCUMENT = (1, 1, 1, 2, 3)
 LOWERED = 0.1

@@ -1,7 +1,7 @@
 """Where all the choices in a caption come from."""
 
 import random
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 
 class Dice:

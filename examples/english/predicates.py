@@ -1,6 +1,6 @@
 """What clauses say of their subject, and the participles that say it without a clause."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import vocabulary as words
 from dice import Dice

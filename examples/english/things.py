@@ -4,6 +4,7 @@ import vocabulary as words
 from dice import Dice
 from trees import Node, case, comma, conjunction
 
+
 PLURAL_DETERMINERS = {*words.COUNTS, *words.PLURAL_DETERMINERS, "the two"}
 _DETERMINER_TAGS = {
     **{owner: ("PRP$", "nmod:poss") for owner in ("his", "her", "their", "its", "my")},

@@ -21,6 +21,7 @@ from spacy.training.loop import train
 from spacy.util import load_config
 from thinc.api import NumpyOps
 
+
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE.parents[1] / "layout" / "english"
 HELD_OUT_SEED = 20_000  # of the captions that are only ever scored

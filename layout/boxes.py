@@ -1,0 +1,176 @@
+"""Boxes for objects and their relations: `arrange_boxes`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .regions import Relation
+from .relations import PICTURE_PLACES
+from .solver import AXES, consistent_relations, place_on_lattice
+from .things import TALL_THINGS, WIDE_THINGS
+
+
+Box = tuple[float, float, float, float]
+
+_LARGEST = {1: 0.7, 2: 0.46, 3: 0.44, 4: 0.42}  # longest side of a box where there are so many objects
+_LARGEST_OF_MANY, _LARGEST_INSIDE = 0.36, 0.9
+_RIM = 0.1  # of a box, around what is inside it
+_SHAPE = {"tall": np.array([0.72, 1.0]), "wide": np.array([1.0, 0.72])}
+_STRETCH = 1.35  # how far a box squeezed along one side may keep the other
+_FILLED = 0.92  # part of its cell that a box may fill
+_SMALLEST = 0.001  # side of a box, however deep it lies inside others
+_MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
+
+
+def arrange_boxes(nouns: Sequence[str], relations: Sequence[Relation], aspect_ratio: float = 1.0) -> list[Box]:
+    """
+    One box `(x0, y0, x1, y1)` in 0..1 for each object, such that the relations hold; the first stated wins.
+
+    Args:
+        nouns (`Sequence[str]`): What the objects are (their shape may depend on it).
+        relations (`Sequence[Relation]`): Indices into `nouns`.
+        aspect_ratio (`float`): Width of the picture divided by its height.
+    """
+    if not nouns:
+        return []
+    relations = consistent_relations(_decomposed(relations)) if len(nouns) <= _MOST_SOLVED else []
+    container = _containers(len(nouns), relations)
+    boxes = np.zeros((len(nouns), 4))
+    _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), nouns, container, relations, aspect_ratio)
+    boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
+    return [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
+
+
+def _fill(boxes, parent, canvas, nouns, container, relations, aspect_ratio) -> None:
+    """Arranges what lies directly in `parent` (None: the picture) within `canvas`, then what lies in those."""
+    members = [index for index in range(len(boxes)) if container[index] == parent]
+    if not members:
+        return
+    x0, y0, x1, y1 = canvas
+    scale = np.array([x1 - x0, y1 - y0] * 2)
+    inner = _relations_among(members, relations, container)
+    ratio = aspect_ratio * scale[0] / scale[1]
+    largest = _LARGEST.get(len(members), _LARGEST_OF_MANY) if parent is None else _LARGEST_INSIDE
+    placed = _boxes_in_unit_square([nouns[index] for index in members], inner, ratio, largest)
+    for index, box in zip(members, placed):
+        boxes[index] = np.array([x0, y0] * 2) + box * scale
+        margin = _RIM * (boxes[index, 2:] - boxes[index, :2])
+        room = (*(boxes[index, :2] + margin), *(boxes[index, 2:] - margin))
+        _fill(boxes, index, room, nouns, container, relations, aspect_ratio)
+
+
+def _boxes_in_unit_square(nouns, relations: Sequence[Relation], aspect_ratio: float, largest: float) -> np.ndarray:
+    """Boxes (objects, 4) of objects that lie side by side, with sides up to `largest`."""
+    if len(nouns) > _MOST_SOLVED:
+        places = _plain_grid(len(nouns), aspect_ratio)
+    else:
+        places = place_on_lattice(len(nouns), relations, aspect_ratio)
+    centers, steps = zip(*(_spread(places[:, axis], relations, axis) for axis in (0, 1)))
+    centers = np.stack(centers, 1)
+    wanted = largest * _shapes(nouns, aspect_ratio)
+    sizes = np.minimum(wanted, _FILLED * np.array(steps))
+    shrunk = (sizes / wanted).min(1, keepdims=True)
+    sizes = np.minimum(sizes, _STRETCH * shrunk * wanted)
+    boxes = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
+    _put_on_supports(boxes, places, relations)
+    return np.clip(boxes, 0.0, 1.0)
+
+
+def _plain_grid(count: int, aspect_ratio: float) -> np.ndarray:
+    """Columns and rows in reading order."""
+    columns = min(max(round(np.sqrt(count * aspect_ratio)), 1), count)
+    return np.array([(index % columns, index // columns) for index in range(count)])
+
+
+def _shapes(nouns: Sequence[str], aspect_ratio: float) -> np.ndarray:
+    """Widths and heights (objects, 2) up to 1: about square on the picture, or tall or wide by nature."""
+    square = np.maximum(np.array([1.0, aspect_ratio]) / max(1.0, aspect_ratio), 0.6)
+    return np.array([square * _SHAPE.get(_kind_of_shape(noun), 1.0) for noun in nouns])
+
+
+def _kind_of_shape(noun: str) -> str:
+    return "tall" if noun in TALL_THINGS else "wide" if noun in WIDE_THINGS else ""
+
+
+def _spread(values: np.ndarray, relations: Sequence[Relation], axis: int) -> tuple[np.ndarray, float]:
+    """Columns or rows, spread evenly over 0..1, and the step between two of them."""
+    last = values.max()
+    before = after = 0  # free ranks: what is at the left, or in the centre, leaves room at its right
+    for relation in relations:
+        if relation.object is None:
+            side, rank = PICTURE_PLACES[relation.relation][axis], values[relation.subject]
+            if relation.relation == "centre":
+                before, after = max(before, last - 2 * rank), max(after, 2 * rank - last)
+            elif side and last == 0:
+                before, after = int(side > 0), int(side < 0)
+    step = 1 / (last + 1 + before + after)
+    return (values + before + 0.5) * step, step
+
+
+def _put_on_supports(boxes: np.ndarray, places: np.ndarray, relations: Sequence[Relation]) -> None:
+    """Lets what is on something touch it, and a support reach below all that is on it, where nothing is between."""
+    carried: dict[int, list[int]] = {}
+    for relation in relations:
+        if relation.relation == "on":
+            carried.setdefault(relation.object, []).append(relation.subject)
+    for support, things in carried.items():
+        row = places[support, 1]
+        right_above = [thing for thing in things if places[thing, 1] == row - 1]
+        if not right_above:
+            continue
+        level = (boxes[right_above, 3].max() + boxes[support, 1]) / 2
+        boxes[right_above] += (level - boxes[right_above, 3:]) * (0, 1, 0, 1)
+        boxes[support, [1, 3]] += level - boxes[support, 1]
+        alone = (places[:, 1] == row).sum() == 1
+        if alone:
+            boxes[support, 0] = min(boxes[support, 0], boxes[right_above, 0].min())
+            boxes[support, 2] = max(boxes[support, 2], boxes[right_above, 2].max())
+
+
+def _decomposed(relations: Sequence[Relation]) -> list[Relation]:
+    """ "Between" as two relations: the first landmark on one side of the subject, the second on the other."""
+    stated = {(r.subject, r.object): r.relation for r in relations if r.relation in AXES}
+    result = []
+    for r in relations:
+        if r.relation != "between":
+            result.append(r)
+            continue
+        first, second = r.object, r.second_object
+        if (second, first) in stated:
+            first, second = second, first
+        axis = stated.get((first, second), "left of")
+        result += [Relation(first, axis, r.subject), Relation(r.subject, axis, second)]
+    return result
+
+
+def _containers(count: int, relations: Sequence[Relation]) -> dict[int, int | None]:
+    """What each object is inside of, if anything; never in a circle."""
+    container: dict[int, int | None] = {index: None for index in range(count)}
+    for relation in relations:
+        if relation.relation == "inside" and container[relation.subject] is None:
+            outer = relation.object
+            while outer is not None and outer != relation.subject:
+                outer = container[outer]
+            if outer is None:
+                container[relation.subject] = relation.object
+    return container
+
+
+def _relations_among(members, relations, container) -> list[Relation]:
+    """Relations between members, in their numbering; those of what lies inside a member count for the member."""
+    number = {index: n for n, index in enumerate(members)}
+
+    def owner(index: int | None) -> int | None:
+        while index is not None and index not in number:
+            index = container[index]
+        return number.get(index)
+
+    result = []
+    for relation in relations:
+        subject, landmark = owner(relation.subject), owner(relation.object)
+        if relation.relation == "inside" or subject is None or subject == landmark:
+            continue
+        if (landmark is None) == (relation.object is None):
+            result.append(Relation(subject, relation.relation, landmark))
+    return result

@@ -1,0 +1,159 @@
+"""A row of elements read as clauses: which things stand together, which are landmarks, what a clause is about."""
+
+from collections.abc import Iterable, Sequence
+
+from .elements import Element
+from .words import DETERMINERS
+
+
+_NOUN_KINDS = ("thing", "pronoun", "other", "each other")
+_OPENERS = ("stop", "clause", "with", "order")
+_SINGLE_PLACE = ("on", "inside")  # "on the table and the chair" hardly ever: one thing is in one place
+
+
+class ClauseRow:
+    """
+    Elements of a text with what their order tells. Positions are indices into `elements`; phrases are indices too,
+    in the lists of things that most methods return.
+
+    Attributes:
+        cues (`list[int]`): Positions of the spatial expressions.
+        following (`dict[int, list[int]]`): Positions of the landmark that stands with each cue, if any.
+        landmarks (`set[int]`): All positions in `following`.
+        subjects (`list[int]`): Positions of the things that clauses are about.
+    """
+
+    def __init__(self, elements: Sequence[Element]):
+        self.elements = elements
+        self.cues = [k for k, element in enumerate(elements) if element.cue]
+        self.following = {k: self._following_landmark(k) for k in self.cues}
+        self.landmarks = {i for positions in self.following.values() for i in positions}
+        self.subjects = [i for i in range(len(elements)) if self._is_subject(i)]
+
+    def kind(self, i: int) -> str:
+        """The kind of the element at a position, "" outside of the text."""
+        return self.elements[i].kind if 0 <= i < len(self.elements) else ""
+
+    def is_thing(self, i: int) -> bool:
+        """Whether an object is mentioned there."""
+        return self.kind(i) == "thing"
+
+    def things_at(self, positions: Iterable[int]) -> list[int]:
+        """The phrases mentioned at some positions."""
+        return [index for position in positions for index in self.elements[position].things]
+
+    def things_before(self, k: int, positions: Iterable[int] | None = None) -> list[list[int]]:
+        """The things of each mention before position k, nearest first (all, or those at some positions)."""
+        chosen = range(k) if positions is None else sorted(i for i in positions if i < k)
+        return [list(self.elements[i].things) for i in reversed(chosen) if self.is_thing(i)]
+
+    def sentence_start(self, k: int) -> int:
+        """The position at which the sentence of position k begins."""
+        return max((i + 1 for i in range(k) if self.is_sentence_end(i)), default=0)
+
+    def is_sentence_end(self, i: int) -> bool:
+        """Whether a sentence ends there (after a colon it goes on)."""
+        return self.kind(i) == "stop" and self.elements[i].text != ":"
+
+    def joint_after(self, position: int) -> tuple[str, int]:
+        """The joining words after an element (", and"; "" for none) and the position of what follows them."""
+        following, words = position + 1, []
+        while self.kind(following) == "join":
+            words.append(self.elements[following].text)
+            following += 1
+        return " ".join(words), following
+
+    def list_from(self, first: int, is_closed: bool = False) -> list[int]:
+        """
+        Positions of "the fork, the knife and the spoon", less a last thing with which a new clause begins.
+
+        A closed list has one member unless "both", or a common article ("the fork and knife"), says otherwise.
+        """
+        positions, joints = [first], []
+        while True:
+            joint, following = self.joint_after(positions[-1])
+            if not joint or not self.is_thing(following):
+                break
+            joints.append(joint)
+            positions.append(following)
+        if self.elements[first].after_both:
+            return positions
+        while len(positions) > 1 and self.kind(positions[-1] + 1) in ("cue", "verb"):
+            positions.pop()
+        joints = joints[: len(positions) - 1]
+        is_list = joints[:1] == ["and"] or len(joints) > 1 and any("and" in joint for joint in joints)
+        is_closed = is_closed and any(self.elements[i].text.split()[0] in DETERMINERS for i in positions[1:])
+        return positions if is_list and not is_closed else positions[:1]
+
+    def joined_before(self, last: int, has_singular_verb: bool) -> list[int]:
+        """The things that end at a position: of "a cup and a plate are ..." both, of "... is ..." the last."""
+        things, i = list(self.elements[last].things), last
+        while not has_singular_verb and self.kind(i - 1) == "join":
+            while self.kind(i - 1) == "join":
+                i -= 1
+            i -= 1
+            if not self.is_thing(i) or i in self.landmarks:
+                break
+            things = list(self.elements[i].things) + things
+        return things
+
+    def topic(self, k: int, other_than: Sequence[int] = ()) -> list[int]:
+        """What the clause around position k is about: the latest subject before it, else the nearest thing."""
+        excluded = set(other_than)
+        governor = self._with_before(k)
+        if governor is not None and self.kind(governor - 1) == "relative":  # "a fire, which has a kettle above it"
+            choices = self.things_before(governor)[:1]
+            if choices and excluded.isdisjoint(choices[0]):
+                return choices[0]
+        for i in reversed(self.subjects):
+            if i < k and excluded.isdisjoint(things := self.things_at(self.list_from(i))):
+                return things
+        return next((things for things in self.things_before(k) if excluded.isdisjoint(things)), [])
+
+    def is_in_with(self, k: int) -> bool:
+        """Whether position k belongs to a "with ..." (or "flanked by ...") that hangs on a topic."""
+        return self._with_before(k) is not None
+
+    def opener(self, k: int) -> str:
+        """What the clause begins with that begins with the cue at k ("stop" for a sentence); "" in mid-clause."""
+        before = min([k] + self.following[k]) - 1
+        kind = self.kind(before) or "stop"
+        if kind == "verb" and self.kind(before - 1) in ("", "stop"):  # "Placed above the door is ..."
+            return "stop"
+        if kind == "join":  # "Below the bridge and to the left of the tower, ..."
+            if self.elements[before].text == "," and self.kind(before - 1) == "join":  # "and, below, ..."
+                return "clause"
+            while self.kind(before) == "join":
+                before -= 1
+            first = next((cue for cue in self.cues if before == cue or before in self.following[cue]), None)
+            return first is not None and first < k and self.opener(first) or "join"
+        return kind if kind in _OPENERS else ""
+
+    def _with_before(self, k: int) -> int | None:
+        for i in range(k - 1, -1, -1):
+            element = self.elements[i]
+            if element.kind == "with" or element.cue and element.cue.landmark == "list":
+                return i
+            if element.kind in ("clause", "stop", "relative"):
+                return None
+        return None
+
+    def _following_landmark(self, k: int) -> list[int]:
+        """The landmark right after a cue, or the owner right before it ("to the dog's left")."""
+        cue, text = self.elements[k].cue, self.elements[k].text
+        if cue.landmark in ("none", "picture"):
+            return []
+        if cue.landmark in ("owner", "held"):
+            return [k - 1] if text[0] in "'’s" and self.is_thing(k - 1) else []
+        if self.kind(k + 1) not in _NOUN_KINDS:
+            return []
+        positions = self.list_from(k + 1, is_closed=cue.relation in _SINGLE_PLACE)
+        if cue.landmark == "list" and len(positions) == 1 and self.kind(k + 2) == "cue":
+            return []  # "between a boat to the left and a car below": each has a cue of its own
+        return positions
+
+    def _is_subject(self, i: int) -> bool:
+        if not self.is_thing(i) or i in self.landmarks:
+            return False
+        before = self.kind(i - 1) or "stop"
+        return before in ("stop", "clause") or before == "join" and self.kind(i + 1) == "verb"

@@ -1,0 +1,191 @@
+"""
+The spatial expressions of English, as data.
+
+Each entry is a regular expression over lower-case text (spaces stand for any white space), the relation that it
+states, and where its landmark is:
+
+- "after": it needs one ("to the left of the car")
+- "maybe": with one or without ("above the car", "with a kite above")
+- "none": the text around it has to tell ("to the left", "nearby")
+- "owner": a possessive inside or before it ("to its left", "to the dog's left")
+- "picture": the picture itself ("in the top left corner")
+- "list": as "after", unless that has its own place ("flanked by a dog to the left")
+- "held": as "owner", but anything stated elsewhere counts more ("in her left hand")
+- "reversed": as "after", but the landmark stands in the relation to the subject ("contains a spoon")
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+_DEGREE = r"(?:(?:far|very|immediate|direct|own|extreme|other|slightly|just|directly|immediately) )?"
+_TO = r"(?:(?:off |over |up |out )?(?:to|on|at|by|from|along|toward|towards|in|onto) )"
+_SIDE = r"(?:[- ]?hand)?(?: side| edge| end| half| flank)?"
+_OWNER = r"(?:its|it's|their|his|her)"
+_PICTURE = (
+    r"(?:picture|image|photo|photograph|scene|frame|canvas|composition|view|screen|page|shot|painting|drawing"
+    r"|illustration|foreground|background|room|sky)"
+)
+_OF_PICTURE = rf"(?: of (?:the |this )?{_PICTURE})?"
+_OF_PICTURE_NEEDED = rf" of (?:the |this )?{_PICTURE}"
+
+
+@dataclass(frozen=True)
+class SpatialExpression:
+    """One row of the lexicon."""
+
+    pattern: str
+    relation: str
+    landmark: str
+
+
+def _lateral_expressions(side: str) -> list[SpatialExpression]:
+    relation = f"{side} of"
+    hand = r"(?:hand|arm|shoulder|paw|wing|hip|fist|palm|foot|leg|knee)"
+    return [
+        SpatialExpression(rf"{_TO}?the {_DEGREE}{side}{_SIDE}{_OF_PICTURE_NEEDED}", side, "picture"),
+        SpatialExpression(rf"{_TO}?the {_DEGREE}{side}{_SIDE} (?:of|from)", relation, "after"),
+        SpatialExpression(rf"{_DEGREE}{side}{_SIDE} (?:of|from)", relation, "after"),
+        SpatialExpression(rf"{_TO}the (?:upper|lower|top|bottom)[- ]{side}{_SIDE} of", relation, "after"),
+        SpatialExpression(rf"(?:{_TO}|over |under ){_OWNER} {side} {hand}", relation, "held"),
+        SpatialExpression(rf"{_TO}{_OWNER} {_DEGREE}{side}(?:[- ]hand)?(?: side)?", relation, "owner"),
+        SpatialExpression(rf"(?:'s|’s|s') {_DEGREE}{side}(?:[- ]hand)?(?: side)?", relation, "owner"),
+        SpatialExpression(rf"(?:to|toward|towards|from|off to|over to) the {_DEGREE}{side}{_SIDE}", relation, "none"),
+        SpatialExpression(rf"(?:on|at|in|along) the {_DEGREE}{side}{_SIDE}", side, "none"),
+        SpatialExpression(rf"{side} ?:", side, "picture"),
+        SpatialExpression(rf"{side}(?=[,.;]|$)", side, "none"),
+        SpatialExpression(rf"(?:further |farther )(?:to the )?{side}", relation, "none"),
+    ]
+
+
+def _picture_expressions() -> list[SpatialExpression]:
+    """Corners, edges and the centre of the picture."""
+    at = r"(?:(?:in|at|on|to|near|into|toward|towards|from|along|across) )?(?:the )?(?:very |far |extreme )?"
+    part = r"(?:[- ]?hand)?(?: (?:corner|edge|side|part|half|quarter|quadrant|section|area|portion|third))?"
+    rows = []
+    for side in ("left", "right"):
+        for name, words in (("top", "(?:top|upper)"), ("bottom", "(?:bottom|lower)")):
+            place = rf"{at}{words}[- ]{side}{part}{_OF_PICTURE}"
+            rows.append(SpatialExpression(place, f"{name} {side}", "picture"))
+    for name, words in (("top", "(?:top|upper)"), ("bottom", "(?:bottom|lower)")):
+        edge = r"(?:edge|part|half|side|section|area|portion|third|of the page)"
+        rows.append(SpatialExpression(rf"{at}{words} {edge}{_OF_PICTURE}", name, "picture"))
+        rows.append(SpatialExpression(rf"(?:at|in|on|near) the very {words}{_OF_PICTURE}", name, "picture"))
+        rows.append(SpatialExpression(rf"(?:at|in|on|near|along) the {words}{_OF_PICTURE_NEEDED}", name, "picture"))
+        rows.append(SpatialExpression(rf"(?:at|in|near|along) the {words}", name, "picture"))
+        rows.append(SpatialExpression(rf"{words} ?:", name, "picture"))
+    middle = r"(?:in|at|near|into|to) the (?:very |exact )?(?:middle|centre|center)"
+    rows.append(SpatialExpression(rf"{middle}{_OF_PICTURE_NEEDED}", "centre", "picture"))
+    rows.append(SpatialExpression(rf"{middle}", "centre", "picture"))
+    rows.append(SpatialExpression(r"(?:middle|centre|center) ?:", "centre", "picture"))
+    return rows
+
+
+def _rows(relation: str, landmark: str, *patterns: str) -> list[SpatialExpression]:
+    return [SpatialExpression(pattern, relation, landmark) for pattern in patterns]
+
+
+SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
+    _lateral_expressions("left")
+    + _lateral_expressions("right")
+    + _picture_expressions()
+    # --- up and down
+    + _rows("above", "maybe", r"(?:directly |just |right |high |slightly )?above", "up above", "over", "overhead")
+    + _rows("above", "after", "over the top of", "higher (?:up )?than")
+    + _rows("above", "after", r"(?:looks|looking|towers|towering|rises|rising) (?:down )?over")
+    + _rows("above", "none", "higher(?: up)?")
+    + _rows("below", "maybe", r"(?:directly |just |right |slightly )?(?:below|beneath|underneath|under)", "down below")
+    + _rows("below", "after", r"(?:at|on|near|by) the (?:bottom|foot|base) of", "lower (?:down )?than", "hanging from")
+    + _rows("below", "none", "lower(?: down)?", "underfoot")
+    + _rows("below", "owner", rf"at {_OWNER} (?:feet|base|foot)", r"(?:'s|’s|s'|s’) feet")
+    + _rows("on", "after", r"(?:on|onto|at) (?:the )?(?:very )?top of", "atop(?: of)?", "upon")
+    + _rows("on", "after", "on", "onto", "riding(?: on)?", "rides(?: on)?", "rode", "aboard", "astride", "topping")
+    + _rows("on", "owner", rf"on {_OWNER} (?:back|head|top|lap|shoulders?|nose)")
+    + _rows("on", "none", "on top")
+    + _rows("on", "reversed", "topped (?:with|by)", "supports", "supporting", "crowned (?:with|by)")
+    # --- in and around
+    + _rows("inside", "after", "in", "into", "within", "inside of", "in the (?:interior|inside) of", "enclosed by")
+    + _rows("inside", "maybe", "inside")
+    + _rows("inside", "reversed", "contains", "containing", r"(?:is |are )?(?:filled|full|stuffed|packed) (?:with|of)")
+    + _rows("inside", "reversed", "wearing", "wears", "wore", r"dressed in", "encloses", "surrounds")
+    + _rows("between", "list", r"(?:in |sandwiched |nestled )?between", "in the (?:middle|midst|centre|center) of")
+    + _rows("between", "list", r"(?:flanked|sandwiched|bordered|framed|surrounded) (?:on (?:both|either) sides? )?by")
+    # --- beside
+    + _rows("next to", "after", "next to", "adjacent to", "close (?:by )?to", "near(?: to)?", "against", "touching")
+    + _rows("next to", "after", "by", "past", "around", "across from", "opposite(?: to)?", "(?:beside|alongside) of")
+    + _rows("next to", "after", r"(?:on|at|by) (?:the|either|one|both|each) sides? of")
+    + _rows("next to", "list", "accompanied by", "joined by", "together with", "along with")
+    + _rows("next to", "maybe", "beside", "alongside", "side by side(?: with)?")
+    + _rows("next to", "owner", rf"(?:at|by|on) {_OWNER} sides?", r"(?:'s|’s|s') sides?")
+    + _rows("next to", "none", "nearby", "near by", "close by", "in the vicinity", "next door")
+    # --- depth and distance
+    + _rows("in front of", "after", "in front of", "in the front of", "ahead of", "at the front of")
+    + _rows("in front of", "none", "in front", "in the foreground", "up front")
+    + _rows("behind", "maybe", "(?:directly |just |right )?behind")
+    + _rows("behind", "after", "hidden by", "at the (?:back|rear) of", "in back of", "beyond")
+    + _rows("behind", "none", "in the background", "in the distance", "in the back", "in the rear")
+    + _rows("far from", "after", "far (?:away )?from", "a long way from", "away from", "distant from")
+    + _rows("far from", "none", "far away", "far off")
+)
+
+# "from left to right: a cup, a fork, a spoon": each stands in the relation to the next.
+ORDER_EXPRESSIONS: dict[str, str] = {
+    r"(?:ordered |lined up |arranged )?(?:from )?left[- ]to[- ]right": "left of",
+    r"(?:ordered |lined up |arranged )?(?:from )?right[- ]to[- ]left": "right of",
+    r"(?:ordered |stacked |arranged )?(?:from )?top[- ]to[- ]bottom": "above",
+    r"(?:ordered |stacked |arranged )?(?:from )?bottom[- ]to[- ]top": "below",
+}
+
+
+@dataclass(frozen=True)
+class FoundExpression:
+    """An expression in a text, characters `start` to `end`: a row of the lexicon, an order, or "each other"."""
+
+    start: int
+    end: int
+    row: SpatialExpression | None = None
+    order: str = ""
+
+
+def _compiled(pattern: str) -> re.Pattern:
+    start = "" if pattern.startswith("(?:'s") else r"(?<![\w-])"
+    return re.compile(start + "(?:" + pattern.replace(" ", r"\s+").replace(r"\s+?", r"\s*") + r")(?![\w-])")
+
+
+_COMPILED_LEXICON = [(_compiled(row.pattern), row, "") for row in SPATIAL_LEXICON]
+_COMPILED_LEXICON += [(_compiled(pattern), None, relation) for pattern, relation in ORDER_EXPRESSIONS.items()]
+_COMPILED_LEXICON.append((_compiled("each other|one another"), None, ""))
+
+
+@lru_cache(maxsize=4)
+def spatial_expressions(text: str) -> tuple[FoundExpression, ...]:
+    """What of the lexicon a lower-case text holds, in order; of several matches the first, then the longest."""
+    found = [
+        FoundExpression(*match.span(), row, order)
+        for pattern, row, order in _COMPILED_LEXICON
+        for match in pattern.finditer(text)
+    ]
+    chosen: list[FoundExpression] = []
+    for expression in sorted(found, key=lambda expression: (expression.start, -expression.end)):
+        if not chosen or expression.start >= chosen[-1].end:
+            chosen.append(expression)
+    return tuple(chosen)
+
+
+def lowered(text: str) -> str:
+    """Lower case with every character in its place ("İ".lower() has two)."""
+    return "".join(low if len(low := character.lower()) == 1 else character for character in text)
+
+
+# Words that begin a new clause or another item, and what may stand between an expression and its landmark.
+CLAUSE_WORDS: frozenset[str] = frozenset("while whereas where as but when although though then".split())
+WITH_WORDS: frozenset[str] = frozenset("with having has have had featuring including plus".split())
+RELATIVE_WORDS: frozenset[str] = frozenset("which that who".split())
+JOINING_WORDS: frozenset[str] = frozenset("and , & or nor".split())
+FILLERS: frozenset[str] = frozenset(
+    "both each all either of the a an of's just also two very same only directly in turn itself themselves".split()
+)
+PERSON_PRONOUNS: frozenset[str] = frozenset("he him his she her hers".split())
+THING_PRONOUNS: frozenset[str] = frozenset("it its it's".split())
+GROUP_PRONOUNS: frozenset[str] = frozenset("they them their theirs".split())

@@ -1,0 +1,206 @@
+"""Which words of a prompt name objects: `find_phrases`."""
+
+from dataclasses import dataclass, replace
+
+from spacy.tokens import Doc
+
+from .groups import NounGroup, noun_groups
+from .plurals import counted_singular, is_plural, singular, with_article
+from .things import (
+    ABSTRACT_SUFFIXES,
+    ABSTRACT_WORDS,
+    BODY_PARTS,
+    DIRECTION_WORDS,
+    HYPERNYMS,
+    LIGHT_AND_WEATHER,
+    MEDIA_WORDS,
+    OBJECT_COMPOUNDS,
+    OBJECT_MAKERS,
+    OWNED_BODY_PARTS,
+    PEOPLE,
+    PICTURE_WORDS,
+    SURROUNDINGS,
+    TIMES,
+)
+from .words import (
+    COMMENT_VERBS,
+    DEFINITES,
+    DETERMINERS,
+    MOST_INSTANCES,
+    NEGATIONS,
+    NUMERALS,
+    POSSESSIVES,
+    PURPOSE_WORDS,
+)
+
+
+_NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
+_SENTENCE_ENDS = frozenset(".!?;\n")
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """
+    One object of the picture.
+
+    Args:
+        text (`str`): As the prompt says it ("The silver bed"); one of several in the singular ("a dog").
+        start, end (`int`): Characters of the prompt that it was read from ("two dogs" for both of them).
+        head (`str`): The noun, lower-case singular ("bed").
+        modifiers (`frozenset[str]`): The other words, lower-case, without articles and numerals.
+        mentions (`tuple[tuple[int, int], ...]`): All places where the prompt speaks of it, the first included.
+        plural (`bool`): Whether "them" may mean it: skis, some birds, a person.
+    """
+
+    text: str
+    start: int
+    end: int
+    head: str
+    modifiers: frozenset[str] = frozenset()
+    mentions: tuple[tuple[int, int], ...] = ()
+    plural: bool = False
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is "he", "she" or "they" rather than "it"."""
+        return self.head in PEOPLE
+
+
+def find_phrases(doc: Doc) -> list[Phrase]:
+    """
+    The objects that a text names, in order: attributes kept, later mentions merged into the first, counts expanded.
+
+    Args:
+        doc (`Doc`): Tagged (any label scheme), or with candidate spans in `doc.spans["phrases"]`.
+    """
+    skipped = _commented_tokens(doc)
+    found: list[list[Phrase]] = []  # one list of instances for each first mention
+    for group in noun_groups(doc):
+        if group.head in skipped or not _is_object(doc, group):
+            continue
+        phrase = _phrase_of(doc, group)
+        same = _first_mention(doc, group, phrase, found)
+        if same is not None:
+            same[:] = [replace(one, mentions=one.mentions + phrase.mentions) for one in same]
+        else:
+            found.append(_instances(doc, group, phrase))
+    return [phrase for instances in found for phrase in instances]
+
+
+def _phrase_of(doc: Doc, group: NounGroup) -> Phrase:
+    span = doc[group.start : group.end]
+    word = doc[group.head].lower_
+    words = {token.lower_ for token in span if token.i != group.head and token.is_alpha}
+    return Phrase(
+        text=span.text,
+        start=span.start_char,
+        end=span.end_char,
+        head=singular(word),
+        modifiers=frozenset(words - DETERMINERS - NUMERALS.keys() - {"of"}),
+        mentions=((span.start_char, span.end_char),),
+        plural=is_plural(word),
+    )
+
+
+# --- objects only -------------------------------------------------------------------------------------------------
+def _is_object(doc: Doc, group: NounGroup) -> bool:
+    word = doc[group.head].lower_
+    head = singular(word)
+    before = {token.lower_ for token in doc[group.start : group.head]}
+    around = [token.lower_ for token in doc[max(group.start - 1, 0) : group.end + 1]]
+    owned = not before.isdisjoint(POSSESSIVES) or around[0] in ("'s", "’s") or around[-1] == "of"
+    if not any(character.isalpha() for character in word) or word[0].isdigit() or _is_negated(doc, group):
+        return False
+    if head in MEDIA_WORDS and (doc[group.start].lower_ not in DETERMINERS or around[-1] == "of"):
+        return False
+    if "its" in before and head not in PEOPLE:  # parts: "its screen"
+        return False
+    if owned and head in OWNED_BODY_PARTS:
+        return False
+    if before & OBJECT_MAKERS:
+        return True
+    if head in _NO_OBJECTS or word in _NO_OBJECTS or head.endswith(ABSTRACT_SUFFIXES):
+        return bool(before & OBJECT_COMPOUNDS.get(head, frozenset()))
+    return True
+
+
+def _is_negated(doc: Doc, group: NounGroup) -> bool:
+    """ "no dog", "without a dog", "neither a dog nor a cat", "without a dog or a cat"."""
+    if doc[group.start].lower_ in NEGATIONS:
+        return True
+    before = [token.lower_ for token in doc[max(group.start - 6, 0) : group.start]]
+    if not before:
+        return False
+    if before[-1] in NEGATIONS or before[-2:] in (["instead", "of"], ["free", "of"], ["rather", "than"]):
+        return True
+    return before[-1] == "or" and any(word in ("without", "no") for word in before[:-1])
+
+
+def _commented_tokens(doc: Doc) -> set[int]:
+    """Tokens of comments and purposes: ", adding a splash of yellow", "ready for a swim", "in the style of ..."."""
+    skipped, inside = set(), False
+    for token in doc:
+        word = token.lower_
+        if word in COMMENT_VERBS and _word_at(doc, token.i - 1) == ",":
+            inside = True
+        elif word == "style" and _word_at(doc, token.i + 1) == "of":
+            inside = True
+        elif word in PURPOSE_WORDS and _word_at(doc, token.i + 1) in ("to", "for"):
+            inside = True
+        elif word in _SENTENCE_ENDS or word in ("with", "while", "and", "but", "which", ","):
+            inside = False
+        if inside:
+            skipped.add(token.i)
+    return skipped
+
+
+def _word_at(doc: Doc, index: int) -> str:
+    return doc[index].lower_ if 0 <= index < len(doc) else ""
+
+
+# --- later mentions -----------------------------------------------------------------------------------------------
+def _first_mention(doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]]) -> list[Phrase] | None:
+    """The instances that "the dog" speaks of again, if any: same noun, no attribute that they lack."""
+    first = doc[group.start].lower_
+    if first not in DEFINITES and (first in DETERMINERS or phrase.plural or _is_modified_before(doc, group)):
+        return None
+    matches = [same for same in found if _agrees(phrase, same[0]) and (len(same) == 1 or phrase.plural)]
+    return max(matches, key=lambda same: len(phrase.modifiers & same[0].modifiers), default=None)
+
+
+def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
+    return group.start > 0 and doc[group.start - 1].pos_ in ("ADJ", "ADV", "NOUN", "VERB")
+
+
+def _agrees(later: Phrase, first: Phrase) -> bool:
+    same_noun = later.head == first.head or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
+    return same_noun and later.modifiers <= first.modifiers
+
+
+# --- counts -------------------------------------------------------------------------------------------------------
+def _instances(doc: Doc, group: NounGroup, phrase: Phrase) -> list[Phrase]:
+    """ "two ripe apples" -> "a ripe apple" twice; anything else once."""
+    count, start = _count(doc, group)
+    if count < 2:
+        return [phrase]
+    counted = doc[group.measure if group.measure is not None and group.measure >= start else group.head]
+    words = [token.text_with_ws for token in doc[start : group.end]]
+    words[counted.i - start] = counted_singular(counted.lower_) + counted.whitespace_
+    return [replace(phrase, text=with_article("".join(words).strip()), plural=False)] * count
+
+
+def _count(doc: Doc, group: NounGroup) -> tuple[int, int]:
+    """How many things a group names, and the token at which the words after the numeral start."""
+    noun = doc[group.head].lower_
+    if group.measure is not None and singular(noun) != noun:  # "a couple of dogs"
+        if (number := _number(doc[group.measure].lower_)) > 1:
+            return number, group.measure + 2
+    for token in doc[group.start : group.head]:
+        number = _number(token.lower_)
+        if 1 < number <= MOST_INSTANCES and token.i != group.measure:
+            return number, token.i + 1
+    return 1, group.start
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdecimal() and len(word) < 4 else NUMERALS.get(word, 1)

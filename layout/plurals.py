@@ -1,0 +1,71 @@
+"""Singular and plural of English nouns."""
+
+from .words import collect_words
+
+
+# Plurals that name one thing: "a pair of scissors" is one object, "two scissors" are two pairs.
+PLURAL_ONLY = collect_words(
+    "scissors glasses sunglasses goggles spectacles jeans pants trousers shorts tights leggings pajamas overalls"
+    " pliers tweezers tongs shears clippers binoculars headphones bellows stairs"
+)
+# "A pair of shoes" is one object, "two shoes" are two.
+PAIRED_THINGS = PLURAL_ONLY | collect_words(
+    "skis shoes boots sneakers sandals slippers socks gloves mittens earphones earbuds earrings chopsticks skates"
+    " stilts crutches handcuffs stockings heels flippers dice drumsticks"
+)
+INVARIANT_PLURALS = collect_words("sheep deer fish people cattle geese children men women mice aircraft salmon trout")
+_IRREGULAR_PLURALS = {
+    "men": "man", "women": "woman", "people": "person", "children": "child", "mice": "mouse", "geese": "goose",
+    "feet": "foot", "teeth": "tooth", "leaves": "leaf", "shelves": "shelf", "knives": "knife", "loaves": "loaf",
+    "wolves": "wolf", "calves": "calf", "halves": "half", "scarves": "scarf", "hooves": "hoof", "wives": "wife",
+    "elves": "elf", "dwarves": "dwarf", "thieves": "thief", "oxen": "ox", "cacti": "cactus", "octopi": "octopus",
+    "dice": "die", "policemen": "policeman", "firemen": "fireman", "snowmen": "snowman", "fishermen": "fisherman",
+    "cookies": "cookie", "movies": "movie", "brownies": "brownie", "pies": "pie", "ties": "tie", "zombies": "zombie",
+    "hoodies": "hoodie", "selfies": "selfie", "smoothies": "smoothie", "magpies": "magpie", "toes": "toe",
+    "canoes": "canoe", "shoes": "shoe", "axes": "axe", "buses": "bus", "gases": "gas", "lenses": "lens",
+    "mustaches": "mustache", "moustaches": "moustache",
+}  # fmt: skip
+# Words in -s that are no plurals.
+_SINGULAR_IN_S = PAIRED_THINGS | collect_words(
+    "bus gas lens glass grass dress cactus octopus walrus hippopotamus platypus christmas canvas atlas iris chess"
+    " class mattress cross boss compass brass moss news tennis series species circus virus abacus minibus"
+    " rhinoceros asparagus hummus clothes walrus waitress actress princess mess"
+    " wilderness harness press hostess countess lioness tigress seamstress stewardess albatross bass"
+)
+# "a" before these although they begin with a vowel letter; "an" although with a consonant letter.
+_SOUNDS_LIKE_CONSONANT = ("uni", "use", "usu", "eu", "one", "once", "ufo", "ukulele", "utensil", "urin")
+_SOUNDS_LIKE_VOWEL = ("hour", "honest", "honor", "honour", "heir", "mp3", "x-ray")
+
+
+def singular(word: str) -> str:
+    """The singular of a lower-case English noun."""
+    if word in _IRREGULAR_PLURALS:
+        return _IRREGULAR_PLURALS[word]
+    if word in _SINGULAR_IN_S or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "xes", "sses", "zzes", "oes")):
+        return word[:-2]
+    return word[:-1]
+
+
+def counted_singular(word: str) -> str:
+    """What one of "two shoes" is: a "shoe"; of "two scissors", a "pair of scissors"."""
+    if word == "glasses":  # drinking glasses, where they are counted
+        return "glass"
+    if word in PLURAL_ONLY:
+        return f"pair of {word}"
+    return word[:-1] if word in PAIRED_THINGS else singular(word)
+
+
+def with_article(noun: str) -> str:
+    """`"apple"` -> `"an apple"`."""
+    word = noun.lower()
+    vowel = word.startswith(_SOUNDS_LIKE_VOWEL) or word[:1] in "aeiou" and not word.startswith(_SOUNDS_LIKE_CONSONANT)
+    return f"{'an' if vowel else 'a'} {noun}"
+
+
+def is_plural(word: str) -> bool:
+    """Whether a lower-case noun names several things, or has no singular ("scissors")."""
+    return word in INVARIANT_PLURALS or word in PAIRED_THINGS or singular(word) != word

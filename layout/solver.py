@@ -1,0 +1,180 @@
+"""
+From relations to positions and boxes.
+
+Objects are first placed on a lattice so that the energy of all relations is lowest (`place_on_lattice`); used columns
+and rows are then spread evenly over the picture, and each object gets the largest sensible box around its place.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .regions import Relation
+from .relations import PICTURE_PLACES
+
+
+AXES = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # (columns, rows), rows down
+DEPTHS = {"on": (0, -1), "behind": (0, -1), "in front of": (0, 1)}
+_READING_ORDER = np.array([-0.001, -0.0007])  # of two places alike, the one further right, then further down
+_SWEEPS = 4
+
+
+def consistent_relations(relations: Sequence[Relation]) -> list[Relation]:
+    """Relations in order, less those that contradict earlier ones (also through others): the first stated wins."""
+    kept: list[Relation] = []
+    before: dict[int, set[tuple[int, int]]] = {0: set(), 1: set()}  # axis -> (a, b): a has the smaller coordinate
+    for relation in relations:
+        column, row = (AXES | DEPTHS).get(relation.relation, (0, 0))
+        if relation.object is not None and (column or row):
+            axis = 0 if column else 1
+            pair = (relation.subject, relation.object)
+            edge = pair if column + row < 0 else pair[::-1]
+            if _leads_to(before[axis], edge[1], edge[0]):
+                continue
+            before[axis].add(edge)
+        kept.append(relation)
+    return kept
+
+
+def place_on_lattice(count: int, relations: Sequence[Relation], aspect_ratio: float) -> np.ndarray:
+    """
+    Columns and rows of the objects, shape (count, 2), whole numbers from 0 without gaps.
+
+    Descends to low energy from several orders of placing the objects, and keeps the result in which most relations
+    show: the asked axis dominates once the columns and rows are spread over the picture.
+    """
+    related = _placing_order(count, relations)
+    orders = [related, list(range(count)), related[::-1]]
+    best, most = None, -1
+    for order in orders:
+        places = _descend(order, relations, aspect_ratio)
+        places = np.stack([np.unique(places[:, axis], return_inverse=True)[1] for axis in (0, 1)], 1)
+        showing = _count_showing(places, relations)
+        if showing > most:
+            best, most = places, showing
+        if most == sum(relation.relation in AXES for relation in relations):
+            break
+    return best
+
+
+def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: float) -> np.ndarray:
+    """Each object in turn takes the free place of lowest energy; some sweeps then let each move again."""
+    size = 2 * len(order) + 3
+    axis = np.arange(size) - size // 2
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)  # (places, 2)
+    places = np.zeros((len(order), 2), dtype=int)
+    placed: list[int] = []
+    for sweep in range(_SWEEPS):
+        before = places.copy()
+        for index in order:
+            others = [other for other in placed if other != index]
+            energy = _energy(grid, index, others, places, relations, aspect_ratio)
+            places[index] = grid[int(np.argmin(energy))]
+            if index not in placed:
+                placed.append(index)
+        if sweep and np.array_equal(before, places):
+            break
+    return places
+
+
+def _count_showing(places: np.ndarray, relations: Sequence[Relation]) -> int:
+    """How many relations have their axis dominate, the columns and rows being spread over the unit square."""
+    spread = places / (places.max(0) + 1)
+    count = 0
+    for relation in relations:
+        if relation.relation in AXES and relation.object is not None:
+            axis = np.array(AXES[relation.relation])
+            offset = spread[relation.subject] - spread[relation.object]
+            count += offset @ axis > np.abs(offset @ axis[::-1])
+    return count
+
+
+def _leads_to(edges: set[tuple[int, int]], start: int, goal: int) -> bool:
+    stack, seen = [start], set()
+    while stack:
+        node = stack.pop()
+        if node == goal:
+            return True
+        if node not in seen:
+            seen.add(node)
+            stack += [b for a, b in edges if a == node]
+    return False
+
+
+def _placing_order(count: int, relations: Sequence[Relation]) -> list[int]:
+    """First the object with most relations, then always one that is related to those before."""
+    links = [(r.subject, r.object) for r in relations if r.object is not None]
+    links += [(r.subject, r.second_object) for r in relations if r.second_object is not None]
+    degree = [sum(index in link for link in links) for index in range(count)]
+    order: list[int] = []
+    while len(order) < count:
+        near = {index for link in links for index in link if set(link) & set(order)} - set(order)
+        choice = near or set(range(count)) - set(order)
+        order.append(max(choice, key=lambda index: (degree[index], -index)))
+    return order
+
+
+def _energy(grid, index, others, places, relations, aspect_ratio) -> np.ndarray:
+    """Energy of placing an object at each place of the grid, (places,)."""
+    energy = grid @ _READING_ORDER + 0.02 * np.abs(grid).sum(1)
+    if not others:
+        return energy
+    energy += _spacing_energy(grid, places[others], aspect_ratio)
+    placed = set(others)
+    for rank, relation in enumerate(relations):
+        weight = 1 / (1 + 0.02 * rank)  # what is said first counts a little more
+        if relation.object is None:
+            place = PICTURE_PLACES[relation.relation]
+            if relation.subject == index:
+                energy += weight * _place_energy(grid, places[others], place)
+            elif relation.subject in placed:
+                energy += weight * _beyond_energy(grid, places[relation.subject], place)
+        elif relation.subject == index and relation.object in placed:
+            energy += weight * _pair_energy(relation.relation, grid - places[relation.object])
+        elif relation.object == index and relation.subject in placed:
+            energy += weight * _pair_energy(relation.relation, places[relation.subject] - grid)
+    return energy
+
+
+def _spacing_energy(grid: np.ndarray, taken: np.ndarray, aspect_ratio: float) -> np.ndarray:
+    """No two at one place, rather two steps apart than one, near the others, in as few columns and rows as can be."""
+    distance = np.abs(grid[:, None] - taken[None])  # (places, others, 2)
+    gaps = distance.max(-1)
+    wide = np.clip(aspect_ratio, 0.5, 2.0)  # a wide picture has room for more columns
+    return (
+        1000.0 * (gaps == 0).any(1)
+        + 4.0 * (gaps == 1).sum(1)
+        + 0.05 * distance.sum((1, 2)) / len(taken)
+        + 0.60 / wide * ~np.isin(grid[:, 0], taken[:, 0])
+        + 0.66 * wide * ~np.isin(grid[:, 1], taken[:, 1])
+    )
+
+
+def _pair_energy(relation: str, offset: np.ndarray) -> np.ndarray:
+    """Energy of the subject standing at an offset (places, 2) from the object; lowest two steps away."""
+    if relation in AXES or relation in DEPTHS:
+        column, row = (AXES | DEPTHS)[relation]
+        along = offset @ np.array([column, row])
+        across = np.abs(offset @ np.array([row, column]))
+        wrong = np.where(along <= 0, 100 + 10 * (1 - along), 0)
+        if relation in AXES:  # the asked axis has to dominate
+            wrong = wrong + 12.0 * np.maximum(0, across - along + 1)
+        return wrong + (0.7 if relation in ("behind", "in front of") else 2.0) * across + 0.4 * np.abs(along - 2)
+    distance = np.abs(offset).max(1)
+    if relation == "far from":
+        return 3.0 * np.maximum(0, 4 - distance)
+    return 0.8 * np.abs(offset[:, 1]) + 0.5 * np.abs(distance - 2)  # next to
+
+
+def _place_energy(grid: np.ndarray, taken: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+    """An object at a side of the picture has no other beyond it; in the centre, others are around it."""
+    if place == (0, 0):
+        return np.abs(grid - (taken.max(0) + taken.min(0)) / 2).sum(1)
+    return sum(_beyond_energy(2 * other - grid, other, place) for other in taken)
+
+
+def _beyond_energy(grid: np.ndarray, outermost: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+    """Places of the grid that lie beyond, or level with, an object that is at a side of the picture."""
+    beyond = (grid - outermost) * np.array(place) > 0
+    level = (grid == outermost) & (np.array(place) != 0)
+    return 20.0 * beyond.sum(1) + 1.5 * level.sum(1)

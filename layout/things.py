@@ -1,0 +1,189 @@
+"""Word lists: which nouns are objects of their own, and what kinds of objects there are."""
+
+from .words import collect_words
+
+
+# --- What is no object -------------------------------------------------------------------------------------------
+DIRECTION_WORDS = collect_words(
+    "left right top bottom side front back middle center centre edge corner end half rear upper lower north south"
+    " east west upside underside base tip foot height level direction way position place spot location point"
+    " placement arrangement alignment order row line distance vicinity proximity surroundings midst interior"
+    " inside outside rest remainder part section portion area region space zone range reach presence addition"
+    " opposite left-hand right-hand lefthand righthand next turn quarter third"
+)
+PICTURE_WORDS = collect_words(
+    "photo photograph picture image scene view background foreground backdrop shot closeup close-up frame canvas"
+    " composition illustration rendering render drawing sketch snapshot depiction portrait landscape"
+    " selfie screenshot setting scenery panorama perspective angle focus style layout horizon vista collage"
+    " caption detail resolution quality artwork art masterpiece bokeh hdr uhd cgi artstation"
+)
+# "A painting of a fox" and "oil painting" speak of the picture; "a painting above the sofa" is an object.
+MEDIA_WORDS = collect_words("painting watercolor watercolour poster print mural tapestry photography animation")
+SURROUNDINGS = collect_words(
+    # indoors
+    "room bedroom bathroom restroom kitchen livingroom lounge hall hallway corridor lobby classroom office studio"
+    " apartment basement attic garage cellar dorm dormitory nursery pantry laundry stairwell floor ceiling wall"
+    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket"
+    " grocery mall hospital hotel motel airport theater theatre cinema warehouse workshop factory stadium arena"
+    " interior salon spa bakery barbershop auditorium ballroom"
+    # outdoors, made
+    " street road sidewalk pavement highway freeway motorway avenue alley lane path pathway trail driveway track"
+    " runway tarmac asphalt crosswalk intersection crossing roadside curb kerb parking lot lots plaza park"
+    " playground yard backyard courtyard garden lawn patio porch deck terrace balcony rooftop court pitch field"
+    " rink zoo farm ranch farmland campground campsite city town village downtown suburb neighborhood neighbourhood"
+    " countryside country harbor harbour marina port dock wharf station terminal market cemetery poolside lakeside"
+    " roadway boulevard skyline cityscape slope ramp"
+    # outdoors, grown
+    " ground earth soil dirt mud grass grassland turf meadow pasture prairie savanna savannah plain plains forest"
+    " woods woodland jungle rainforest desert dune dunes beach shore shoreline seashore coast coastline seaside"
+    " waterfront bank riverbank ocean sea lake river stream creek pond lagoon bay water waters sand snow ice"
+    " gravel sky air space heaven universe wilderness valley canyon hillside mountainside countryside terrain"
+    " land nature environment world outdoors indoors vegetation foliage greenery underbrush surf wave waves"
+    " seabed place venue habitat enclosure depth depths"
+)
+BODY_PARTS = collect_words(
+    "hand arm leg foot head face eye ear nose mouth lip tongue tooth chin cheek forehead neck shoulder elbow wrist"
+    " finger thumb fingertip fist breast belly stomach tummy waist hip lap thigh knee ankle heel toe back"
+    " skin fur hair beard moustache mustache tail paw hoof claw wing beak snout mane"
+    " fin whisker muzzle body torso bottom butt fist eyelash eyebrow limb hump udder"
+)
+# Body parts only with an owner: "its trunk".
+OWNED_BODY_PARTS = collect_words("chest trunk horn palm bill shell lap spine stem feather antler tusk")
+LIGHT_AND_WEATHER = collect_words(
+    "light lighting sunlight moonlight daylight candlelight lamplight sunshine sunset sunrise dusk dawn twilight"
+    " shadow shade glow glare gleam glint shine sparkle reflection brightness darkness dark ray beam silhouette"
+    " rain rainfall drizzle snowfall snowstorm storm thunderstorm fog mist haze wind breeze weather hail frost dew"
+    " cloudiness overcast smoke steam dust splash ripple heat cold warmth spray"
+)
+TIMES = collect_words(
+    "time day night morning noon afternoon evening midnight midday weekend week month year hour minute second moment"
+    " season spring summer autumn fall winter today yesterday tomorrow instant while occasion holiday vacation"
+    " daytime nighttime lunchtime dinnertime birthday century decade period"
+)
+ABSTRACT_WORDS = collect_words(
+    "thing something anything everything nothing one none other stuff item object subject matter fact idea concept"
+    " way manner kind type sort variety number lot amount quantity total size shape form color colour hue tone tint"
+    " texture contrast balance harmony symmetry mix mixture combination blend touch hint pop dash burst"
+    " atmosphere mood ambiance ambience feel feeling sense emotion expression look gaze glance stare smile laugh"
+    " frown grin sight attention focus interest curiosity joy fun pleasure comfort peace calm silence quiet sound"
+    " noise music song tune melody smell scent aroma fragrance taste flavor flavour charm beauty elegance grace"
+    " style fashion design decor décor aesthetic display show exhibition contrast accent highlight centerpiece"
+    " adventure journey trip travel ride drive walk stroll hike run jog race play match"
+    " competition contest sport training practice exercise work job task duty chore business use purpose reason"
+    " function need want desire hope dream wish plan goal choice option chance opportunity luck risk danger safety"
+    " help support service care love friendship relationship company companionship conversation talk chat speech"
+    " story tale news knowledge memory thought mind spirit soul life living death birth age youth"
+    " power strength force energy speed pace motion movement action activity event ceremony party celebration"
+    " breakfast lunch dinner supper brunch appetite hunger thirst meeting moment"
+    " rest sleep nap break relaxation leisure entertainment enjoyment delight surprise excitement wonder awe"
+    " convenience access storage order disorder mess chaos clutter state condition situation example"
+    " instance process step method technique effect result impact cause problem trouble question answer"
+    " weight length width height depth distance level degree price cost value worth wealth word name title"
+    " language meaning scheme theme vibe element feature aspect detail characteristic quality"
+    " majesty splendor grandeur vibrancy simplicity flight flow jump leap dive swing catch throw kick hit shot"
+    " pose posture stance position grip hold balance jumping running riding skiing surfing swimming cooking eating"
+    " use anticipation preparation addition completion competition observation attraction direction formation"
+    " illumination perfection reach purchase visit return arrival departure landing takeoff action start finish"
+    " cleaning washing drying toasting coverage protection pride glory"
+    " glimpse hue blur bloom use usage"
+)
+ABSTRACT_SUFFIXES = ("ness", "ity", "ism", "tude")
+# Heads from the lists above that are objects after all once one of these words stands before them.
+OBJECT_COMPOUNDS = {
+    "light": collect_words("traffic stop street red signal flash christmas fairy string ceiling brake night"),
+    "head": collect_words("shower statue lettuce"),
+    "bank": collect_words("piggy power"),
+    "game": collect_words("board video card"),
+    "track": collect_words("train railroad railway"),
+    "bar": collect_words("chocolate candy snack metal soap"),
+    "frame": collect_words("picture photo bed window door"),
+    "deck": collect_words("card tape"),
+    "ramp": collect_words("skate wooden"),
+    "station": collect_words("gas space"),
+    "leg": collect_words("chicken turkey"),
+    "wing": collect_words("chicken airplane"),
+}
+# "A toy kitchen" is an object whatever follows.
+OBJECT_MAKERS = collect_words("toy model miniature stuffed plastic lego inflatable cardboard plush paper origami")
+
+# --- "... of ..." ------------------------------------------------------------------------------------------------
+# "a <measure> of <things>" is about the things ...
+MEASURES = collect_words(
+    "pair couple trio bunch piece slice group set stalk stem sprig head herd flock pack swarm school flight litter"
+    " row line pile stack heap bundle cluster clump collection assortment selection variety array series range"
+    " number lot plenty handful dozen kind type sort loaf wedge chunk bit cube clove ear bar stick strip sheet roll"
+    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet"
+)
+# ... and "a <container> of <stuff>" is about the container, "a <depiction> of <things>" about the depiction.
+CONTAINERS = collect_words(
+    "cup bowl plate glass bottle box basket bag can jar vase tray pot mug carton crate bucket barrel jug pitcher"
+    " pan dish tub tank packet sack tin tube case saucer platter goblet kettle keg container bin cart shelf chest"
+)
+DEPICTIONS = collect_words("statue sculpture figurine figure model bust painting poster mural tapestry")
+
+# --- Kinds of objects --------------------------------------------------------------------------------------------
+PEOPLE = collect_words(
+    "person man woman boy girl child kid baby toddler teenager adult lady gentleman guy fellow human someone somebody"
+    " player rider driver surfer skier skater skateboarder snowboarder cyclist biker runner swimmer dancer singer"
+    " musician artist painter actor actress chef cook baker waiter waitress doctor nurse teacher student pupil"
+    " soldier officer policeman policewoman fireman firefighter farmer fisherman sailor pilot astronaut knight king"
+    " queen prince princess wizard witch pirate cowboy clown ninja samurai monk nun priest bride groom mother father"
+    " mom dad parent grandmother grandfather grandma grandpa brother sister son daughter uncle aunt friend worker"
+    " builder mechanic tourist traveler traveller hiker climber customer passenger pedestrian businessman"
+    " businesswoman boss gardener photographer magician juggler ballerina guard judge thief hero superhero batter"
+    " catcher pitcher goalkeeper golfer boxer wrestler athlete couple crowd family team people mermaid fairy elf"
+    " dwarf giant vampire zombie owner mailman butcher carpenter barber librarian scientist"
+)
+CLOTHES = collect_words(
+    "hat cap helmet coat jacket shirt t-shirt tshirt blouse sweater hoodie vest suit tuxedo tie bowtie dress skirt"
+    " gown robe pants trousers jeans shorts uniform costume apron scarf glove mitten sock shoe boot sneaker sandal"
+    " glasses sunglasses goggles mask crown necklace watch ring belt swimsuit bikini clothes clothing outfit wetsuit"
+    " beanie bonnet veil cape cloak kimono pajamas collar jersey"
+)
+
+_ANIMALS = collect_words(
+    "cat dog puppy kitten horse pony cow calf bull sheep lamb goat pig donkey camel llama elephant bear panda zebra"
+    " giraffe lion tiger leopard wolf fox deer moose rabbit hare squirrel mouse rat hamster hedgehog raccoon otter"
+    " beaver monkey gorilla koala kangaroo hippo rhino bird duck goose swan chicken hen rooster turkey owl eagle"
+    " parrot penguin flamingo seagull pigeon crow peacock ostrich fish shark whale dolphin seal octopus crab lobster"
+    " frog toad turtle tortoise snake lizard crocodile alligator snail spider bee butterfly ladybug dragon unicorn"
+)
+_VEHICLES = collect_words(
+    "car bus truck van taxi train tram bicycle bike motorcycle motorbike scooter tractor boat ship ferry canoe kayak"
+    " yacht airplane plane jet helicopter rocket wagon cart ambulance jeep limousine submarine suv minivan carriage"
+)
+_FRUITS = collect_words(
+    "apple orange banana pear peach plum grape cherry strawberry blueberry raspberry lemon lime melon watermelon"
+    " pineapple mango kiwi coconut apricot fig papaya pomegranate"
+)
+_VEGETABLES = collect_words(
+    "broccoli carrot potato tomato onion pepper cucumber lettuce cabbage cauliflower pumpkin eggplant zucchini corn"
+    " radish spinach celery mushroom asparagus"
+)
+_SWEETS = collect_words(
+    "cake donut doughnut pie cookie cupcake muffin brownie pudding pastry tart croissant waffle pancake chocolate"
+)
+# "the animal" after "a horse" is the horse again.
+HYPERNYMS = {
+    "animal": _ANIMALS, "creature": _ANIMALS, "pet": _ANIMALS, "beast": _ANIMALS, "vehicle": _VEHICLES,
+    "fruit": _FRUITS, "vegetable": _VEGETABLES, "veggie": _VEGETABLES, "dessert": _SWEETS, "pastry": _SWEETS,
+    "treat": _SWEETS | _FRUITS, "snack": _SWEETS | _FRUITS | _VEGETABLES | {"pizza", "sandwich"},
+    "dish": _SWEETS | _VEGETABLES | {"pizza", "sandwich"},
+    "food": _SWEETS | _FRUITS | _VEGETABLES | {"pizza", "sandwich", "dog"},
+    "furniture": frozenset({"couch", "chair", "bed", "table", "sofa", "desk", "dresser", "bench"}),
+}  # fmt: skip
+
+# --- Shapes: boxes of these are higher than wide, or wider than high ----------------------------------------------
+TALL_THINGS = PEOPLE | collect_words(
+    "giraffe lamp bottle vase tower tree lighthouse skyscraper building penguin ostrich flamingo candle door ladder"
+    " refrigerator fridge glass pole post sign hydrant meter statue pillar column rocket robot snowman scarecrow"
+    " bookcase bookshelf wardrobe cabinet locker guitar violin cello harp tie toothbrush spoon fork knife carrot"
+    " broom mop umbrella cactus windmill obelisk llama kangaroo meerkat owl palm pine flagpole faucet"
+)
+WIDE_THINGS = collect_words(
+    "couch sofa bed bus train car truck boat ship airplane plane jet bench table desk keyboard skateboard snowboard"
+    " surfboard skis ski motorcycle bicycle bike van taxi limousine tractor tram submarine canoe kayak yacht raft"
+    " ferry bridge fence crocodile alligator whale shark dolphin snake lizard piano bathtub tub tv"
+    " television laptop rug mat carpet shelf counter pizza sandwich plate tray pillow wagon sled tank helicopter"
+    " mouse turtle crab fish keyboard remote banana glasses goggles log mattress dresser sideboard stage"
+)

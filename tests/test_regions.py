@@ -1,0 +1,250 @@
+"""Regions, relations and layouts as data."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spacetime_attn.layout.regions import Layout, Region, Relation
+
+
+@pytest.fixture
+def layout():
+    return Layout(
+        regions=(
+            Region("a red kite", box=(0.1, 0.0, 0.5, 0.4)),
+            Region("the boat", disc=(0.7, 0.8, 0.2)),
+            Region("an island", mask=np.eye(4, dtype=np.float32)),
+            Region("a cloud", box=(0.5, 0.0, 1.0, 0.25), softness=0.1),
+        ),
+        relations=(Relation(0, "above", 1), Relation(1, "between", 0, 2), Relation(3, "top right")),
+        prompt="A red kite flies above the boat.",
+    )
+
+
+# --- masks -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("height, width", [(64, 64), (8, 8), (7, 13), (96, 40), (1, 1), (2, 3)])
+def test_masks_have_any_resolution(layout, height, width):
+    masks = layout.masks(height, width)
+    assert masks.shape == (4, height, width) and masks.dtype == np.float32
+    assert masks.min() >= 0 and masks.max() <= 1
+
+
+def test_an_empty_layout_has_no_masks():
+    assert Layout().masks(8, 8).shape == (0, 8, 8)
+
+
+def test_a_box_covers_the_pixels_whose_centre_it_holds():
+    mask = Region("a cup", box=(0.25, 0.5, 1.0, 1.0)).rasterize(4, 8)
+    expected = np.zeros((4, 8))
+    expected[2:, 2:] = 1
+    assert np.array_equal(mask, expected)
+
+
+def test_a_box_smaller_than_a_pixel_keeps_one():
+    assert Region("a pea", box=(0.30, 0.30, 0.31, 0.31)).rasterize(8, 8).sum() == 1
+
+
+def test_a_soft_box_fades_and_is_half_at_its_side():
+    mask = Region("a cloud", box=(0.25, 0.0, 0.75, 1.0), softness=0.2).rasterize(1, 1000)[0]
+    assert mask[500] == 1 and mask[100] == 0
+    assert mask[250] == pytest.approx(0.5, abs=0.01)
+    assert np.all(np.diff(mask[:500]) >= 0) and len(np.unique(mask)) > 100
+
+
+def test_a_disc_is_sampled_at_the_corners_of_pixels_as_in_the_official_code():
+    mask = Region("a ball", disc=(0.5, 0.25, 0.2)).rasterize(16, 16)
+    rows, columns = np.mgrid[:16, :16] / 16
+    assert np.array_equal(mask, (columns - 0.5) ** 2 + (rows - 0.25) ** 2 < 0.2**2)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "bool", "torch", "cuda-like", "pil", "8-bit", "list"])
+def test_masks_may_be_drawn_with_anything(kind):
+    drawing = np.zeros((10, 20), dtype=np.float32)
+    drawing[2:6, 5:15] = 1
+    mask = {
+        "numpy": drawing,
+        "bool": drawing.astype(bool),
+        "torch": torch.tensor(drawing),
+        "cuda-like": torch.tensor(drawing, requires_grad=True),
+        "pil": Image.fromarray((255 * drawing).astype(np.uint8)),
+        "8-bit": (255 * drawing).astype(np.uint8),
+        "list": drawing.tolist(),
+    }[kind]
+    region = Region("a pond", mask=mask)
+    assert np.array_equal(region.rasterize(10, 20), drawing)
+    assert region.bounds == pytest.approx((0.25, 0.2, 0.75, 0.6))
+
+
+def test_drawn_masks_keep_their_area_at_other_resolutions():
+    drawing = np.zeros((32, 32), dtype=np.float32)
+    drawing[8:24, 4:20] = 1
+    region = Region("a pond", mask=drawing)
+    for size in (8, 16, 24, 64):
+        assert region.rasterize(size, size).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_masks_cannot_be_changed_afterwards():
+    drawing = np.ones((4, 4), dtype=np.float32)
+    region = Region("a pond", mask=drawing)
+    drawing[:] = 0
+    assert region.rasterize(4, 4).all()
+    with pytest.raises(ValueError):
+        region.mask[0, 0] = 0
+
+
+def test_any_region_becomes_the_official_disc(layout):
+    discs = layout.with_discs()
+    assert [region.disc[2] for region in discs.regions] == [0.2] * 4
+    assert discs.regions[0].disc[:2] == pytest.approx((0.3, 0.2))
+    assert discs.phrases == layout.phrases and discs.relations == layout.relations
+
+
+# --- JSON --------------------------------------------------------------------------------------------------------
+def test_json_round_trip(layout, tmp_path):
+    layout.save(tmp_path / "layout.json")
+    again = Layout.load(tmp_path / "layout.json")
+    assert again.to_dict() == layout.to_dict()
+    assert again.relations == layout.relations and again.prompt == layout.prompt
+    assert np.array_equal(again.masks(16, 16), layout.masks(16, 16))
+
+
+def test_relations_to_the_picture_have_a_null_object(layout):
+    data = json.loads(json.dumps(layout.to_dict()))
+    assert data["relations"] == [
+        {"subject": 0, "relation": "above", "object": 1},
+        {"subject": 1, "relation": "between", "object": 0, "second_object": 2},
+        {"subject": 3, "relation": "top right", "object": None},
+    ]
+
+
+def test_layouts_are_coerced_from_what_users_have(layout, tmp_path):
+    layout.save(tmp_path / "layout.json")
+
+    class Foreign:
+        def to_dict(self):
+            return layout.to_dict()
+
+    for given in (layout, layout.to_dict(), str(tmp_path / "layout.json"), tmp_path / "layout.json", Foreign()):
+        assert Layout.coerce(given).to_dict() == layout.to_dict()
+    with pytest.raises(TypeError, match="`layout`"):
+        Layout.coerce(3)
+
+
+def test_layouts_print_readably(layout):
+    assert "a red kite: box (0.10, 0.00, 0.50, 0.40)" in str(layout)
+    assert "a red kite above the boat" in str(layout)
+    assert "the boat between a red kite and an island" in str(layout)
+    assert str(Layout()) == "no objects"
+
+
+# --- editing -----------------------------------------------------------------------------------------------------
+def test_editing_replaces_a_shape_and_leaves_the_original(layout):
+    edited = layout.edit("Red Kite", box=(0.5, 0.5, 1.0, 1.0))
+    assert edited.regions[0].box == (0.5, 0.5, 1.0, 1.0)
+    assert layout.regions[0].box == (0.1, 0.0, 0.5, 0.4)
+    assert edited.regions[1:] == layout.regions[1:] and edited.relations == layout.relations
+
+
+def test_a_new_shape_replaces_the_old_kind_and_its_soft_edge(layout):
+    region = layout.edit("cloud", disc=(0.5, 0.5, 0.1)).regions[3]
+    assert region.box is None and region.softness == 0 and region.disc == (0.5, 0.5, 0.1)
+
+
+def test_objects_are_edited_by_index_too(layout):
+    assert layout.edit(-1, softness=0.3).regions[-1].softness == 0.3
+
+
+@pytest.mark.parametrize("phrase", ["a dragon", 4])
+def test_editing_an_unknown_object_lists_the_known_ones(layout, phrase):
+    with pytest.raises(ValueError, match="names 0 objects .*a red kite"):
+        layout.edit(phrase, box=(0, 0, 1, 1))
+
+
+def test_editing_an_ambiguous_phrase_asks_for_the_index():
+    twins = Layout((Region("a dog", box=(0, 0, 0.5, 1)), Region("a dog", box=(0.5, 0, 1, 1))))
+    with pytest.raises(ValueError, match="2 objects .* index"):
+        twins.edit("a dog", disc=(0.5, 0.5, 0.1))
+    assert twins.edit(1, disc=(0.5, 0.5, 0.1)).regions[1].disc
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ({"box": (0, 0, 1.2, 1)}, ["box", "0..1", "1.2", "Divide"]),
+        ({"box": (-0.1, 0, 1, 1)}, ["box", "-0.1"]),
+        ({"box": (0.5, 0, 0.5, 1)}, ["x0 < x1", "0.5"]),
+        ({"box": (0, 0.6, 1, 0.4)}, ["y0 < y1"]),
+        ({"box": (0, 0, 1)}, ["box", "4"]),
+        ({"box": (0, 0, 1, float("nan"))}, ["box", "finite"]),
+        ({"box": "wide"}, ["box", "4 numbers", "wide"]),
+        ({"disc": (0.5, 0.5, 0)}, ["disc", "radius above 0"]),
+        ({"disc": (2.0, 0.5, 0.2)}, ["disc", "outside the picture"]),
+        ({"disc": (0.5, float("inf"), 0.2)}, ["disc", "finite"]),
+        ({"mask": np.zeros((4, 4))}, ["mask", "empty"]),
+        ({"mask": np.zeros((0, 4))}, ["mask", "(0, 4)"]),
+        ({"mask": np.ones((3, 4, 4))}, ["mask", "(3, 4, 4)"]),
+        ({"mask": np.full((4, 4), 2.0)}, ["mask", "0..1", "2.0"]),
+        ({"mask": np.full((4, 4), np.nan)}, ["mask", "nan"]),
+        ({"box": (0, 0, 1, 1), "softness": -1}, ["softness", "-1"]),
+        ({"disc": (0.5, 0.5, 0.2), "softness": 0.1}, ["softness", "boxes"]),
+        ({}, ["exactly one"]),
+        ({"box": (0, 0, 1, 1), "disc": (0.5, 0.5, 0.2)}, ["exactly one"]),
+    ],
+)
+def test_bad_shapes_are_named_with_phrase_value_and_remedy(shape, words):
+    with pytest.raises((ValueError, TypeError)) as error:
+        Region("the pond", **shape)
+    assert all(word in str(error.value) for word in ["the pond", *words])
+
+
+@pytest.mark.parametrize("phrase", ["", "  ", None, 3])
+def test_a_region_needs_a_phrase(phrase):
+    with pytest.raises(ValueError, match="`phrase`"):
+        Region(phrase, box=(0, 0, 1, 1))
+
+
+@pytest.mark.parametrize("relation", [Relation(0, "above", 5), Relation(-1, "above", 0), Relation("a", "above", 0)])
+def test_relations_point_at_objects_of_the_layout(relation):
+    with pytest.raises(ValueError, match="above.*has 1 objects"):
+        Layout((Region("a cat", box=(0, 0, 1, 1)),), (relation,))
+
+
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        ([], ["objects", "[]"]),
+        ({"objects": "none"}, ["objects"]),
+        ({"objects": [], "version": 99}, ["version 99", "Update"]),
+        ({"objects": [], "version": "new"}, ["version", "new"]),
+        ({"objects": [{"box": [0, 0, 1, 1]}]}, ["lacks", "phrase"]),
+        ({"objects": [{"phrase": "a cat", "bbox": [0, 0, 1, 1]}]}, ["bbox", "known keys"]),
+        ({"objects": ["a cat"]}, ["object", "a cat"]),
+        ({"objects": [], "relations": [{"subject": 0}]}, ["lacks", "relation"]),
+    ],
+)
+def test_what_is_no_layout_is_refused(data, words):
+    with pytest.raises((ValueError, TypeError)) as error:
+        Layout.from_dict(data)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_broken_files_are_refused_with_their_name(tmp_path, layout):
+    path = tmp_path / "layout.json"
+    layout.save(path)
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(ValueError, match="layout.json.*not valid JSON"):
+        Layout.load(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="layout.json.*not valid JSON"):
+        Layout.load(path)
+    with pytest.raises(ValueError, match="There is no layout file .*missing.json"):
+        Layout.load(tmp_path / "missing.json")
+
+
+def test_regions_of_other_kinds_are_refused():
+    with pytest.raises(TypeError, match="`regions`.*dict"):
+        Layout(regions=({"phrase": "a cat"},))
