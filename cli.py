@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit code. Mistakes in what it was given end it with one line and code 2."""
     args = build_parser().parse_args(argv)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other where cores are shared
     try:
         args.command(args)
     except (ValueError, TypeError, OSError) as error:
@@ -58,7 +59,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
     add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x or 2.x; default: the checkpoint that ships")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
-    add("--seed", type=int, default=0, help="of the first picture, the next ones count up (default: 0)")
+    add("--seed", type=_seed, default=0, help="of the first picture, the next ones count up (default: 0)")
     add("--guidance-scale", type=float, metavar="X", help="classifier-free guidance (default: the pipeline's)")
     add("--negative-prompt", metavar="TEXT", help="what the picture should not show")
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
@@ -91,6 +92,8 @@ def generate(args: argparse.Namespace) -> None:
     jobs = _read_jobs(args)
     for job in jobs:
         _check_picture_file(job.place(args.output, ".png"))
+    if args.save_layout and args.prompts is None and Path(args.save_layout).is_dir():
+        raise ValueError(f"--save-layout {args.save_layout!r} is a folder: give a file name such as layout.json.")
     from .layout.regions import Layout
 
     layouts = [Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in jobs]
@@ -144,6 +147,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"has to be a whole number in 0..{2**63 - 1}, got {text!r}")
+    return int(text)
+
+
 def _number_or_path(text: str) -> float | str:
     try:
         return float(text)
@@ -154,20 +163,26 @@ def _number_or_path(text: str) -> float | str:
 def _read_jobs(args: argparse.Namespace) -> list[Job]:
     if args.prompts is None:
         return [Job(args.prompt)]
+    try:
+        lines = Path(args.prompts).read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{args.prompts!r} is not UTF-8 text: {error}") from None
     jobs = {}
-    for number, line in enumerate(Path(args.prompts).read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
             job = _read_job(line, f"line {number} of {args.prompts!r}")
             if job.id in jobs:
                 raise ValueError(f"The id {job.id!r} comes twice in {args.prompts!r}; ids name the files.")
             jobs[job.id] = job
+    if not jobs:
+        raise ValueError(f"There are no prompts in {args.prompts!r}.")
     return list(jobs.values())
 
 
 def _read_job(line: str, where: str) -> Job:
     try:
         data = json.loads(line)
-        job = Job(data["prompt"], str(data["id"]))
+        job = Job(data["prompt"], str(data["id"]) if data["id"] is not None else "")
     except (ValueError, KeyError, TypeError):
         raise ValueError(f'Each line has to be a JSON object {{"id": ..., "prompt": ...}}; {where} is not.') from None
     if not isinstance(job.prompt, str):
@@ -233,7 +248,8 @@ def _shown(layout, image):
 def _check_picture_file(path: Path) -> None:
     from PIL import Image
 
-    if path.suffix.lower() not in Image.registered_extensions() or path.is_dir():
+    writable = Image.registered_extensions().get(path.suffix.lower()) in Image.SAVE
+    if not writable or path.is_dir() or any(parent.is_file() for parent in path.parents):
         raise ValueError(f"{str(path)!r} is no name for a picture: give a file name such as picture.png.")
 
 

@@ -12,7 +12,7 @@ import inspect
 import logging
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
@@ -48,17 +48,25 @@ from .layout.language import load_language  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.phrases import Phrase  # noqa: F401
 from .layout.plurals import is_plural  # noqa: F401
-from .layout.regions import Layout
+from .layout.regions import OFFICIAL_RADIUS, Layout
 from .layout.relations import find_relations  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
 from .layout.solver import place_on_lattice  # noqa: F401
 from .layout.things import PEOPLE  # noqa: F401
 from .layout.words import ARTICLES  # noqa: F401
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
+from .processors.checks import check_batch, check_choice, check_options, check_range
 from .processors.control import BLENDS, RegionalControl
 from .processors.patch import regional_attention
 from .processors.steps import evaluation_columns
-from .processors.weights import SavedWeights, batch_weights, pad_weights, read_weights
+from .processors.weights import (
+    CONVEX_WEIGHT,
+    GUIDED_STRENGTH,
+    batch_weights,
+    pad_weights,
+    read_weights,
+    saved_blend,
+)
 
 
 logger = logging.getLogger(__name__)
@@ -127,16 +135,23 @@ class SpaceTimeAttnPipeline(
         image_encoder: CLIPVisionModelWithProjection = None,
         requires_safety_checker: bool = True,
         default_blend: str = "guided",
-        guided_strength: float = 5.0,
-        convex_weight: float = 0.5,
+        guided_strength: float = GUIDED_STRENGTH,
+        convex_weight: float = CONVEX_WEIGHT,
         region_shape: str = "disc",
-        disc_radius: float = 0.2,
+        disc_radius: float = OFFICIAL_RADIUS,
         layout_predictor: Callable[..., Layout] | None = None,
         nlp: Any = None,
     ):
         super().__init__()
-        _check_choice("default_blend", default_blend, BLENDS)
-        _check_choice("region_shape", region_shape, REGION_SHAPES)
+        check_choice("default_blend", default_blend, BLENDS)
+        check_choice("region_shape", region_shape, REGION_SHAPES)
+        check_range("guided_strength", guided_strength)
+        check_range("convex_weight", convex_weight, 0, 1)
+        check_range("disc_radius", disc_radius, 0.001, 10)
+        if layout_predictor is not None and (nlp is not None or not callable(layout_predictor)):
+            raise TypeError(
+                f"`layout_predictor` has to be callable and goes without `nlp`, got {layout_predictor!r} and {nlp!r}."
+            )
         components = {
             "vae": vae,
             "text_encoder": text_encoder,
@@ -173,16 +188,19 @@ class SpaceTimeAttnPipeline(
 
     draw_layout = staticmethod(draw_layout)
 
-    # The state of the run, which callbacks and other threads may read and change.
-    guidance_scale = property(lambda self: self._stock.guidance_scale)
-    num_timesteps = property(lambda self: self._stock.num_timesteps)
-    interrupt = property(lambda self: self._stock.interrupt)
+    # Callbacks and other threads steer a run through these two.
     _guidance_scale = property(
         lambda self: self._stock._guidance_scale, lambda self, value: setattr(self._stock, "_guidance_scale", value)
     )
     _interrupt = property(
         lambda self: self._stock._interrupt, lambda self, value: setattr(self._stock, "_interrupt", value)
     )
+
+    def __getattr__(self, name: str):
+        """The rest of the stock pipeline: the state of its run, such as `num_timesteps`, and its parts."""
+        if name == "_stock":  # not made yet
+            raise AttributeError(name)
+        return getattr(self._stock, name)
 
     def predict_layout(self, prompt: str, height: int | None = None, width: int | None = None) -> Layout:
         """
@@ -267,7 +285,6 @@ class SpaceTimeAttnPipeline(
         Raises:
             ValueError, TypeError: Arguments that make no sense, before any model runs.
         """
-        height, width = self._size(height, width)
         options = {
             "prompt": prompt,
             "height": height,
@@ -292,8 +309,18 @@ class SpaceTimeAttnPipeline(
             "callback_on_step_end": callback_on_step_end,
             "callback_on_step_end_tensor_inputs": callback_on_step_end_tensor_inputs,
         }
+        check_options(options)
+        height, width = options["height"], options["width"] = self._size(height, width)
         stock = self.stock
-        _check_stock_options(stock, options)
+        if callback_on_step_end is not None:
+            if isinstance(callback_on_step_end, (PipelineCallback, MultiPipelineCallbacks)):
+                options["callback_on_step_end_tensor_inputs"] = callback_on_step_end.tensor_inputs
+            options["callback_on_step_end"] = lambda _, *args: callback_on_step_end(self, *args)
+        stock.check_inputs(**{name: options.get(name) for name in inspect.signature(stock.check_inputs).parameters})
+        check_batch(options, self.unet.config.cross_attention_dim)
+        layers = self.text_encoder.config.num_hidden_layers
+        if clip_skip is not None and clip_skip > layers:
+            raise ValueError(f"`clip_skip` is {clip_skip}, but the text encoder has {layers} layers to skip.")
         _check_template(local_prompt_template)
         steps = _count_steps(self.scheduler, num_inference_steps, timesteps, sigmas)
         guided = guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
@@ -301,8 +328,9 @@ class SpaceTimeAttnPipeline(
         blend = _choose_blend(blend, weights, guided, self.config.default_blend)
 
         layouts = self._layouts(layout, prompt, prompt_embeds, height, width)
-        strength = self.config.guided_strength if blend == "guided" else self.config.convex_weight
-        matrices = batch_weights(weights, [item.phrases for item in layouts], steps, blend, strength)
+        matrices = batch_weights(
+            weights, [item.phrases for item in layouts], steps, blend, _strength(self.config, blend)
+        )
 
         with _text_model_within(self.text_encoder):
             control = nullcontext()
@@ -363,34 +391,45 @@ class SpaceTimeAttnPipeline(
 def spacetime_attention(
     pipe: DiffusionPipeline,
     layout: Layout | dict | str | list,
-    blend: str = "guided",
+    blend: str | None = None,
     weights: float | torch.Tensor | str | list | None = None,
     local_prompt_template: str = "a photo of {}",
 ) -> Iterator[RegionalControl]:
     """
-    The same control for a stock diffusers pipeline with a UNet, for as long as the `with` block runs:
+    The same control for a stock diffusers pipeline, for as long as the `with` block runs:
 
         with spacetime_attention(img2img, layout):
             img2img(prompt, image=image, strength=0.7)
 
     Args:
-        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which.
+        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If it was made from a pipeline with
+            defaults of its checkpoint (`from_pipe`), these hold; otherwise the official settings.
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch.
-        blend (`str`): `"guided"`, which needs classifier-free guidance, or `"convex"`.
-        weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. By default
-            the official 5/N for guided, 0.5 for convex.
+        blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
+            guidance, convex in runs without.
+        weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files.
         local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
 
     Raises:
         ValueError, TypeError: Arguments that make no sense.
     """
-    _check_choice("blend", blend, BLENDS)
     _check_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
-    matrices = batch_weights(read_weights(weights), [item.phrases for item in layouts], None, blend)
+    phrases = [item.phrases for item in layouts]
+    weights = read_weights(weights)
+
+    def settings(guided: bool) -> tuple[str, list[torch.Tensor]]:
+        chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
+        return chosen, batch_weights(weights, phrases, None, chosen, _strength(pipe.config, chosen))
+
+    def begin_run(guided: bool) -> None:
+        control.blend, matrices = settings(guided)
+        control.weights = torch.cat(matrices)
+
+    chosen, matrices = settings(guided=blend != "convex")
     with torch.no_grad():
-        control = _regional_control(pipe, layouts, matrices, blend, local_prompt_template)
-    with regional_attention(pipe, control):
+        control = _regional_control(pipe, layouts, matrices, chosen, local_prompt_template)
+    with regional_attention(pipe, control, begin_run):
         yield control
 
 
@@ -433,8 +472,6 @@ def _text_model_within(text_encoder) -> Iterator[None]:
 
 def _count_steps(scheduler, num_inference_steps: int, timesteps, sigmas) -> int:
     """The steps of a run, that is, the columns of its weights; asked of a copy of the scheduler."""
-    if timesteps is None and sigmas is None and not (isinstance(num_inference_steps, int) and num_inference_steps > 0):
-        raise ValueError(f"`num_inference_steps` has to be a whole number from 1, got {num_inference_steps!r}.")
     scheduler = copy.deepcopy(scheduler)
     retrieve_timesteps(scheduler, num_inference_steps, None, timesteps, sigmas)
     return evaluation_columns(scheduler)[-1] + 1
@@ -442,10 +479,9 @@ def _count_steps(scheduler, num_inference_steps: int, timesteps, sigmas) -> int:
 
 def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:
     """What is asked for, else what saved weights belong to, else the checkpoint's default, or convex without CFG."""
-    parts = weights if isinstance(weights, (list, tuple)) else [weights]
-    saved = [part.blend for part in parts if isinstance(part, SavedWeights)]
-    blend = blend or (saved[0] if saved else default if guided else "convex")
-    _check_choice("blend", blend, BLENDS)
+    if blend is None:
+        blend = saved_blend(weights) or (default if guided else "convex")
+    check_choice("blend", blend, BLENDS)
     if blend == "guided" and not guided:
         raise ValueError(
             "`blend='guided'` needs classifier-free guidance, which is off. Pass a `guidance_scale` above 1 or"
@@ -454,30 +490,18 @@ def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str
     return blend
 
 
-def _check_stock_options(stock: StableDiffusionPipeline, options: dict) -> None:
-    """The stock pipeline's own checks, and those of batch lengths, which it makes too late."""
-    callback = options["callback_on_step_end"]
-    if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
-        options = options | {"callback_on_step_end_tensor_inputs": callback.tensor_inputs}
-    names = inspect.signature(stock.check_inputs).parameters
-    stock.check_inputs(**{name: options.get(name) for name in names})
+def _strength(config: dict, blend: str) -> float:
+    """The default strength of a checkpoint, or the official one."""
+    if blend == "guided":
+        return _default(config, "guided_strength", GUIDED_STRENGTH)
+    return _default(config, "convex_weight", CONVEX_WEIGHT)
 
-    prompt, negative_prompt, generator = (options[name] for name in ("prompt", "negative_prompt", "generator"))
-    prompts = 1 if isinstance(prompt, str) else len(prompt if prompt is not None else options["prompt_embeds"])
-    if prompts == 0:
-        raise ValueError("`prompt` is an empty list: pass at least one prompt.")
-    if isinstance(negative_prompt, list) and len(negative_prompt) != prompts:
-        raise ValueError(f"`negative_prompt` holds {len(negative_prompt)} texts, but there are {prompts} prompts.")
-    pictures = prompts * options["num_images_per_prompt"]
-    if isinstance(generator, list) and len(generator) != pictures:
-        raise ValueError(f"`generator` holds {len(generator)} generators, but {pictures} pictures are asked for.")
+
+def _default(config: dict, name: str, otherwise):
+    """A default that belongs to the checkpoint; diffusers keeps those a pipeline does not know with an underscore."""
+    return config.get(name, config.get(f"_{name}", otherwise))
 
 
 def _check_template(template: str) -> None:
     if not isinstance(template, str) or "{}" not in template:
         raise ValueError(f"`local_prompt_template` has to hold {{}} where the phrase goes, got {template!r}.")
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` has to be one of {', '.join(map(repr, choices))}, got {value!r}.")

@@ -54,6 +54,12 @@ class Region:
             object.__setattr__(self, "mask", _checked_mask(self.phrase, self.mask))
         object.__setattr__(self, "softness", _checked_softness(self.phrase, self.softness, self.box))
 
+    def __eq__(self, other) -> bool:
+        return isinstance(other, Region) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.phrase, self.box, self.disc, self.softness))
+
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """The smallest box `(x0, y0, x1, y1)` in 0..1 around the region's visible part."""
@@ -157,7 +163,10 @@ class Layout:
             if not isinstance(relation.relation, str):
                 raise TypeError(f"The name of relation {relation.to_dict()} has to be a string.")
             for index in (relation.subject, relation.object, relation.second_object):
-                if index is not None and not (isinstance(index, int) and 0 <= index < len(self.regions)):
+                is_needed = index is relation.subject
+                if (index is not None or is_needed) and not (
+                    isinstance(index, int) and 0 <= index < len(self.regions)
+                ):
                     raise ValueError(
                         f"Relation {relation.to_dict()} points at object {index!r}, but the layout has"
                         f" {len(self.regions)} objects (counted from 0)."
@@ -238,13 +247,15 @@ class Layout:
                 f"The layout has version {version}, but this release reads versions up to {LAYOUT_VERSION}."
                 " Update spacetime_attn."
             )
+        if not isinstance(data.get("prompt", ""), str):
+            raise TypeError(f'"prompt" of a layout has to be a string, got {_shortened(data["prompt"])}.')
         relations = data.get("relations") or ()
         if not isinstance(relations, (list, tuple)):
             raise TypeError(f'"relations" of a layout has to be a list, got {_shortened(relations)}.')
         return cls(
             regions=tuple(Region.from_dict(item) for item in data["objects"]),
             relations=tuple(Relation.from_dict(item) for item in relations),
-            prompt=data.get("prompt") or "",
+            prompt=data.get("prompt", ""),
         )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -257,8 +268,10 @@ class Layout:
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ValueError(f"There is no layout file {str(path)!r}.") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"There is no layout file {_shortened(str(path))}.") from None
+        except OSError as error:
+            raise ValueError(f"`layout` names no file that can be read: {_shortened(str(path))} ({error}).") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"The layout file {str(path)!r} is not valid JSON ({error}).") from None
         return cls.from_dict(data)
 
@@ -343,7 +356,10 @@ def _checked_disc(phrase: str, disc) -> tuple[float, ...]:
 def _checked_mask(phrase: str, mask) -> np.ndarray:
     if isinstance(mask, Image.Image):
         mask = mask.convert("L")
-    mask = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
+    try:
+        mask = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
+    except ValueError:
+        raise ValueError(f"`mask` of {phrase!r} has rows of different lengths.") from None
     if mask.ndim != 2 or mask.dtype.kind not in "biuf" or mask.size == 0:
         raise ValueError(f"`mask` of {phrase!r} has to be numbers of shape (rows, columns), got {mask.shape}.")
     mask = mask.astype(np.float32) / (255.0 if mask.dtype == np.uint8 and mask.max() > 1 else 1.0)

@@ -106,17 +106,28 @@ class RegionalAttnProcessor(nn.Module):
     def _place(self, conditional: torch.Tensor) -> Placement:
         return self.control.placement(conditional.shape[0], conditional.shape[1], conditional.device)
 
+    def get_processor(self):
+        """The replaced processor: what looks for it by type in `unet.attn_processors` finds it during a run, too."""
+        return self.inner
+
     def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of texts, projected once as long as they are the same tensor in the same run."""
-        version = None if texts.is_inference() else texts._version
-        run, source, source_version, projected = self._cache.get(name, (None, None, None, None))
-        if run == self.control.run and source is texts and source_version == version:
+        """Keys and values of texts, projected once as long as texts, run and adapters are the same."""
+        untracked = texts.is_inference()  # without a version: nobody tells whether the prompt's embeddings changed
+        state = (self.control.run, None if untracked else texts._version, *map(_adapters, (attn.to_k, attn.to_v)))
+        source, source_state, projected = self._cache.get(name, (None, None, None))
+        if source is texts and source_state == state:
             return projected
         states = attn.norm_encoder_hidden_states(texts) if attn.norm_cross else texts
         projected = attn.to_k(states), attn.to_v(states)
-        if not projected[0].requires_grad:
-            self._cache[name] = self.control.run, texts, version, projected
+        if not projected[0].requires_grad and not (untracked and name == "prompt"):
+            self._cache[name] = texts, state, projected
         return projected
+
+
+def _adapters(projection) -> tuple:
+    """What a projection's LoRA layers would do now; callbacks may change it in mid-run."""
+    scaling = getattr(projection, "scaling", {})
+    return getattr(projection, "disable_adapters", None), *getattr(projection, "active_adapters", ()), *scaling.items()
 
 
 def _is_standard(attn: Attention, processor) -> bool:

@@ -77,6 +77,8 @@ class RegionalControl:
 
     def conditional_rows(self, rows: int) -> slice:
         """The conditional part of a batch of `rows` rows."""
+        if self.guided_batch and rows % 2:
+            raise ValueError(f"The UNet runs on {rows} rows, which are not [unconditional, conditional] halves.")
         return slice(rows // 2, rows) if self.guided_batch else slice(0, rows)
 
     def placement(self, images: int, tokens: int, device: torch.device) -> Placement:
@@ -95,7 +97,7 @@ class RegionalControl:
         copies = images // self.num_prompts
         masks = self.masks(*layer_grid(tokens, *self.size)).flatten(1)  # (E, tokens)
         inside = [mask.nonzero()[:, 0] for mask in masks]
-        longest = max(len(pixels) for pixels in inside)
+        longest = max((len(pixels) for pixels in inside), default=0)
         index = torch.zeros(len(masks), copies, longest, dtype=torch.long)
         values = torch.zeros(len(masks), copies, longest)
         for e, pixels in enumerate(inside):

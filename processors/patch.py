@@ -1,7 +1,9 @@
 """Puts regional attention into a pipeline's UNet for the length of a `with` block, and takes it out again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import torch
 
 from .attention import RegionalAttnProcessor
 from .control import RegionalControl
@@ -9,36 +11,45 @@ from .steps import StepClock
 
 
 @contextmanager
-def regional_attention(pipe, control: RegionalControl) -> Iterator[RegionalControl]:
+def regional_attention(
+    pipe, control: RegionalControl, begin_run: Callable[[bool], None] | None = None
+) -> Iterator[RegionalControl]:
     """
     Regional attention in every cross-attention layer of `pipe.unet`, at any size, for as long as the block runs.
 
-    Works with any diffusers pipeline that evaluates a `UNet2DConditionModel` once for every timestep of its scheduler
-    and keeps the order [unconditional, conditional] under classifier-free guidance: text-to-image, image-to-image,
-    inpainting, ControlNet, T2I-Adapter. However the block ends, the processors are the very objects they were.
+    Works with diffusers pipelines that evaluate a `UNet2DConditionModel` once for every timestep of their scheduler,
+    keep the order [unconditional, conditional] under classifier-free guidance and tell of it by the property
+    `do_classifier_free_guidance`: text-to-image, image-to-image, inpainting, ControlNet, T2I-Adapter. However the
+    block ends, the processors are the very objects they were. One UNet serves one such block at a time, also where
+    threads or pipelines share it.
 
     Args:
         pipe: The pipeline; its `unet`, `scheduler` and `do_classifier_free_guidance` are read.
         control ([`RegionalControl`]): Contexts, regions and weights.
+        begin_run (`Callable[[bool], None]`, *optional*): Called when a run of the pipeline begins, with whether it is
+            under guidance; it may change the control's blend and weights.
 
     Raises:
-        ValueError: The UNet is already under regional control, or, in the first evaluation, guided control without
-            guidance, or weights of another number of steps than the scheduler's.
+        ValueError: The UNet is already under regional control or has no cross-attention; in the first evaluation of a
+            run also guided control without guidance, or weights of another number of steps than the scheduler's.
+        TypeError: A pipeline of another kind.
     """
     layers = _cross_attention_layers(pipe.unet)
     before = {name: layer.processor for name, layer in layers.items()}
-    if any(isinstance(processor, RegionalAttnProcessor) for processor in before.values()):
-        raise ValueError("The UNet is already under regional control: end that `with` block before the next.")
+    _check_pipeline(pipe, before)
     clock = StepClock()
 
     def begin_evaluation(unet, args, kwargs):
         sample = args[0] if args else kwargs["sample"]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
-        column, columns, begins = clock.tick(pipe.scheduler, timestep)
+        guided = pipe.do_classifier_free_guidance
+        column, columns, begins = clock.tick(pipe.scheduler, timestep, getattr(pipe, "_num_timesteps", None))
         if begins:
-            _check_run(control, columns, pipe.do_classifier_free_guidance)
+            if begin_run is not None:
+                begin_run(guided)
+            _check_run(pipe, control, columns)
             control.begin_run()
-        control.begin_step(column, sample, pipe.do_classifier_free_guidance)
+        control.begin_step(column, sample, guided)
 
     hook = pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True)
     try:
@@ -55,8 +66,24 @@ def _cross_attention_layers(unet) -> dict:
     return {name: module for name, module in unet.named_modules() if name.endswith("attn2")}
 
 
-def _check_run(control: RegionalControl, columns: int, guided_batch: bool) -> None:
-    if control.blend == "guided" and not guided_batch:
+def _check_pipeline(pipe, processors: dict) -> None:
+    if not processors:
+        raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
+    if any(isinstance(processor, RegionalAttnProcessor) for processor in processors.values()):
+        raise ValueError("The UNet is already under regional control: end that `with` block before the next.")
+    if not hasattr(type(pipe), "do_classifier_free_guidance") and not hasattr(pipe, "do_classifier_free_guidance"):
+        raise TypeError(
+            f"{type(pipe).__name__} does not tell whether a run is under classifier-free guidance (it has no property"
+            " `do_classifier_free_guidance`), so it cannot be controlled."
+        )
+
+
+def _check_run(pipe, control: RegionalControl, columns: int) -> None:
+    if getattr(pipe, "do_perturbed_attention_guidance", False):
+        raise ValueError(
+            "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
+        )
+    if control.blend == "guided" and not pipe.do_classifier_free_guidance:
         raise ValueError(
             "`blend='guided'` subtracts the unconditional attention, but the run has no classifier-free guidance."
             " Pass blend='convex' or a guidance_scale above 1."
@@ -65,4 +92,10 @@ def _check_run(control: RegionalControl, columns: int, guided_batch: bool) -> No
         raise ValueError(
             f"`weights` has {control.weights.shape[1]} columns, but the scheduler takes {columns} steps. Pass one"
             " column for each step."
+        )
+    recomputes = pipe.unet.training and pipe.unet.is_gradient_checkpointing
+    if recomputes and control.weights.requires_grad and torch.is_grad_enabled():
+        raise ValueError(
+            "Gradients of the weights over a whole run do not go together with the UNet's gradient checkpointing: what"
+            " is recomputed would see the last step's weights. Call `unet.disable_gradient_checkpointing()`."
         )

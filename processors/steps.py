@@ -43,13 +43,14 @@ class StepClock:
         self._columns: list[int] = []
         self._evaluation = 0
 
-    def tick(self, scheduler, timestep: torch.Tensor | float) -> tuple[int, int, bool]:
+    def tick(self, scheduler, timestep: torch.Tensor | float, evaluations: int | None = None) -> tuple[int, int, bool]:
         """
         Registers one evaluation.
 
         Args:
             scheduler: The scheduler of the run.
             timestep (`torch.Tensor` or `float`): What the UNet is given; read in the first evaluation of a run only.
+            evaluations (`int`, *optional*): How many the run has; tells where it starts if timesteps repeat.
 
         Returns:
             `tuple[int, int, bool]`: The weight column, the number of columns, and whether a run has just begun.
@@ -58,15 +59,17 @@ class StepClock:
         if begins:
             self._timesteps = scheduler.timesteps
             self._columns = evaluation_columns(scheduler)
-            self._evaluation = _starting_evaluation(scheduler, timestep)
+            self._evaluation = _starting_evaluation(scheduler, timestep, evaluations)
         column = self._columns[min(self._evaluation, len(self._columns) - 1)]
         self._evaluation += 1
         return column, self._columns[-1] + 1, begins
 
 
-def _starting_evaluation(scheduler, timestep: torch.Tensor | float) -> int:
+def _starting_evaluation(scheduler, timestep: torch.Tensor | float, evaluations: int | None) -> int:
     begin_index = getattr(scheduler, "begin_index", None)
     if begin_index is not None:
         return begin_index
     value = torch.as_tensor(timestep).flatten()[0].to(scheduler.timesteps)
-    return int((scheduler.timesteps - value).abs().argmin())
+    matches = (scheduler.timesteps == value).nonzero().flatten().tolist()
+    from_the_end = len(scheduler.timesteps) - (evaluations or 0)
+    return from_the_end if from_the_end in matches else matches[0] if matches else 0

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from .checks import check_choice
 from .control import BLENDS
 
 
@@ -68,7 +69,10 @@ def batch_weights(
     """
     if _is_batch(weights):
         if len(weights) != len(phrases):
-            raise ValueError(f"`weights` holds {len(weights)} entries, but there are {len(phrases)} prompts.")
+            raise ValueError(
+                f"`weights` holds {len(weights)} entries, but the number of prompts is {len(phrases)}. A list has an"
+                " entry for each prompt; a matrix has a row for each object and a column for each step."
+            )
         parts = list(weights)
     elif len(phrases) == 1 or weights is None or np.ndim(weights) == 0:
         parts = [weights] * len(phrases)
@@ -89,7 +93,7 @@ def _is_batch(weights) -> bool:
 def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blend: str, strength) -> torch.Tensor:
     if weights is None:
         matrix = default_weights(len(phrases), num_steps or 1, blend, strength)
-    elif isinstance(weights, SavedWeights):
+    elif _is_saved(weights):
         matrix = _saved_matrix(weights, phrases, blend)
     else:
         matrix = _as_tensor(weights)
@@ -108,9 +112,17 @@ def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blen
 
 def _as_tensor(weights) -> torch.Tensor:
     try:
-        return torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights)).detach().float().cpu()
+        matrix = torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights)).detach().cpu()
     except (TypeError, ValueError):
-        raise TypeError(f"`weights` has to be a number, a tensor or a file, got {type(weights).__name__}.") from None
+        matrix = None
+    if matrix is None or matrix.is_complex():
+        raise TypeError(f"`weights` has to be a real number, a tensor or a file, got {type(weights).__name__}.")
+    return matrix.float()
+
+
+def _is_saved(weights) -> bool:
+    """By its data, for an installed and a loaded copy of this module have different classes."""
+    return all(hasattr(weights, name) for name in ("weights", "blend", "phrases"))
 
 
 def _saved_matrix(saved: SavedWeights, phrases: Sequence[str], blend: str) -> torch.Tensor:
@@ -149,6 +161,7 @@ def save_weights(path: str | os.PathLike, weights: torch.Tensor, blend: str, phr
         blend (`str`): The blend they belong to.
         phrases (`Sequence[str]`): The object of each row.
     """
+    check_choice("blend", blend, BLENDS)
     weights = weights[: len(phrases)].detach().float().cpu().contiguous()
     if Path(path).suffix == ".json":
         data = {"blend": blend, "phrases": list(phrases), "weights": weights.tolist()}
@@ -164,6 +177,12 @@ def read_weights(weights):
     if isinstance(weights, (list, tuple)):
         return [read_weights(part) if isinstance(part, (str, os.PathLike)) else part for part in weights]
     return weights
+
+
+def saved_blend(weights) -> str | None:
+    """The blend of the first [`SavedWeights`] among what `read_weights` gave."""
+    parts = weights if isinstance(weights, (list, tuple)) else [weights]
+    return next((part.blend for part in parts if _is_saved(part)), None)
 
 
 def load_weights(path: str | os.PathLike) -> SavedWeights:
@@ -183,7 +202,7 @@ def load_weights(path: str | os.PathLike) -> SavedWeights:
                 saved = SavedWeights(file.get_tensor("weights"), metadata["blend"], json.loads(metadata["phrases"]))
     except FileNotFoundError:
         raise ValueError(f"There is no file of weights {str(path)!r}.") from None
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, OSError, RecursionError, SafetensorError) as error:
         raise ValueError(f"{str(path)!r} is no file of weights ({type(error).__name__}: {error}).") from None
     if saved.blend not in BLENDS or saved.weights.ndim != 2 or len(saved.weights) != len(saved.phrases):
         raise ValueError(

@@ -1,5 +1,7 @@
 """Tiny random models, made here: tests that need no meaning run on them, and nothing is downloaded."""
 
+import os
+
 import pytest
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -7,6 +9,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of the processes that tests start
 torch.set_num_threads(1)  # models this small gain nothing from a second thread and lose much on a busy machine
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel, UNet2DModel
 from diffusers.models.attention_processor import (
     Attention,
     AttnProcessor,
@@ -234,8 +234,9 @@ def test_also_after_an_exception(pipe, error):
 def test_self_attention_keeps_its_processors(pipe):
     before = pipe.unet.attn_processors
     with regional_attention(pipe, control_for(pipe)):
-        for name, processor in pipe.unet.attn_processors.items():
-            assert (processor is before[name]) == ("attn1" in name)
+        inside = pipe.unet.attn_processors
+        for name, processor in before.items():
+            assert (processor is inside[name]) == ("attn1" in name)
 
 
 def test_two_controls_at_once_are_an_error_that_leaves_the_first_in_place(pipe):
@@ -293,3 +294,27 @@ def test_a_batch_that_does_not_fit_the_prompts_is_an_error(pipe):
     with pytest.raises(ValueError, match="3 conditional rows, which is no multiple of the 2 prompts"):
         with regional_attention(pipe, control):
             evaluate(pipe, rows=6)
+
+
+def test_gradients_over_a_run_with_gradient_checkpointing_are_refused_for_they_would_be_wrong(pipe):
+    pipe.unet.enable_gradient_checkpointing()
+    pipe.unet.train()
+    with pytest.raises(ValueError, match="gradient checkpointing.*disable_gradient_checkpointing"):
+        with regional_attention(pipe, control_for(pipe, weights=torch.ones(1, 3, requires_grad=True))):
+            pipe.unet(torch.randn(2, 4, 8, 8), pipe.scheduler.timesteps[0], torch.randn(2, TOKENS, 16))
+
+
+def test_a_batch_of_three_kinds_of_rows_is_an_error(pipe):
+    pipe.do_perturbed_attention_guidance = True
+    with pytest.raises(ValueError, match="Perturbed-attention guidance"):
+        with regional_attention(pipe, control_for(pipe)):
+            evaluate(pipe, rows=3)
+
+
+def test_a_unet_without_cross_attention_is_an_error():
+    unet = UNet2DModel(
+        block_out_channels=(32, 32), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2
+    )
+    with pytest.raises(ValueError, match="no cross-attention layers to control"):
+        with regional_attention(SimpleNamespace(unet=unet), None):
+            pass

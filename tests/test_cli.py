@@ -139,6 +139,8 @@ def test_export_writes_the_folder(tmp_path, capsys):
         (["generate", PROMPT, "-o", "a.png", "--weights", "no.safetensors"], "no.safetensors"),
         (["generate", PROMPT, "-o", "a.png", "--blend", "convex", "--weights", "2"], "0..1"),
         (["generate", PROMPT, "-o", "a.png", "--blend", "guided", "--guidance-scale", "1"], "guidance"),
+        (["generate", PROMPT, "-o", "a.psd"], "a.psd"),
+        (["generate", PROMPT, "-o", "a.png", "--save-layout", "."], "--save-layout '.' is a folder"),
         (["generate", PROMPT, "-o", "a.png", "--height", "60", "--width", "64"], "60"),
         (["generate", PROMPT, "-o", "a.png", "--device", "abacus"], "abacus"),
         (["generate", PROMPT, "-o", "a.png", "--model", "./nothing"], "nothing"),
@@ -147,6 +149,9 @@ def test_export_writes_the_folder(tmp_path, capsys):
         (["generate", "--prompts", "no.jsonl", "-o", "pictures"], "no.jsonl"),
         (["layout", "--prompts", "broken.json"], "line 1"),
         (["layout", "--prompts", "numbers.jsonl"], "prompt"),
+        (["layout", "--prompts", "empty.jsonl"], "no prompts in 'empty.jsonl'"),
+        (["layout", "--prompts", "latin.jsonl"], "'latin.jsonl' is not UTF-8"),
+        (["layout", "--prompts", "null.jsonl"], "`id`"),
         (["layout", "--prompts", "slashes.jsonl"], "'../a'"),
         (["layout", "--prompts", "twice.jsonl"], "twice"),
         (["layout", PROMPT, "-o", "a"], "'a'"),
@@ -160,6 +165,9 @@ def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, capsys, 
     (tmp_path / "numbers.jsonl").write_text('{"id": "a", "prompt": 3}', encoding="utf-8")
     (tmp_path / "slashes.jsonl").write_text('{"id": "../a", "prompt": "a cat"}', encoding="utf-8")
     (tmp_path / "twice.jsonl").write_text('{"id": "a", "prompt": "a cat"}\n' * 2, encoding="utf-8")
+    (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
+    (tmp_path / "latin.jsonl").write_text('{"id": "a", "prompt": "un café"}', encoding="latin-1")
+    (tmp_path / "null.jsonl").write_text('{"id": null, "prompt": "a cat"}', encoding="utf-8-sig")
     before = sorted(tmp_path.iterdir())
     assert main(arguments) == 2
     last = capsys.readouterr().err.splitlines()[-1]

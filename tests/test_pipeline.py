@@ -6,20 +6,29 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
+    ControlNetModel,
     DDIMScheduler,
     EulerDiscreteScheduler,
     LCMScheduler,
+    StableDiffusionAttendAndExcitePipeline,
+    StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
     schedulers,
 )
-from diffusers.callbacks import SDCFGCutoffCallback
+from diffusers.callbacks import IPAdapterScaleCutoffCallback, SDCFGCutoffCallback
+from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProjection
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from diffusers.schedulers import KarrasDiffusionSchedulers
+from peft import LoraConfig
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor
 
 from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, spacetime_attention
+from spacetime_attn.processors.attention import RegionalAttnProcessor
+from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.weights import save_weights
 
 
@@ -439,6 +448,77 @@ def test_progress_bar_settings_hold(pipe, capsys):
     assert "drawing" in capsys.readouterr().err
 
 
+def test_callbacks_are_given_the_pipeline_itself_with_all_that_the_stock_one_has(pipe):
+    seen = []
+
+    def look(argument, step, timestep, kwargs):
+        seen.append((argument, argument.num_timesteps, argument.do_classifier_free_guidance))
+        return {}
+
+    run(pipe, layout=LAYOUT, callback_on_step_end=look)
+    assert seen[0] == (pipe, 4, True)
+
+
+# Adapters
+
+NEARLY_OFF = {"layout": LAYOUT, "weights": 1e-12}  # under control, and yet the stock pipeline's result
+
+
+def add_lora(unet):
+    torch.manual_seed(3)
+    unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k", "to_v"], init_lora_weights="gaussian"))
+    for name, parameter in unet.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+
+
+def test_lora_acts_under_control_and_follows_its_scale(pipe, stock):
+    add_lora(pipe.unet)
+    for options in ({}, {"cross_attention_kwargs": {"scale": 0.3}}):
+        expected = run(stock, **options).images
+        torch.testing.assert_close(run(pipe, **NEARLY_OFF, **options).images, expected, atol=1e-5, rtol=0)
+    assert not torch.allclose(run(pipe, layout=LAYOUT).images, expected)
+
+
+@pytest.mark.parametrize("inference_mode", [False, True])
+def test_what_a_callback_changes_in_mid_run_is_seen_by_the_cached_keys_and_values(pipe, stock, inference_mode):
+    add_lora(pipe.unet)
+
+    def change(argument, step, timestep, kwargs):
+        argument.unet.disable_adapters()
+        kwargs["prompt_embeds"].mul_(0.5)
+        return {}
+
+    options = {"callback_on_step_end": change, "callback_on_step_end_tensor_inputs": ["prompt_embeds"]}
+    with torch.inference_mode(inference_mode):
+        expected = run(stock, **options).images
+        pipe.unet.enable_adapters()
+        torch.testing.assert_close(run(pipe, **NEARLY_OFF, **options).images, expected, atol=1e-5, rtol=0)
+
+
+def add_ip_adapter(unet):
+    """What `load_ip_adapter` puts into a UNet, with random weights."""
+    torch.manual_seed(4)
+    projection = ImageProjection(cross_attention_dim=32, image_embed_dim=8, num_image_text_embeds=4)
+    unet.encoder_hid_proj = MultiIPAdapterImageProjection([projection])
+    unet.config.encoder_hid_dim_type = "ip_image_proj"
+    for name, module in unet.named_modules():
+        if name.endswith("attn2"):
+            module.set_processor(IPAdapterAttnProcessor2_0(module.inner_dim, 32, num_tokens=(4,)))
+
+
+@pytest.mark.parametrize("callback", [None, IPAdapterScaleCutoffCallback(None, 1)], ids=["scale 1", "cut off"])
+def test_ip_adapter_acts_under_control(pipe, stock, callback):
+    add_ip_adapter(pipe.unet)
+    options = {"ip_adapter_image_embeds": [torch.randn(2, 1, 8)], "callback_on_step_end": callback}
+    expected = run(stock, **options).images
+    pipe.set_ip_adapter_scale(1.0)
+    torch.testing.assert_close(run(pipe, **NEARLY_OFF, **options).images, expected, atol=1e-5, rtol=0)
+    pipe.set_ip_adapter_scale(1.0)
+    assert not torch.allclose(run(pipe, layout=LAYOUT, **options).images, expected)
+    assert all(type(layer) is not RegionalAttnProcessor for layer in pipe.unet.attn_processors.values())
+
+
 # Together with other pipelines
 
 
@@ -467,6 +547,50 @@ def test_image_to_image_under_control(pipe, components):
     assert torch.equal(draw(), plain)
 
 
+def test_a_run_may_start_at_the_timestep_that_plms_repeats(components):
+    img2img = StableDiffusionImg2ImgPipeline(**components, requires_safety_checker=False)
+    columns, begin_step = [], RegionalControl.begin_step
+    with spacetime_attention(img2img, LAYOUT, weights=torch.ones(2, 8)) as control:
+        control.begin_step = lambda column, *args: columns.append(column) or begin_step(control, column, *args)
+        run(img2img, image=torch.rand(1, 3, 32, 32), strength=0.76, num_inference_steps=8)
+    assert columns == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_inpainting_under_control(components):
+    inpaint = StableDiffusionInpaintPipeline(**components, requires_safety_checker=False)
+    options = {"image": torch.rand(1, 3, 32, 32), "mask_image": torch.ones(1, 1, 32, 32), "height": 32, "width": 32}
+    plain = run(inpaint, **options).images
+    with spacetime_attention(inpaint, LAYOUT):
+        assert not torch.allclose(run(inpaint, **options).images, plain)
+
+
+def test_controlnet_under_control(components):
+    controlnet = ControlNetModel.from_unet(components["unet"], conditioning_embedding_out_channels=(16, 32))
+    pipe = StableDiffusionControlNetPipeline(**components, controlnet=controlnet, requires_safety_checker=False)
+    options = {"image": torch.rand(1, 3, 32, 32)}
+    plain = run(pipe, **options).images
+    with spacetime_attention(pipe, LAYOUT):
+        assert not torch.allclose(run(pipe, **options).images, plain)
+
+
+def test_a_stock_pipeline_made_from_ours_keeps_the_checkpoints_defaults(components):
+    ours = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, guided_strength=1.0, convex_weight=0.2)
+    stock = StableDiffusionPipeline.from_pipe(ours)
+    guided, convex = (run(ours, layout=LAYOUT, guidance_scale=scale).images for scale in (7.5, 1))
+    with spacetime_attention(stock, LAYOUT) as control:
+        assert torch.equal(run(stock).images, guided)
+        assert control.blend == "guided" and control.weights.unique().tolist() == [0.5]
+        assert torch.equal(run(stock, guidance_scale=1).images, convex)
+        assert control.blend == "convex" and control.weights.unique().tolist() == pytest.approx([0.2])
+
+
+def test_a_pipeline_that_does_not_tell_of_its_guidance_is_refused(components):
+    attend = StableDiffusionAttendAndExcitePipeline(**components, requires_safety_checker=False)
+    with pytest.raises(TypeError, match="AttendAndExcitePipeline does not tell whether"):
+        with spacetime_attention(attend, LAYOUT):
+            pass
+
+
 def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
     with spacetime_attention(stock, LAYOUT):
         small, large = run(stock).images, run(stock, height=64, width=40).images
@@ -492,15 +616,38 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
         ({"weights": 1.5, "blend": "convex"}, r"Convex `weights` have to lie in 0..1, got 1.5..1.5"),
         ({"weights": torch.ones(3, 3)}, r"`weights` has shape \(3, 3\).*\(objects, steps\) = \(2, 3\)"),
         ({"weights": torch.ones(2, 5)}, r"`weights` has shape \(2, 5\)"),
-        ({"weights": [torch.ones(2, 3)] * 2}, "`weights` holds 2 entries, but there are 1 prompts"),
+        ({"weights": [torch.ones(2, 3)] * 2}, "`weights` holds 2 entries, but the number of prompts is 1"),
         ({"weights": "missing.json"}, "no file of weights 'missing.json'"),
-        ({"weights": {"a": 1}}, "`weights` has to be a number, a tensor or a file"),
+        ({"weights": {"a": 1}}, "`weights` has to be a real number, a tensor or a file"),
         ({"num_inference_steps": 0}, "`num_inference_steps` has to be a whole number from 1, got 0"),
         ({"layout": NONE, "weights": float("nan")}, "`weights` holds NaN"),
-        ({"prompt": []}, "`prompt` is an empty list"),
+        ({"prompt": []}, r"`prompt` has to be a string, or a list of at least one string, got \[\]"),
         ({"height": 30}, "divisible by 8"),
-        ({"negative_prompt": ["fog", "rain"]}, "`negative_prompt` holds 2 texts, but there are 1 prompts"),
-        ({"generator": [torch.Generator()] * 3}, "`generator` holds 3 generators, but 1 pictures"),
+        ({"negative_prompt": ["fog", "rain"]}, "`negative_prompt` holds 2 entries, but there are 1 prompts"),
+        ({"generator": [torch.Generator()] * 3}, "`generator` holds 3 entries, but there are 1 pictures"),
+        ({"layout": "."}, "`layout` names no file that can be read"),
+        ({"layout": '{"objects": []}' * 99}, "`layout` names no file that can be read"),
+        ({"layout": {"objects": [{"phrase": "a cat", "mask": [[1, 0], [1]]}]}}, "`mask` of 'a cat' has rows of diff"),
+        ({"layout": LAYOUT.to_dict() | {"relations": [{"subject": None, "relation": "left of"}]}}, "object None"),
+        ({"layout": LAYOUT.to_dict() | {"prompt": 5}}, '"prompt" of a layout has to be a string, got 5'),
+        ({"weights": "."}, "is no file of weights"),
+        ({"weights": torch.ones(2, 3, dtype=torch.complex64)}, "`weights` has to be a real number"),
+        ({"blend": ""}, "`blend` has to be one of 'guided', 'convex', got ''"),
+        ({"negative_prompt": 3}, "`negative_prompt` has to be a string.*got 3"),
+        ({"prompt": [3]}, r"`prompt` has to be .* got \[3\]"),
+        ({"latents": torch.zeros(3, 4, 16, 16)}, "`latents` holds 3 entries, but there are 1 pictures"),
+        ({"num_images_per_prompt": 0}, "`num_images_per_prompt` has to be a whole number from 1, got 0"),
+        ({"num_images_per_prompt": None}, "`num_images_per_prompt` has to be a whole number from 1, got None"),
+        ({"height": -8}, "`height` has to be a whole number of pixels"),
+        ({"width": "32"}, "`width` has to be a whole number of pixels.*got '32'"),
+        ({"guidance_scale": float("nan")}, "`guidance_scale` has to be a finite number, got nan"),
+        ({"guidance_rescale": "a"}, "`guidance_rescale` has to be a finite number, got 'a'"),
+        ({"cross_attention_kwargs": "a"}, "`cross_attention_kwargs` has to be a dict"),
+        ({"callback_on_step_end": 3}, "`callback_on_step_end` has to be callable, got 3"),
+        ({"generator": 3}, "`generator` has to be a torch.Generator or a list of them, got 3"),
+        ({"clip_skip": -1}, "`clip_skip` has to be a whole number from 0, got -1"),
+        ({"clip_skip": 7}, "`clip_skip` is 7, but the text encoder has 3 layers"),
+        ({"num_inference_steps": None}, "`num_inference_steps` is None: pass"),
         ({"local_prompt_template": "a photo"}, "`local_prompt_template` has to hold {}.*'a photo'"),
         ({"timesteps": [10, 5]}, "does not support custom"),
     ],
@@ -538,6 +685,30 @@ def test_saved_weights_of_other_objects_are_refused(pipe, tmp_path):
         run(pipe, layout=LAYOUT, weights=tmp_path / "w.json")
 
 
-def test_an_unknown_default_is_refused(components):
-    with pytest.raises(ValueError, match="`default_blend` has to be one of"):
-        SpaceTimeAttnPipeline(**components, requires_safety_checker=False, default_blend="magic")
+def test_one_kind_of_prompt_asks_for_the_same_kind_of_negative_prompt(pipe):
+    with pytest.raises(TypeError, match="`negative_prompt` has to be a string where `prompt` is one"):
+        run(pipe, PROMPT, layout=LAYOUT, negative_prompt=["fog"])
+
+
+def test_embeddings_of_another_model_are_refused(pipe):
+    with pytest.raises(
+        ValueError, match=r"`prompt_embeds` has to be of shape \(prompts, tokens, 32\), got \(1, 77, 8\)"
+    ):
+        run(pipe, None, prompt_embeds=torch.zeros(1, 77, 8), layout=LAYOUT)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"default_blend": "magic"}, "`default_blend` has to be one of"),
+        ({"region_shape": "star"}, "`region_shape` has to be one of 'disc', 'box', got 'star'"),
+        ({"guided_strength": float("nan")}, "`guided_strength` has to be a finite number, got nan"),
+        ({"convex_weight": 2.0}, "`convex_weight` has to be a number in 0..1, got 2.0"),
+        ({"disc_radius": -1.0}, "`disc_radius` has to be a number in"),
+        ({"layout_predictor": 3}, "`layout_predictor` has to be callable"),
+        ({"layout_predictor": print, "nlp": "en"}, "goes without `nlp`"),
+    ],
+)
+def test_defaults_that_make_no_sense_are_refused(components, options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        SpaceTimeAttnPipeline(**components, requires_safety_checker=False, **options)

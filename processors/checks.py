@@ -1,0 +1,123 @@
+"""Arguments of a call that make no sense, refused before any model runs: which argument, its value, what to do."""
+
+import math
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+
+import torch
+
+
+def _is_count(value) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value) -> bool:
+    return isinstance(value, str) or isinstance(value, list) and value and all(isinstance(x, str) for x in value)
+
+
+def _is_generator(value) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(x, torch.Generator) for x in values)
+
+
+# What each argument has to be where it is not None.
+_OPTION_RULES: dict[str, tuple[Callable, str]] = {
+    "prompt": (_is_text, "a string, or a list of at least one string"),
+    "negative_prompt": (_is_text, "a string, or a list of at least one string"),
+    "height": (_is_count, "a whole number of pixels from 8, divisible by 8"),
+    "width": (_is_count, "a whole number of pixels from 8, divisible by 8"),
+    "num_inference_steps": (_is_count, "a whole number from 1"),
+    "num_images_per_prompt": (_is_count, "a whole number from 1"),
+    "guidance_scale": (_is_number, "a finite number"),
+    "guidance_rescale": (_is_number, "a finite number"),
+    "eta": (_is_number, "a finite number"),
+    "generator": (_is_generator, "a torch.Generator or a list of them"),
+    "latents": (torch.is_tensor, "a tensor"),
+    "prompt_embeds": (torch.is_tensor, "a tensor"),
+    "negative_prompt_embeds": (torch.is_tensor, "a tensor"),
+    "clip_skip": (lambda value: isinstance(value, Integral) and value >= 0, "a whole number from 0"),
+    "cross_attention_kwargs": (lambda value: isinstance(value, dict), "a dict"),
+    "callback_on_step_end": (callable, "callable"),
+}
+_NEEDED = ("guidance_scale", "guidance_rescale", "num_images_per_prompt")
+
+
+def check_options(options: dict) -> None:
+    """
+    Checks types and ranges of [`StableDiffusionPipeline`]'s arguments, which it finds out too late or not at all.
+
+    Args:
+        options (`dict`): The arguments by name; `None` passes where the argument may be left out.
+
+    Raises:
+        ValueError, TypeError: Names the argument, its value and what it has to be.
+    """
+    for name, (fits, wanted) in _OPTION_RULES.items():
+        value = options[name]
+        if (value is None and name in _NEEDED) or (value is not None and not fits(value)):
+            error = ValueError if isinstance(value, (Real, str, list)) else TypeError
+            raise error(f"`{name}` has to be {wanted}, got {_short_repr(value)}.")
+    if options["num_inference_steps"] is None and options["timesteps"] is None and options["sigmas"] is None:
+        raise ValueError("`num_inference_steps` is None: pass a whole number from 1, `timesteps` or `sigmas`.")
+
+
+def check_batch(options: dict, context_width: int) -> int:
+    """
+    Checks that the arguments belong to one batch.
+
+    Args:
+        options (`dict`): The arguments by name, each sound by itself.
+        context_width (`int`): Channels of the UNet's cross-attention, the last size of `prompt_embeds`.
+
+    Returns:
+        `int`: The number of prompts.
+
+    Raises:
+        ValueError, TypeError: Names the arguments that disagree.
+    """
+    prompt, negative_prompt = options["prompt"], options["negative_prompt"]
+    for name in ("prompt_embeds", "negative_prompt_embeds"):
+        embeds = options[name]
+        if embeds is not None and (embeds.ndim != 3 or embeds.shape[-1] != context_width):
+            raise ValueError(
+                f"`{name}` has to be of shape (prompts, tokens, {context_width}), got {tuple(embeds.shape)}."
+            )
+    prompts = 1 if isinstance(prompt, str) else len(options["prompt_embeds"] if prompt is None else prompt)
+    if negative_prompt is not None and prompt is not None and type(negative_prompt) is not type(prompt):
+        raise TypeError(
+            "`negative_prompt` has to be a string where `prompt` is one, and a list where it is a list; got"
+            f" {_short_repr(negative_prompt)} with {_short_repr(prompt)}."
+        )
+    pictures = prompts * options["num_images_per_prompt"]
+    _check_length("negative_prompt", negative_prompt, prompts, "prompts")
+    _check_length("generator", options["generator"], pictures, "pictures")
+    if options["latents"] is not None:
+        _check_length("latents", list(options["latents"]), pictures, "pictures")
+    return prompts
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raises a ValueError unless the argument `name` is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"`{name}` has to be one of {', '.join(map(repr, choices))}, got {value!r}.")
+
+
+def check_range(name: str, value: float, lowest: float = -math.inf, highest: float = math.inf) -> None:
+    """Raises a ValueError unless the argument `name` is a finite number in lowest..highest."""
+    if not _is_number(value) or not lowest <= value <= highest:
+        wanted = "a finite number" if highest == math.inf else f"a number in {lowest:g}..{highest:g}"
+        raise ValueError(f"`{name}` has to be {wanted}, got {value!r}.")
+
+
+def _check_length(name: str, values, count: int, what: str) -> None:
+    if isinstance(values, list) and len(values) != count:
+        raise ValueError(f"`{name}` holds {len(values)} entries, but there are {count} {what}: pass one for each.")
+
+
+def _short_repr(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
