@@ -1,0 +1,123 @@
+"""The models, untrained, each of a size to be shipped, and the pipeline that they make."""
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPConfig, CLIPModel, CLIPTextModel, CLIPTokenizer
+
+from .things import SIZE
+from .tokenizer import MAX_TOKENS
+
+
+WIDTH = 144  # of both towers of CLIP, and of the UNet's cross-attention
+VAE_FACTOR = 4
+SCALING_FACTOR = 0.18215  # Stable Diffusion's
+PIXEL_MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's
+PIXEL_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def make_vae() -> AutoencoderKL:
+    """96 x 96 pixels to 24 x 24 latents of 4 channels; 1.4 M parameters."""
+    return AutoencoderKL(
+        block_out_channels=(24, 48, 96),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=SIZE,
+        scaling_factor=SCALING_FACTOR,
+        mid_block_add_attention=False,
+    )
+
+
+def make_unet() -> UNet2DConditionModel:
+    """Three resolutions, 24, 12 and 6 latents a side, with cross-attention at all of them; 7.1 M parameters."""
+    return UNet2DConditionModel(
+        sample_size=SIZE // VAE_FACTOR,
+        block_out_channels=(64, 128, 128),
+        down_block_types=("CrossAttnDownBlock2D",) * 3,
+        up_block_types=("CrossAttnUpBlock2D",) * 3,
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=(2, 4, 4),  # heads, despite the name
+        norm_num_groups=16,
+    )
+
+
+def make_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """A CLIP of four layers for pictures and four for texts; 2.2 M parameters."""
+    tower = {
+        "hidden_size": WIDTH,
+        "intermediate_size": 4 * WIDTH,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "projection_dim": 128,
+    }
+    text = {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": MAX_TOKENS,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = {"image_size": SIZE, "patch_size": 8}
+    return CLIPModel(CLIPConfig(text_config=tower | text, vision_config=tower | vision, projection_dim=128))
+
+
+def text_encoder_of(clip: CLIPModel) -> CLIPTextModel:
+    """The text tower of a CLIP as the pipeline takes it: the same weights, copied."""
+    encoder = CLIPTextModel(clip.config.text_config)
+    encoder.load_state_dict(clip.text_model.state_dict())
+    return encoder
+
+
+def make_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's noise schedule, for training and sampling; other schedulers can be made from its config."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def make_pipeline(
+    vae: AutoencoderKL, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer, unet: UNet2DConditionModel
+) -> StableDiffusionPipeline:
+    """All in one."""
+    return StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=make_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+class ExplicitAttention:
+    """
+    Attention in three plain operations. On a CPU, training is faster with it than with the fused one, whose backward
+    pass is slow there.
+    """
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **kwargs) -> torch.Tensor:
+        """
+        Args:
+            hidden_states (tensor of shape (batch, queries, channels)): Where to attend from.
+            encoder_hidden_states (tensor of shape (batch, tokens, channels), *optional*): Where to attend to.
+
+        Returns:
+            Tensor of shape (batch, queries, channels).
+        """
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query, key, value = (
+            projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for projected in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
+        )
+        weights = (query * attn.scale @ key.mT).softmax(-1)
+        return attn.to_out[0]((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))

@@ -1,0 +1,80 @@
+"""Prompts with known answers, for benchmarks: `python -m icon_world.prompts` writes the four files."""
+
+import argparse
+import json
+import random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from .captions import Caption, caption, exact_caption
+from .scenes import Scene, scene_stream
+
+
+MANY = 300  # prompts of 2 to 4 objects
+SINGLE = 100
+
+
+def prompt_record(scene: Scene, id: str) -> dict:
+    """
+    The scene's prompt and what a picture of it has to show: {"id", "prompt", "objects", "relations", "boxes"}.
+
+    Objects are phrases such as "red apple"; relations are {"subject", "relation", "object"} in those phrases, with the
+    names of `RELATIONS`, as far as the prompt states them. The boxes, `(x0, y0, x1, y1)` in 0..1 in the order of the
+    objects, are one layout that is right.
+    """
+    return _record(scene, caption(scene, random.Random(id)), id)
+
+
+def prompts(split: str, count: int = MANY) -> Iterator[dict]:
+    """
+    Records of `count` prompts that state relations, in equal shares for 2, 3 and 4 objects of different categories.
+    Every object takes part in a relation, and nothing else is said of it than its colour.
+    """
+    streams = [_related(split, number) for number in (2, 3, 4)]
+    for place in range(count):
+        scene, description = next(streams[place % 3])
+        yield _record(scene, description, f"{split}-{place:04d}")
+
+
+def single_prompts(split: str, count: int = SINGLE) -> Iterator[dict]:
+    """Records of `count` prompts for one object."""
+    for place, (scene, rng) in enumerate(islice(scene_stream(split, "single prompts", 1), count)):
+        yield _record(scene, exact_caption(scene, rng), f"{split}-single-{place:04d}")
+
+
+def _related(split: str, number: int) -> Iterator[tuple[Scene, Caption]]:
+    for scene, rng in scene_stream(split, f"prompts of {number}", number):
+        if len({thing.category for thing in scene.objects}) < number:
+            continue
+        description = exact_caption(scene, rng)
+        if {place for i, _, j in description.relations for place in (i, j)} == set(range(number)):
+            yield scene, description
+
+
+def _record(scene: Scene, description: Caption, id: str) -> dict:
+    phrases = [thing.phrase for thing in scene.objects]
+    return {
+        "id": id,
+        "prompt": description.text,
+        "objects": phrases,
+        "relations": [
+            {"subject": phrases[i], "relation": name, "object": phrases[j]} for i, name, j in description.relations
+        ],
+        "boxes": [[round(side, 4) for side in thing.box] for thing in scene.objects],
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Writes prompts_dev.jsonl, prompts_dev_single.jsonl and the same for test."""
+    parser = argparse.ArgumentParser(prog="python -m icon_world.prompts", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder (default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    for split in ("dev", "test"):
+        for name, records in ((split, prompts(split)), (f"{split}_single", single_prompts(split))):
+            lines = [json.dumps(record) + "\n" for record in records]
+            (arguments.output / f"prompts_{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

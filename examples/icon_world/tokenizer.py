@@ -1,0 +1,29 @@
+"""The tokenizer: CLIP's, with one token for every word of the captions; other words are spelled."""
+
+import json
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTokenizer
+
+from .captions import vocabulary
+
+
+MAX_TOKENS = 64
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def make_tokenizer() -> CLIPTokenizer:
+    """
+    Learns byte-pair merges from the captions' words until each of them is one token. What they do not cover is split
+    into the pieces that it shares with them, down to single letters.
+    """
+    words = sorted(vocabulary())
+    learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(vocab_size=10_000, end_of_word_suffix="</w>", show_progress=False)
+    learner.train_from_iterator(words, trainer)
+    merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), START, END]
+    vocab = {token: place for place, token in enumerate(dict.fromkeys(tokens))}
+    return CLIPTokenizer(vocab, merges, model_max_length=MAX_TOKENS)

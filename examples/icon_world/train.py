@@ -1,0 +1,287 @@
+"""
+Trains icon world's models: `python -m icon_world.train`, in the folder `examples`.
+
+Needs the sprites (`python -m icon_world.sprites`). The stages, in their order:
+
+    vae     pictures to latents and back
+    clip    both towers of CLIP, on pictures and crops with true and false captions
+    unet    the UNet, and with it the text tower, which starts as CLIP's and here learns to say what is where
+    align   CLIP's vision tower and projections once more, for the text tower as it has become: they share it
+    save    `checkpoint/`, for any Stable Diffusion pipeline, with CLIP in `checkpoint/clip`
+    judge   the detector that scores pictures (`train_judge.py`); it has no part in the others
+
+Everything is in one folder, and the same command goes on where it was stopped. On a GPU, all of it takes half an hour
+or less. On a CPU it takes hours, and memory is kept together by jemalloc:
+
+    LD_PRELOAD=libjemalloc.so.2 OMP_NUM_THREADS=2 python -m icon_world.train --minutes 480
+"""
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+
+from .data import PairBatch, TextBatch, loader, pair_batch, scene_batch, text_batch
+from .loop import Trainer
+from .models import (
+    PIXEL_MEAN,
+    PIXEL_STD,
+    SCALING_FACTOR,
+    ExplicitAttention,
+    make_clip,
+    make_scheduler,
+    make_unet,
+    make_vae,
+    text_encoder_of,
+)
+from .render import compose, crop
+from .saving import save_checkpoint
+from .scenes import SceneBatch, sprite_tensor
+from .sprites import ATLAS, Atlas
+from .things import SIZE
+from .tokenizer import make_tokenizer
+from .train_judge import train_judge
+
+
+SHARES = {"vae": 0.1, "clip": 0.08, "unet": 0.66, "align": 0.06, "judge": 0.1}  # of the time, if all are trained
+BATCH_SIZES = {"cpu": {"vae": 8, "clip": 128, "unet": 32}, "cuda": {"vae": 128, "clip": 1024, "unet": 512}}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """
+    What all stages need.
+
+    Args:
+        folder (`Path`): Of the states and results.
+        atlas ([`Atlas`]): The sprites.
+        minutes (`dict[str, float]`): Each stage's budget.
+        device (`torch.device`): Where to train.
+        deadline (`float`): Of `time.monotonic()`: when to pause.
+        max_steps (`int`, *optional*): Of each stage.
+        batch_size (`int`, *optional*): In place of the stages' own.
+    """
+
+    folder: Path
+    atlas: Atlas
+    minutes: dict[str, float]
+    device: torch.device
+    deadline: float = float("inf")
+    max_steps: int | None = None
+    batch_size: int | None = None
+
+    @cached_property
+    def tokenizer(self) -> CLIPTokenizer:
+        return make_tokenizer()
+
+    @cached_property
+    def _sprites(self) -> torch.Tensor:
+        return sprite_tensor(self.atlas).to(self.device)
+
+    def trained(self, kind: type, name: str, **options) -> nn.Module:
+        """The result of a stage, frozen."""
+        model = kind.from_pretrained(self.folder / "parts" / name, **options)
+        return model.requires_grad_(False).eval().to(self.device, memory_format=torch.channels_last)
+
+    def keep(self, model: nn.Module, name: str) -> None:
+        """Stores the result of a stage."""
+        model.save_pretrained(self.folder / "parts" / name)
+
+    def pictures(self, scenes: SceneBatch, windows: torch.Tensor | None = None) -> torch.Tensor:
+        """Renders scenes, or windows of them, in single precision: (batch, 3, SIZE, SIZE), 0..1."""
+        with torch.autocast(self.device.type, enabled=False):
+            pictures = compose(scenes.corners, self._sprites, scenes.indices, scenes.boxes, SIZE)
+            return pictures if windows is None else crop(pictures, windows, SIZE)
+
+    def train(self, stage: str, model: nn.Module, make_batch, loss_of) -> tuple[nn.Module, bool]:
+        """Runs a stage's loop. Returns the averaged model, and whether the budget is spent."""
+        model.to(self.device, memory_format=torch.channels_last).train()
+        trainer = Trainer(model, self.folder / f"{stage}.pt", self.minutes[stage], self.max_steps)
+        cuda = self.device.type == "cuda"
+        count = self.batch_size or BATCH_SIZES[self.device.type]["clip" if stage == "align" else stage]
+        workers = max(1, (os.cpu_count() or 1) - 2) if cuda else 0
+        batches = loader(partial(make_batch, count=count), f"{stage}, step {trainer.step}", workers, pin_memory=cuda)
+        done = trainer.run(batches, loss_of, self.deadline)
+        return trainer.average, done
+
+
+def train_vae(shop: Workshop) -> bool:
+    """Stage `vae`."""
+    model = make_vae()
+    average, done = shop.train("vae", model, scene_batch, partial(_vae_loss, shop, model))
+    if done:
+        batch = next(iter(loader(partial(scene_batch, count=64), "latent statistics")))
+        scenes = SceneBatch(*(part.to(shop.device) for part in batch))
+        normalise_latents(average, 2 * shop.pictures(scenes) - 1)
+    shop.keep(average, "vae")
+    return done
+
+
+def _vae_loss(shop: Workshop, model: AutoencoderKL, scenes: SceneBatch) -> torch.Tensor:
+    """L1 and L2 of the pixels, L1 of their differences, and a little Kullback-Leibler divergence."""
+    pixels = 2 * shop.pictures(scenes) - 1
+    posterior = model.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist
+    error = model.decode(posterior.sample()).sample.float() - pixels
+    edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    divergence = posterior.kl().float().mean() / posterior.mean[0].numel()
+    return error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges + 1e-4 * divergence
+
+
+@torch.no_grad()
+def normalise_latents(vae: AutoencoderKL, pixels: torch.Tensor) -> None:
+    """
+    Gives each latent channel mean 0 and, after Stable Diffusion's scaling factor, standard deviation 1, by changing
+    the 1 x 1 convolutions after the encoder and before the decoder. What the VAE decodes stays the same.
+
+    Args:
+        pixels (tensor of shape (batch, 3, height, width)): Typical pictures, -1..1.
+    """
+    latents = vae.encode(pixels).latent_dist.mean.float()
+    mean, std = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
+    scale = 1 / (SCALING_FACTOR * std)
+    after, before = vae.quant_conv, vae.post_quant_conv
+    channels = len(mean)
+    after.weight[:channels] *= scale[:, None, None, None]
+    after.bias[:channels] = (after.bias[:channels] - mean) * scale
+    after.bias[channels:] += 2 * scale.log()  # the other half is the logarithm of the variance
+    before.bias += before.weight[:, :, 0, 0] @ mean
+    before.weight /= scale[:, None, None]
+
+
+def train_clip(shop: Workshop) -> bool:
+    """Stage `clip`."""
+    model = make_clip(shop.tokenizer)
+    return _train_clip(shop, "clip", model)
+
+
+def align_clip(shop: Workshop) -> bool:
+    """Stage `align`: only what is on the pictures' side of the text tower is trained."""
+    model = shop.trained(CLIPModel, "clip")
+    model.text_model.load_state_dict(shop.trained(CLIPTextModel, "text_encoder").state_dict())
+    for part in (model.vision_model, model.visual_projection, model.text_projection):
+        part.requires_grad_(True)
+    model.logit_scale.requires_grad_(True)
+    return _train_clip(shop, "align", model)
+
+
+def _train_clip(shop: Workshop, stage: str, model: CLIPModel) -> bool:
+    make_batch = partial(pair_batch, tokenizer=shop.tokenizer)
+    average, done = shop.train(stage, model, make_batch, partial(_clip_loss, shop, model))
+    shop.keep(average, stage)
+    return done
+
+
+def _clip_loss(shop: Workshop, model: CLIPModel, batch: PairBatch) -> torch.Tensor:
+    """The contrastive loss in both directions. False captions are further texts that no picture should choose."""
+    pixels = shop.pictures(batch.scenes, batch.windows)
+    mean, std = (pixels.new_tensor(values)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
+    images = model.visual_projection(model.vision_model((pixels - mean) / std).pooler_output)
+    texts = model.text_projection(model.text_model(torch.cat([batch.input_ids, batch.false_ids])).pooler_output)
+    images, texts = (F.normalize(features.float(), dim=-1) for features in (images, texts))
+    with torch.autocast(shop.device.type, enabled=False):
+        logits = model.logit_scale.exp().clamp(max=100) * images @ texts.T
+    count = len(images)
+    allowed = torch.cat([torch.ones_like(batch.has_false), batch.has_false])
+    same = (batch.keys[:, None] == batch.keys).float()
+    targets = same / same.sum(dim=1, keepdim=True)
+    of_images = F.cross_entropy(logits.masked_fill(~allowed, -1e4), F.pad(targets, (0, count)))
+    return (of_images + F.cross_entropy(logits[:, :count].T, targets)) / 2
+
+
+def train_unet(shop: Workshop) -> bool:
+    """Stage `unet`."""
+    vae = shop.trained(AutoencoderKL, "vae")
+    text_encoder = text_encoder_of(shop.trained(CLIPModel, "clip"))
+    model = nn.ModuleDict({"unet": make_unet(), "text_encoder": text_encoder})
+    if shop.device.type == "cpu":
+        model["unet"].set_attn_processor(ExplicitAttention())
+    alphas = make_scheduler().alphas_cumprod.to(shop.device)
+    make_batch = partial(text_batch, tokenizer=shop.tokenizer)
+    average, done = shop.train("unet", model, make_batch, partial(_unet_loss, shop, model, vae, alphas))
+    shop.keep(average["unet"], "unet")
+    shop.keep(average["text_encoder"], "text_encoder")
+    return done
+
+
+def _unet_loss(
+    shop: Workshop, model: nn.ModuleDict, vae: AutoencoderKL, alphas: torch.Tensor, batch: TextBatch
+) -> torch.Tensor:
+    """Squared error of the predicted noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023)."""
+    pixels = (2 * shop.pictures(batch.scenes) - 1).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        latents = SCALING_FACTOR * vae.encode(pixels).latent_dist.sample().float()
+    noise = torch.randn_like(latents)
+    steps = torch.randint(len(alphas), (len(latents),), device=latents.device)
+    alpha = alphas[steps][:, None, None, None]
+    noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
+    texts = model["text_encoder"](batch.input_ids).last_hidden_state
+    predicted = model["unet"](noisy.contiguous(memory_format=torch.channels_last), steps, texts).sample
+    errors = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
+    snr = (alpha / (1 - alpha)).flatten()
+    return (errors * (5 / snr).clamp(max=1)).mean()
+
+
+def save(shop: Workshop) -> bool:
+    """Stage `save`."""
+    save_checkpoint(
+        shop.folder / "checkpoint",
+        shop.trained(AutoencoderKL, "vae"),
+        shop.trained(CLIPTextModel, "text_encoder"),
+        shop.tokenizer,
+        shop.trained(UNet2DConditionModel, "unet"),
+        shop.trained(CLIPModel, "align"),
+    )
+    return True
+
+
+def judge(shop: Workshop) -> bool:
+    """Stage `judge`."""
+    return train_judge(shop.folder / "judge", shop.atlas, shop.minutes["judge"], str(shop.device), shop.deadline)
+
+
+STAGES = {"vae": train_vae, "clip": train_clip, "unet": train_unet, "align": align_clip, "save": save, "judge": judge}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs stages until all are done, or it is time to pause."""
+    parser = argparse.ArgumentParser(
+        prog="python -m icon_world.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--stage", nargs="+", choices=["all", *STAGES], default=["all"], help="what to do (default: all)")
+    add("--minutes", type=float, default=25, help="of training, shared among these stages (default: %(default)s)")
+    add("--pause-after", type=float, default=float("inf"), metavar="MINUTES", help="pause when this call is so old")
+    add("--folder", type=Path, default=Path("runs/icon_world"), help="states and results (default: %(default)s)")
+    add("--atlas", type=Path, default=ATLAS, help="the sprites (default: %(default)s)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    arguments = parser.parse_args(argv)
+    deadline = time.monotonic() + 60 * arguments.pause_after
+    stages = [stage for stage in STAGES if stage in arguments.stage or "all" in arguments.stage]
+    total = sum(SHARES.get(stage, 0) for stage in stages) or 1
+    minutes = {stage: arguments.minutes * share / total for stage, share in SHARES.items()}
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    shop = Workshop(arguments.folder, Atlas.load(arguments.atlas), minutes, torch.device(arguments.device), deadline)
+    run(shop, stages)
+
+
+def run(shop: Workshop, stages: list[str]) -> bool:
+    """Runs stages one after the other. Returns whether all are done."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    for stage in stages:
+        if not STAGES[stage](shop):
+            print(f"Paused in stage {stage}: the same command goes on.")
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
