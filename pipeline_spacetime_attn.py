@@ -309,29 +309,19 @@ class SpaceTimeAttnPipeline(
             "callback_on_step_end": callback_on_step_end,
             "callback_on_step_end_tensor_inputs": callback_on_step_end_tensor_inputs,
         }
-        check_options(options)
-        height, width = options["height"], options["width"] = self._size(height, width)
-        stock = self.stock
-        if callback_on_step_end is not None:
-            if isinstance(callback_on_step_end, (PipelineCallback, MultiPipelineCallbacks)):
-                options["callback_on_step_end_tensor_inputs"] = callback_on_step_end.tensor_inputs
-            options["callback_on_step_end"] = lambda _, *args: callback_on_step_end(self, *args)
-        stock.check_inputs(**{name: options.get(name) for name in inspect.signature(stock.check_inputs).parameters})
-        check_batch(options, self.unet.config.cross_attention_dim)
-        layers = self.text_encoder.config.num_hidden_layers
-        if clip_skip is not None and clip_skip > layers:
-            raise ValueError(f"`clip_skip` is {clip_skip}, but the text encoder has {layers} layers to skip.")
+        self._check_and_complete(options)
         _check_template(local_prompt_template)
         steps = _count_steps(self.scheduler, num_inference_steps, timesteps, sigmas)
         guided = guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
         weights = read_weights(weights)
         blend = _choose_blend(blend, weights, guided, self.config.default_blend)
 
-        layouts = self._layouts(layout, prompt, prompt_embeds, height, width)
+        layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"])
         matrices = batch_weights(
             weights, [item.phrases for item in layouts], steps, blend, _strength(self.config, blend)
         )
 
+        stock = self.stock
         with _text_model_within(self.text_encoder):
             control = nullcontext()
             if any(matrix.any() for matrix in matrices):
@@ -353,6 +343,23 @@ class SpaceTimeAttnPipeline(
             weights=pad_weights(matrices).repeat_interleave(num_images_per_prompt, dim=0),
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
+
+    def _check_and_complete(self, options: dict) -> None:
+        """Refuses the stock pipeline's arguments where they make no sense, and fills in the size and the callback."""
+        check_options(options)
+        options["height"], options["width"] = self._size(options["height"], options["width"])
+        if callback := options["callback_on_step_end"]:
+            if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
+                options["callback_on_step_end_tensor_inputs"] = callback.tensor_inputs
+            options["callback_on_step_end"] = lambda _, *args: callback(self, *args)
+        names = inspect.signature(self._stock.check_inputs).parameters
+        self._stock.check_inputs(**{name: options.get(name) for name in names})
+        check_batch(options, self.unet.config.cross_attention_dim)
+        if options["clip_skip"] is not None and options["clip_skip"] > self.text_encoder.config.num_hidden_layers:
+            raise ValueError(
+                f"`clip_skip` is {options['clip_skip']}, but the text encoder has"
+                f" {self.text_encoder.config.num_hidden_layers} layers to skip."
+            )
 
     def _size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """The picture's height and width in pixels; the UNet's own where one is missing."""

@@ -1,12 +1,13 @@
 """Boxes for objects and their relations: `arrange_boxes`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from .lexicon import steps_of_size
 from .regions import Relation
 from .relations import PICTURE_PLACES
-from .solver import AXES, consistent_relations, place_on_lattice
+from .solver import AXES, LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS
 
 
@@ -17,32 +18,42 @@ _LARGEST_OF_MANY, _LARGEST_INSIDE = 0.36, 0.9
 _RIM = 0.1  # of a box, around what is inside it
 _SHAPE = {"tall": np.array([0.72, 1.0]), "wide": np.array([1.0, 0.72])}
 _STRETCH = 1.35  # how far a box squeezed along one side may keep the other
+_SIZE_STEP = 1.3  # from one size of things to the next
+_ROW_ON_SUPPORT = 5  # more things than this on one support stand in several rows
 _FILLED = 0.92  # part of its cell that a box may fill
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
 
 
-def arrange_boxes(nouns: Sequence[str], relations: Sequence[Relation], aspect_ratio: float = 1.0) -> list[Box]:
+def arrange_boxes(
+    nouns: Sequence[str],
+    relations: Sequence[Relation],
+    aspect_ratio: float = 1.0,
+    modifiers: Sequence[Collection[str]] | None = None,
+) -> list[Box]:
     """
     One box `(x0, y0, x1, y1)` in 0..1 for each object, such that the relations hold; the first stated wins.
 
     Args:
-        nouns (`Sequence[str]`): What the objects are (their shape may depend on it).
+        nouns (`Sequence[str]`): What the objects are (their shape and size may depend on it).
         relations (`Sequence[Relation]`): Indices into `nouns`.
         aspect_ratio (`float`): Width of the picture divided by its height.
+        modifiers (`Sequence[Collection[str]]`, *optional*): The adjectives of each object ("huge" makes it larger).
     """
     if not nouns:
         return []
     relations = consistent_relations(_decomposed(relations)) if len(nouns) <= _MOST_SOLVED else []
     container = _containers(len(nouns), relations)
+    relations = relations + _levels(relations)
     boxes = np.zeros((len(nouns), 4))
-    _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), nouns, container, relations, aspect_ratio)
+    things = list(zip(nouns, modifiers or [()] * len(nouns), strict=True))
+    _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), things, container, relations, aspect_ratio)
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
     return [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
 
 
-def _fill(boxes, parent, canvas, nouns, container, relations, aspect_ratio) -> None:
+def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:
     """Arranges what lies directly in `parent` (None: the picture) within `canvas`, then what lies in those."""
     members = [index for index in range(len(boxes)) if container[index] == parent]
     if not members:
@@ -52,23 +63,23 @@ def _fill(boxes, parent, canvas, nouns, container, relations, aspect_ratio) -> N
     inner = _relations_among(members, relations, container)
     ratio = aspect_ratio * scale[0] / scale[1]
     largest = _LARGEST.get(len(members), _LARGEST_OF_MANY) if parent is None else _LARGEST_INSIDE
-    placed = _boxes_in_unit_square([nouns[index] for index in members], inner, ratio, largest)
+    placed = _boxes_in_unit_square([things[index] for index in members], inner, ratio, largest)
     for index, box in zip(members, placed):
         boxes[index] = np.array([x0, y0] * 2) + box * scale
         margin = _RIM * (boxes[index, 2:] - boxes[index, :2])
         room = (*(boxes[index, :2] + margin), *(boxes[index, 2:] - margin))
-        _fill(boxes, index, room, nouns, container, relations, aspect_ratio)
+        _fill(boxes, index, room, things, container, relations, aspect_ratio)
 
 
-def _boxes_in_unit_square(nouns, relations: Sequence[Relation], aspect_ratio: float, largest: float) -> np.ndarray:
+def _boxes_in_unit_square(things, relations: Sequence[Relation], aspect_ratio: float, largest: float) -> np.ndarray:
     """Boxes (objects, 4) of objects that lie side by side, with sides up to `largest`."""
-    if len(nouns) > _MOST_SOLVED:
-        places = _plain_grid(len(nouns), aspect_ratio)
+    if len(things) > _MOST_SOLVED:
+        places = _plain_grid(len(things), aspect_ratio)
     else:
-        places = place_on_lattice(len(nouns), relations, aspect_ratio)
+        places = place_on_lattice(len(things), relations, aspect_ratio)
     centers, steps = zip(*(_spread(places[:, axis], relations, axis) for axis in (0, 1)))
     centers = np.stack(centers, 1)
-    wanted = largest * _shapes(nouns, aspect_ratio)
+    wanted = largest * _shapes([noun for noun, _ in things], aspect_ratio) * _size_factors(things)[:, None]
     sizes = np.minimum(wanted, _FILLED * np.array(steps))
     shrunk = (sizes / wanted).min(1, keepdims=True)
     sizes = np.minimum(sizes, _STRETCH * shrunk * wanted)
@@ -87,6 +98,13 @@ def _shapes(nouns: Sequence[str], aspect_ratio: float) -> np.ndarray:
     """Widths and heights (objects, 2) up to 1: about square on the picture, or tall or wide by nature."""
     square = np.maximum(np.array([1.0, aspect_ratio]) / max(1.0, aspect_ratio), 0.6)
     return np.array([square * _SHAPE.get(_kind_of_shape(noun), 1.0) for noun in nouns])
+
+
+def _size_factors(things: Sequence[tuple[str, Collection[str]]]) -> np.ndarray:
+    """Factors (objects,) for their sides. Kinds count beside other kinds only: an apple alone may fill the picture."""
+    kinds, said = np.array([steps_of_size(noun, modifiers) for noun, modifiers in things]).T
+    kinds = kinds - np.clip(0, kinds.min(), kinds.max())
+    return _SIZE_STEP ** np.clip(kinds + said, -2, 2)
 
 
 def _kind_of_shape(noun: str) -> str:
@@ -110,22 +128,43 @@ def _spread(values: np.ndarray, relations: Sequence[Relation], axis: int) -> tup
 
 def _put_on_supports(boxes: np.ndarray, places: np.ndarray, relations: Sequence[Relation]) -> None:
     """Lets what is on something touch it, and a support reach below all that is on it, where nothing is between."""
-    carried: dict[int, list[int]] = {}
-    for relation in relations:
-        if relation.relation == "on":
-            carried.setdefault(relation.object, []).append(relation.subject)
-    for support, things in carried.items():
+    carried = _carried(relations)
+    settled: set[int] = set()  # what stands on something already stays there
+    for support in sorted(carried, key=lambda index: -places[index, 1]):
         row = places[support, 1]
-        right_above = [thing for thing in things if places[thing, 1] == row - 1]
+        right_above = [thing for thing in carried[support] if places[thing, 1] == row - 1]
         if not right_above:
             continue
-        level = (boxes[right_above, 3].max() + boxes[support, 1]) / 2
+        level = boxes[support, 1] if support in settled else (boxes[right_above, 3].max() + boxes[support, 1]) / 2
         boxes[right_above] += (level - boxes[right_above, 3:]) * (0, 1, 0, 1)
         boxes[support, [1, 3]] += level - boxes[support, 1]
+        settled.update(right_above)
         alone = (places[:, 1] == row).sum() == 1
         if alone:
             boxes[support, 0] = min(boxes[support, 0], boxes[right_above, 0].min())
             boxes[support, 2] = max(boxes[support, 2], boxes[right_above, 2].max())
+
+
+def _carried(relations: Sequence[Relation]) -> dict[int, list[int]]:
+    """What stands on each support."""
+    carried: dict[int, list[int]] = {}
+    for relation in relations:
+        if relation.relation == "on":
+            carried.setdefault(relation.object, []).append(relation.subject)
+    return carried
+
+
+def _levels(relations: Sequence[Relation]) -> list[Relation]:
+    """Things on one support stand side by side, in as few rows as can be, unless something else is stated."""
+    levels = []
+    for things in _carried(relations).values():
+        rows = -(-len(things) // _ROW_ON_SUPPORT)
+        length = -(-len(things) // rows)
+        for start in range(0, len(things), length):
+            row = things[start : start + length]
+            levels += [Relation(a, LEVEL, b) for a, b in zip(row, row[1:]) if a != b]
+    related = {frozenset((r.subject, r.object)) for r in relations if r.object is not None}
+    return [level for level in levels if frozenset((level.subject, level.object)) not in related]
 
 
 def _decomposed(relations: Sequence[Relation]) -> list[Relation]:
@@ -154,6 +193,11 @@ def _containers(count: int, relations: Sequence[Relation]) -> dict[int, int | No
                 outer = container[outer]
             if outer is None:
                 container[relation.subject] = relation.object
+    for relation in relations:  # "a cat on a mat in a box"
+        if relation.relation == "on" and container[relation.subject] is None:
+            outer = container[relation.object]
+            if outer != relation.subject:
+                container[relation.subject] = outer
     return container
 
 

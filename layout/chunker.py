@@ -5,72 +5,39 @@ from collections.abc import Sequence
 from spacy.language import Language
 from spacy.tokens import Doc
 
+from .plurals import is_plural, singular
+from .things import CONTAINERS, MEASURES
+from .words import (
+    ACTION_VERB_FORMS,
+    ACTION_VERBS,
+    DETERMINERS,
+    NUMERALS,
+    PLAIN_MODIFIERS,
+    PREPOSITIONS,
+    STOP_WORDS,
+    collect_words,
+)
+
 
 CHUNKER_NAME = "word_list_chunker"
 PHRASES_KEY = "phrases"
 
-_CHUNK_DETERMINERS = frozenset(
-    """
-a an the some any his her its their my your our this that these those another each every both several few many no all
-one two three four five six seven eight nine ten eleven twelve dozen single
-""".split()
+_CHUNK_STOPS = PREPOSITIONS | STOP_WORDS
+_CHUNK_DETERMINERS = (DETERMINERS | NUMERALS.keys() | {"single"}) - MEASURES - _CHUNK_STOPS
+# Forms that the other lists leave to a tagger, as they name things too; without one they are verbs.
+_CHUNK_VERBS = ACTION_VERB_FORMS | collect_words(
+    "flies lands rolls watches pushes pulls throws kicks feeds catches hits touches uses shows points makes nears"
+    " includes found left slung"
 )
-_CHUNK_PREPOSITIONS = frozenset(
-    """
-of in on at to from with without by for near beside besides beneath underneath under below above over atop behind
-between among around across along against through into onto inside outside within off toward towards past upon next
-beyond amid amidst alongside opposite up down like as during after before until via per close far away
-""".split()
+_CHUNK_NOT_VERBS = collect_words(
+    "bed red shed sled seed weed building painting ring king string wing swing ceiling railing clothing thing earring"
+    " dining washing parking fishing ironing rocking swimming shopping living frying cutting bowling wedding hundred"
 )
-_CHUNK_STOPS = _CHUNK_PREPOSITIONS | frozenset(
-    """
-is are was were be being been am 's has have had do does did can could will would shall should may might must
-and or but nor yet while whilst when where than then if because so though although whereas either neither not n't & '
-it they them theirs he him she hers i me we us you itself themselves himself herself which who whom whose what
-everything something nothing there here nearby together alone also just still only very too again now however
-meanwhile overhead upright diagonally directly immediately slightly
-""".split()
+_CHUNK_PLACES = collect_words(  # a noun may follow these ("the left shoe", "an image viewer"), else they end a phrase
+    "left right top bottom front back middle center centre side sides corner edge foreground background distance upper"
+    " lower image picture photo photograph painting drawing sketch illustration scene view"
 )
-_CHUNK_FINITE_VERBS = frozenset(
-    """
-sits sat stands stood lies lay rests hangs hung leans floats hovers flies flew perches soars towers sleeps slept waits
-walks runs ran jumps swims swam grazes lands kneels knelt drifts glides rolls dangles looms drives drove rides rode
-sails stays plays appears remains climbs moves holds held wears wore eats ate carries chases watches touches pushes
-pulls reads throws threw kicks feeds fed catches caught hits faces uses contains surrounds looks stares shows shown
-seen found kept set put left hidden hid laid covers follows hides stretches points makes made takes took slung worn
-nears includes
-""".split()
-)
-_CHUNK_PLURAL_VERBS = frozenset(
-    """
-sit stand lie lay rest hang lean float fly run walk swim graze sleep play eat
-""".split()
-)
-_CHUNK_NOT_VERBS = frozenset(
-    """
-bed red shed sled seed weed building painting ring king string wing swing ceiling railing clothing thing earring
-dining washing parking fishing ironing rocking swimming shopping living frying cutting bowling wedding hundred
-""".split()
-)
-_CHUNK_MODIFIERS = frozenset(
-    """
-red orange yellow green blue purple pink brown black white gray grey silver golden gold beige tan
-big small large tiny huge old new shiny wooden metallic fluffy round square tall short long soft bright dark colorful
-little young beautiful striped empty open fresh ripe hot cold wet dry dirty clean heavy light pale deep very
-""".split()
-)
-_CHUNK_PLACES = frozenset(
-    """
-left right top bottom front back middle center centre side sides corner edge foreground background distance
-upper lower image picture photo photograph painting drawing sketch illustration scene view
-""".split()
-)
-_CHUNK_MEASURES = frozenset(
-    """
-pair pairs bunch bunches slice slices piece pieces group herd flock row couple pile stack set number lot variety cup
-cups glass glasses mug bottle bowl plate basket box bag bouquet
-""".split()
-)
+_CHUNK_WHOLES = MEASURES | CONTAINERS
 
 
 class WordListChunker:
@@ -106,7 +73,7 @@ def _chunk_end(words: Sequence[str], first: int) -> int:
     end = first
     while end < len(words) and _continues_chunk(words, first, end):
         end += 1
-    if end > first and words[end - 1] in _CHUNK_MEASURES and words[end : end + 1] == ["of"]:
+    if end > first and singular(words[end - 1]) in _CHUNK_WHOLES and words[end : end + 1] == ["of"]:
         content = _chunk_end(words, end + 1)
         return content if content > end + 1 else end
     return end
@@ -126,6 +93,8 @@ def _continues_chunk(words: Sequence[str], first: int, i: int) -> bool:
         return _is_chunk_content(following) or following in _CHUNK_PLACES
     if not _is_chunk_content(word):
         return False
+    if previous == "that" and (word in _CHUNK_VERBS or _is_participle_form(word)):  # "the owl that | chased the frog"
+        return False
     if _is_chunk_determiner(previous):
         return True
     modified = i > first and (_is_chunk_modifier(previous) or previous in (",", "and"))
@@ -134,14 +103,14 @@ def _continues_chunk(words: Sequence[str], first: int, i: int) -> bool:
         return (modified or opens) and _is_chunk_content(following)
     if modified:
         return True
-    if word in _CHUNK_FINITE_VERBS or word in _CHUNK_PLURAL_VERBS and previous.endswith("s"):
+    if word in _CHUNK_VERBS or word in ACTION_VERBS and is_plural(previous):
         return False
     return not word.endswith("ly")
 
 
 def _is_chunk_thing(words: Sequence[str]) -> bool:
     """Whether a phrase names a thing: not a place, and no mere quality ("is red"), though "orange" may be a fruit."""
-    return words[-1] not in _CHUNK_PLACES and not all(word in _CHUNK_MODIFIERS and word != "orange" for word in words)
+    return words[-1] not in _CHUNK_PLACES and not all(word in PLAIN_MODIFIERS and word != "orange" for word in words)
 
 
 def _is_chunk_determiner(word: str) -> bool:
@@ -154,7 +123,7 @@ def _is_chunk_content(word: str) -> bool:
 
 
 def _is_chunk_modifier(word: str) -> bool:
-    return word in _CHUNK_MODIFIERS or _is_participle_form(word) or word.endswith("ly") or word == "-"
+    return word in PLAIN_MODIFIERS or _is_participle_form(word) or word.endswith("ly") or word == "-"
 
 
 def _is_participle_form(word: str) -> bool:

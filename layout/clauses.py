@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from .elements import Element
-from .words import DETERMINERS
+from .words import DETERMINERS, PLACING_PARTICIPLES
 
 
 _NOUN_KINDS = ("thing", "pronoun", "other", "each other")
@@ -25,7 +25,7 @@ class ClauseRow:
 
     def __init__(self, elements: Sequence[Element]):
         self.elements = elements
-        self.cues = [k for k, element in enumerate(elements) if element.cue]
+        self.cues = [k for k, element in enumerate(elements) if element.cue and not self._names_agent(k)]
         self.following = {k: self._following_landmark(k) for k in self.cues}
         self.landmarks = {i for positions in self.following.values() for i in positions}
         self.subjects = [i for i in range(len(elements)) if self._is_subject(i)]
@@ -37,6 +37,10 @@ class ClauseRow:
     def is_thing(self, i: int) -> bool:
         """Whether an object is mentioned there."""
         return self.kind(i) == "thing"
+
+    def is_noun(self, i: int) -> bool:
+        """Whether something is named there, object or not, or meant by a pronoun."""
+        return self.kind(i) in _NOUN_KINDS
 
     def things_at(self, positions: Iterable[int]) -> list[int]:
         """The phrases mentioned at some positions."""
@@ -63,11 +67,30 @@ class ClauseRow:
             following += 1
         return " ".join(words), following
 
-    def list_from(self, first: int, is_closed: bool = False) -> list[int]:
+    def is_aside(self, i: int, k: int) -> bool:
+        """Whether a thing only describes the subject of the cue at k: "a girl with a hat is above ..."."""
+        element = self.elements[i]
+        if element.start in self.elements[k].asides:
+            return True
+        if element.is_passed:
+            return any(self.sentence_start(k) <= subject < i for subject in self.subjects)
+        is_resumed = self.kind(i + 1) == "verb" and self.elements[i + 1].is_finite
+        return is_resumed and self._describes(i)
+
+    def _describes(self, i: int) -> bool:
+        """Whether a thing comes with the one before it: "X with Y", "X holding Y", "X that holds Y"."""
+        before = i - 1
+        if self.kind(before) == "verb" and self.kind(before - 1) == "relative":
+            before -= 1
+        is_participle = self.kind(before) == "verb" and self.elements[before].text.endswith("ing")
+        return (is_participle or self.kind(before) in ("with", "relative")) and self.is_thing(before - 1)
+
+    def list_from(self, first: int, is_closed: bool = False, is_fronted: bool = False) -> list[int]:
         """
         Positions of "the fork, the knife and the spoon", less a last thing with which a new clause begins.
 
-        A closed list has one member unless "both", or a common article ("the fork and knife"), says otherwise.
+        A closed list has one member unless a common article ("the fork and knife") says otherwise. After a fronted
+        list its verb may follow: "Above the table and the chair hangs a lamp".
         """
         positions, joints = [first], []
         while True:
@@ -76,9 +99,7 @@ class ClauseRow:
                 break
             joints.append(joint)
             positions.append(following)
-        if self.elements[first].after_both:
-            return positions
-        while len(positions) > 1 and self.kind(positions[-1] + 1) in ("cue", "verb"):
+        while len(positions) > 1 and self._begins_clause(positions[-1], is_fronted):
             positions.pop()
         joints = joints[: len(positions) - 1]
         is_list = joints[:1] == ["and"] or len(joints) > 1 and any("and" in joint for joint in joints)
@@ -86,16 +107,22 @@ class ClauseRow:
         return positions if is_list and not is_closed else positions[:1]
 
     def joined_before(self, last: int, has_singular_verb: bool) -> list[int]:
-        """The things that end at a position: of "a cup and a plate are ..." both, of "... is ..." the last."""
-        things, i = list(self.elements[last].things), last
+        """Positions of the things that end at one: of "a cup and a plate are ..." both, of "... is ..." the last."""
+        positions, i = [last], last
         while not has_singular_verb and self.kind(i - 1) == "join":
             while self.kind(i - 1) == "join":
                 i -= 1
             i -= 1
-            if not self.is_thing(i) or i in self.landmarks:
+            if self.kind(last + 1) == "verb" and self._is_inserted(i):
+                i -= 1
+            if not self.is_thing(i) or i in self.landmarks or self.kind(i - 1) == "other":  # "the back of a chair"
                 break
-            things = list(self.elements[i].things) + things
-        return things
+            positions.insert(0, i)
+        return positions
+
+    def _is_inserted(self, i: int) -> bool:
+        """The cue of "the harp, the lute to its left and the drum are ..."."""
+        return i in self.following and not self.following[i] and not self.is_in_with(i)
 
     def topic(self, k: int, other_than: Sequence[int] = ()) -> list[int]:
         """What the clause around position k is about: the latest subject before it, else the nearest thing."""
@@ -106,9 +133,16 @@ class ClauseRow:
             if choices and excluded.isdisjoint(choices[0]):
                 return choices[0]
         for i in reversed(self.subjects):
-            if i < k and excluded.isdisjoint(things := self.things_at(self.list_from(i))):
+            if i < k and excluded.isdisjoint(things := self.things_at(self._subject_list(i))):
                 return things
         return next((things for things in self.things_before(k) if excluded.isdisjoint(things)), [])
+
+    def _subject_list(self, i: int) -> list[int]:
+        """The things of which one subject is the first, or the last before their verb."""
+        following = i + 1
+        if self.kind(following) == "verb":
+            return self.joined_before(i, self.elements[following].is_singular)
+        return self.list_from(i)
 
     def is_in_with(self, k: int) -> bool:
         """Whether position k belongs to a "with ..." (or "flanked by ...") that hangs on a topic."""
@@ -138,6 +172,22 @@ class ClauseRow:
                 return None
         return None
 
+    def _begins_clause(self, i: int, is_fronted: bool) -> bool:
+        """Whether the last thing of a list has a place or a verb of its own."""
+        following = i + 1
+        if not is_fronted or self.kind(following) != "verb":
+            return self.kind(following) in ("cue", "verb")
+        while self.kind(following) == "verb":
+            following += 1
+        return not self.is_thing(following)
+
+    def _names_agent(self, k: int) -> bool:
+        """ "Pulled by a man"."""
+        if self.kind(k - 1) != "verb" or self.elements[k].text != "by":
+            return False
+        verb = self.elements[k - 1].text
+        return verb.endswith(("ed", "en")) and verb not in PLACING_PARTICIPLES
+
     def _following_landmark(self, k: int) -> list[int]:
         """The landmark right after a cue, or the owner right before it ("to the dog's left")."""
         cue, text = self.elements[k].cue, self.elements[k].text
@@ -145,12 +195,28 @@ class ClauseRow:
             return []
         if cue.landmark in ("owner", "held"):
             return [k - 1] if text[0] in "'’s" and self.is_thing(k - 1) else []
-        if self.kind(k + 1) not in _NOUN_KINDS:
+        if self.kind(k + 1) == "relative":  # "the bridge, on which ..."
+            return [i for i in range(k) if self.is_thing(i)][-1:]
+        if not self.is_noun(k + 1):
             return []
-        positions = self.list_from(k + 1, is_closed=cue.relation in _SINGLE_PLACE)
+        is_closed = cue.relation in _SINGLE_PLACE
+        if cue.relation == "between":
+            return self._two_from(k + 1)
+        positions = self.list_from(k + 1, is_closed, is_fronted=self.kind(k - 1) in ("", "stop", "verb"))
         if cue.landmark == "list" and len(positions) == 1 and self.kind(k + 2) == "cue":
-            return []  # "between a boat to the left and a car below": each has a cue of its own
+            return []  # "joined by a dog to the left": it has a cue of its own
         return positions
+
+    def _two_from(self, first: int) -> list[int]:
+        """Positions of the two things of a "between"; none where each has a cue of its own ("a cup to the left")."""
+        positions = [first]
+        while len(self.things_at(positions)) < 2:
+            _, following = self.joint_after(positions[-1])
+            if following == positions[-1] + 1 or not self.is_thing(following):
+                break
+            positions.append(following)
+        is_placed = len(self.things_at(positions)) == 1 and self.kind(positions[-1] + 1) == "cue"
+        return [] if is_placed else positions
 
     def _is_subject(self, i: int) -> bool:
         if not self.is_thing(i) or i in self.landmarks:

@@ -1,5 +1,6 @@
 """A prompt as the relations see it: a row of things, pronouns, spatial expressions, verbs and joints."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,12 @@ from .lexicon import (
     FILLERS,
     GROUP_PRONOUNS,
     JOINING_WORDS,
+    NEGATING_WORDS,
     PERSON_PRONOUNS,
     RELATIVE_WORDS,
     THING_PRONOUNS,
     WITH_WORDS,
+    FoundExpression,
     SpatialExpression,
     lowered,
     spatial_expressions,
@@ -28,6 +31,13 @@ from .words import ACTION_VERB_FORMS, POSSESSIVES
 _PRONOUNS = THING_PRONOUNS | PERSON_PRONOUNS | GROUP_PRONOUNS
 _FINITE_VERBS = frozenset("is are was were has have had".split())
 _STOPS = frozenset(".!?;:\n")
+_PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
+_NOUNS = frozenset(("NOUN", "PROPN"))
+# Labels of dependency trees, of Universal Dependencies and of spaCy's own English pipelines.
+_SUBJECT_DEPENDENCIES = frozenset("nsubj nsubj:pass nsubjpass".split())
+_JOINED_DEPENDENCIES = frozenset("conj appos list parataxis flat dep".split())
+_DESCRIBING_DEPENDENCIES = frozenset("nmod acl acl:relcl relcl prep".split())
+_CLIMBED_DEPENDENCIES = frozenset("case fixed obl advmod xcomp conj prep pobj acomp".split())
 
 
 @dataclass(frozen=True)
@@ -50,17 +60,28 @@ class Element:
     is_finite: bool = False
     is_singular: bool = False
     is_part: bool = False
-    after_both: bool = False  # "both the cup and ...", "both of which"
+    is_passed: bool = False  # "through the gate", "tied to a pole"
+    asides: frozenset[int] = frozenset()  # of a cue: where things begin that only describe its clause's subject
 
 
 def read_elements(doc: Doc, phrases: Sequence[Phrase]) -> list[Element]:
     """All elements of a doc in order. Words that decide nothing (adjectives, adverbs, articles) are left out."""
     text = lowered(doc.text)
     elements = _things(text, phrases)
-    elements += _outside(_expressions(text), elements)
+    elements += _outside(_expressions(doc, text, elements), elements)
     elements += _outside([_other_noun(doc, group) for group in noun_groups(doc)], elements)
     elements += _outside([element for token in doc if (element := _word_element(token))], elements)
-    return sorted(elements, key=lambda element: element.start)
+    return _without_contrasts(sorted(elements, key=lambda element: element.start))
+
+
+def _without_contrasts(elements: list[Element]) -> list[Element]:
+    """Leaves out ", not above," of "below, not above, the dog"."""
+    kept: list[Element] = []
+    for element in elements:
+        kept.append(element)
+        if [e.text if e.kind != "cue" else "cue" for e in kept[-4:]] == [",", "not", "cue", ","]:
+            del kept[-4:]
+    return kept
 
 
 def _things(text: str, phrases: Sequence[Phrase]) -> list[Element]:
@@ -68,19 +89,52 @@ def _things(text: str, phrases: Sequence[Phrase]) -> list[Element]:
     for index, phrase in enumerate(phrases):
         for span in phrase.mentions:
             spans.setdefault(span, []).append(index)
-    return [
-        Element("thing", start, end, text[start:end], tuple(indices), after_both=text[:start].endswith("both "))
-        for (start, end), indices in spans.items()
-    ]
+    return [_thing(text, span, tuple(indices)) for span, indices in spans.items()]
 
 
-def _expressions(text: str) -> list[Element]:
+def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...]) -> Element:
+    start, end = span
+    is_passed = _PASSING_WORDS.search(text[max(start - 30, 0) : start]) is not None
+    return Element("thing", start, end, text[start:end], indices, is_passed=is_passed)
+
+
+def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element]:
     elements = []
     for found in spatial_expressions(text):
         kind = "cue" if found.row else "order" if found.order else "each other"
         word = text[found.start : found.end]
-        elements.append(Element(kind, found.start, found.end, word, cue=found.row, relation=found.order))
+        asides = _asides(doc, found, things) if found.row else frozenset()
+        elements.append(
+            Element(kind, found.start, found.end, word, cue=found.row, relation=found.order, asides=asides)
+        )
     return elements
+
+
+def _asides(doc: Doc, found: FoundExpression, things: Sequence[Element]) -> frozenset[int]:
+    """Of "the girl with the umbrella is above ..." the umbrella: what a parser hangs below the subject of a cue."""
+    subject = _subject_of(doc, found.start, found.end) if doc.has_annotation("DEP") else None
+    if subject is None or subject.lower_ in RELATIVE_WORDS:
+        return frozenset()
+    heads, described = [subject], []
+    for head in heads:  # grows on the way
+        heads += [child for child in head.children if child.dep_ in _JOINED_DEPENDENCIES]
+        described += [child for child in head.children if child.dep_ in _DESCRIBING_DEPENDENCIES]
+    subjects = {token.idx for token in heads}
+    nouns = {token.idx for child in described for token in child.subtree if token.pos_ in _NOUNS}
+    spans = [range(thing.start, thing.end) for thing in things] if nouns else []
+    return frozenset(span.start for span in spans if subjects.isdisjoint(span) and not nouns.isdisjoint(span))
+
+
+def _subject_of(doc: Doc, start: int, end: int) -> Token | None:
+    """The subject of the clause that a spatial expression belongs to, where that is a matter of the verb."""
+    span = doc.char_span(start, end, alignment_mode="expand")
+    token = span.root if span is not None and len(span) else None
+    while token is not None:
+        subject = next((child for child in token.children if child.dep_ in _SUBJECT_DEPENDENCIES), None)
+        if subject is not None:
+            return subject if subject.idx < start else None
+        token = token.head if token.dep_ in _CLIMBED_DEPENDENCIES and token.head is not token else None
+    return None
 
 
 def _other_noun(doc: Doc, group: NounGroup) -> Element:
@@ -102,16 +156,30 @@ def _word_element(token: Token) -> Element | None:
     kind = _word_kind(token, word)
     if kind is None:
         return None
-    before = token.doc[max(token.i - 2, 0) : token.i].text.lower()
     return Element(
         kind,
         token.idx,
         token.idx + len(token),
         word,
-        is_finite=word in _FINITE_VERBS or token.tag_ in ("VBZ", "VBD", "VBP"),
+        is_finite=word in _FINITE_VERBS or token.tag_ in ("VBZ", "VBD", "VBP") or _looks_finite(token),
         is_singular=word in ("is", "was", "has") or token.tag_ == "VBZ",
-        after_both=before == "both of",
     )
+
+
+def _stands_alone(token: Token) -> bool:
+    is_last = token.i + 1 == len(token.doc) or token.nbor().is_punct
+    return is_last and token.i > 0 and token.nbor(-1).lower_ not in _PRONOUNS  # "them both"
+
+
+def _is_passive(token: Token) -> bool:
+    """ "Was overtaken", whatever the tagger says."""
+    after_be = token.i > 0 and token.nbor(-1).lower_ in _FINITE_VERBS
+    return after_be and len(token) > 4 and token.lower_.endswith(("ed", "en"))
+
+
+def _looks_finite(token: Token) -> bool:
+    """Without a tagger: "stands", "stood"."""
+    return not token.tag_ and token.lower_ in ACTION_VERB_FORMS and not token.lower_.endswith(("ing", "ed"))
 
 
 def _word_kind(token: Token, word: str) -> str | None:
@@ -125,9 +193,10 @@ def _word_kind(token: Token, word: str) -> str | None:
         return "with"
     if word in CLAUSE_WORDS:
         return "clause"
-    if word in _PRONOUNS:
+    if word in _PRONOUNS or word == "both" and _stands_alone(token):  # "to the right of both"
         return "pronoun"
     if word in FILLERS:
         return None
     is_verb = token.pos_ in ("VERB", "AUX") if token.pos_ else word.endswith(("ing", "ed"))
-    return "verb" if is_verb or word in ACTION_VERB_FORMS or word in ("not", "n't") else None
+    is_verb = is_verb or word in ACTION_VERB_FORMS or _is_passive(token)
+    return "verb" if is_verb or word in NEGATING_WORDS else None

@@ -3,35 +3,51 @@
 import re
 import unicodedata
 
+from .things import ANIMALS, CLOTHES, PEOPLE
+from .words import DETERMINERS, NEGATIONS, NUMERALS, PLAIN_MODIFIERS, PREPOSITIONS, STOP_WORDS, collect_words
 
-_ENGLISH_WORDS = frozenset(
-    "a an the this that these those and or of on in at to by with from for is are was were be it its above below"
-    " under over beside behind near left right next front top bottom between inside two three four while there".split()
+
+_ENGLISH_WORDS = (
+    DETERMINERS | NEGATIONS | NUMERALS.keys() | PLAIN_MODIFIERS | PREPOSITIONS | STOP_WORDS
+) | collect_words("there here want love like draw make show paint see met man pod den van art photo picture image")
+_ENGLISH_THINGS = ANIMALS | CLOTHES | PEOPLE
+# What English texts hold as well, in names, titles and borrowed words: one alone tells nothing.
+_LOAN_WORDS = collect_words(
+    "al alla au aux av bu com da dan de del dem den der des det di die do das dos e el em en es et gauche het i il ile"
+    " im in junto la las le les links lo los med na nel o og on op os per po rechts sous sur till u um un una uno van"
+    " ve von voor w y yang z à ao"
 )
 _FOREIGN_WORDS = {
-    "Dutch": "de het een en met op onder naast van links rechts achter voor tussen boven",
+    "Dutch": "de het een en met op onder naast links rechts achter voor tussen boven",
     "French": "un une le la les des du de et avec sur dans à au aux sous devant derrière entre gauche droite",
-    "German": "der die das ein eine einen einem einer und mit auf unter neben dem den im ist zwischen links rechts",
+    "German": "der die das ein eine einen einem einer und mit auf unter neben dem im ist zwischen links rechts",
     "Indonesian": "sebuah seekor dan di dengan yang kiri kanan atas bawah",
     "Italian": "il lo la gli le un una uno e con su sopra di del della nel alla al sotto accanto vicino",
-    "Polish": "i z na pod obok w nad po lewej prawej jest oraz",
-    "Portuguese": "o os um uma e com sobre de do da na em ao à ao lado esquerda direita",
-    "Scandinavian": "en et ett och og med på av den det bredvid til høyre vänster höger",
+    "Polish": "z na obok w nad po lewej prawej jest oraz",
+    "Portuguese": "o os um uma e com sobre de da na em ao à lado esquerda direita",
+    "Scandinavian": "en et ett och og med på av det bredvid til høyre vänster höger",
     "Spanish": "el la los las un una unos y con sobre de del en al es junto entre debajo izquierda derecha",
     "Turkish": "bir ve ile bu için sağında solunda üstünde altında",
 }
-_FOREIGN_WORD_SETS = [frozenset(words.split()) - _ENGLISH_WORDS for words in _FOREIGN_WORDS.values()]
+_FOREIGN_WORD_SETS = [collect_words(words) - _ENGLISH_WORDS for words in _FOREIGN_WORDS.values()]
 
 
 def is_foreign(text: str) -> bool:
     """
     Whether a text is certainly not English: most of its letters are not Latin, or it has more function words of
-    another language than of English. A few bare nouns of another language cannot be told.
+    another language than words that are surely English. One function word suffices if English texts never hold it. A
+    few bare nouns of another language cannot be told.
     """
     letters = [character for character in text if character.isalpha()]
     latin = sum("LATIN" in unicodedata.name(character, "") for character in letters)
     if latin < len(letters) / 2:
         return True
     words = re.findall(r"[^\W\d_]+", text.lower())
-    english = sum(word in _ENGLISH_WORDS for word in words)
-    return any(sum(word in foreign for word in words) > english for foreign in _FOREIGN_WORD_SETS)
+    english = sum(word in _ENGLISH_WORDS or word in _ENGLISH_THINGS for word in words)
+    return any(_is_written_in(words, foreign, english) for foreign in _FOREIGN_WORD_SETS)
+
+
+def _is_written_in(words: list[str], foreign: frozenset[str], english: int) -> bool:
+    """Whether words are of the language with these function words, although `english` of them are English."""
+    found = [word for word in words if word in foreign]
+    return len(found) > english and (len(set(found)) > 1 or not _LOAN_WORDS.issuperset(found))

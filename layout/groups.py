@@ -4,18 +4,34 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc, Token
 
-from .lexicon import lowered, spatial_expressions
-from .plurals import counted_singular, is_plural, singular
-from .things import BODY_PARTS, CONTAINERS, DEPICTIONS, DIRECTION_WORDS, MEASURES, MEDIA_WORDS, PEOPLE
+from .lexicon import RELATIVE_WORDS, lowered, spatial_expressions
+from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plural, singular
+from .things import (
+    ANIMALS,
+    BODY_PARTS,
+    CONTAINERS,
+    DEPICTIONS,
+    DIRECTION_WORDS,
+    MEASURES,
+    MEDIA_WORDS,
+    NOUN_COMPOUNDS,
+    PEOPLE,
+)
 from .words import (
     ACTION_VERB_FORMS,
     ACTION_VERBS,
     ARTICLES,
+    COLOURS,
     COMPOUND_PARTICIPLES,
     DEFINITES,
     DETERMINERS,
+    NUMERALS,
+    PLURAL_DETERMINERS,
+    PLURAL_MODIFIERS,
     POSSESSIVES,
     PREDETERMINERS,
+    PRETERITES,
+    SINGULAR_DETERMINERS,
     VERB_PASTS,
 )
 
@@ -25,6 +41,7 @@ _GROUP_NOUNS = ("NOUN", "PROPN")
 _NOMINAL_ROLES = frozenset("nsubj nsubj:pass nsubjpass obj dobj iobj obl pobj nmod".split())
 _GROUP_PERSONS = frozenset(("someone", "somebody"))
 _SIDE_WORDS = frozenset("left right top bottom front next close near".split())
+_LONGEST_GROUP = 40  # tokens; longer runs are no language, and would take quadratic time
 
 
 @dataclass(frozen=True)
@@ -71,16 +88,43 @@ def _is_noun(token: Token) -> bool:
         return False
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
+    if _is_noun_compound(token) or _is_content(token) or split_number(token.lower_)[0]:
+        return True
     in_compound = token.i > 0 and token.nbor(-1).pos_ in _GROUP_NOUNS and token.lower_ not in ACTION_VERB_FORMS
     return in_compound and token.pos_ in ("ADJ", "VERB", "X") and token.dep_ in _NOMINAL_ROLES
+
+
+def _is_noun_compound(token: Token) -> bool:
+    """A noun whatever tagger and parser say: "night stand", "zebra crossing" (but not "a zebra | crossing a road")."""
+    known = NOUN_COMPOUNDS.get(singular(token.lower_), frozenset())
+    if token.i == 0 or token.nbor(-1).lower_ not in known:
+        return False
+    has_object = token.i + 1 < len(token.doc) and token.nbor().pos_ in ("DET", "NOUN", "PRON", "ADJ")
+    return not (token.lower_.endswith("ing") and has_object)
+
+
+def _is_content(token: Token) -> bool:
+    """What fills a container, though the tagger takes it for a verb: "a cup of coke"."""
+    if token.i < 2 or token.pos_ != "VERB" or token.nbor(-1).lower_ != "of":
+        return False
+    return singular(token.nbor(-2).lower_) in CONTAINERS and token.dep_ not in ("amod", "compound")
+
+
+def split_number(word: str) -> tuple[int, str]:
+    """The number and the noun of tags such as "1girl" and "2boys"; 0 and the word itself for all others."""
+    noun = word.lstrip("0123456789")
+    is_tag = noun != word and len(word) - len(noun) < 3 and singular(noun) in PEOPLE
+    return (int(word[: -len(noun)]), noun) if is_tag else (0, word)
 
 
 def _opens_group(token: Token) -> bool:
     is_last = token.i + 1 == len(token.doc)
     if token.lower_ in PREDETERMINERS and not is_last and token.nbor().lower_ in DETERMINERS:  # "both the cats"
         return False
-    after_noun = token.i > 0 and _is_noun(token.nbor(-1))
+    after_noun = token.i > 0 and _is_noun(token.nbor(-1)) and not _is_verb(token.nbor(-1))
     if after_noun and (token.tag_ in ("VBN", "VBG") or _is_verb_after(token, token.nbor(-1))):
+        return False
+    if _is_relative_verb(token):
         return False
     return (
         token.pos_ in ("DET", "NUM", "ADJ")
@@ -94,7 +138,8 @@ def _opens_group(token: Token) -> bool:
 def _group_from(doc: Doc, start: int, barred: set[int]) -> NounGroup | None:
     """The group that begins at a token: modifiers up to the last noun before something else begins."""
     end, head = start, None
-    while end < len(doc) and end not in barred and _continues_group(doc, start, end, head):
+    last = min(len(doc), start + _LONGEST_GROUP)
+    while end < last and end not in barred and _continues_group(doc, start, end, head):
         if _is_noun(doc[end]):
             head = end
         end += 1
@@ -116,25 +161,85 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
         return head is not None and not _owner_is_thing(doc, start, index)
     if head is None:
         return _is_premodifier(doc, start, index)
+    if _is_noun(previous) and _is_verb_after(token, previous):
+        return False
     if token.lower_ in COMPOUND_PARTICIPLES:  # "a snow covered car"
         return following is not None and (_is_noun(following) or following.pos_ == "ADJ")
+    if token.lower_ == "mid":  # "a ball | mid air"
+        return False
     if token.lower_ in _SIDE_WORDS and not (following is not None and _is_noun(following)):  # "the cat | left of"
         return False
     if _is_noun(token):
-        return not _is_verb_after(token, previous)
+        return True
     return token.pos_ in ("ADJ", "NUM") and following is not None and following.pos_ in _GROUP_NOUNS
 
 
 def _is_verb_after(token: Token, noun: Token) -> bool:
     """Whether a supposed noun after a noun is its verb: "the donut | sits", "sheep | block the road"."""
     word = token.lower_
+    if _is_noun_compound(token):
+        return False
+    if word in PRETERITES or _has_subject(token) or _disagrees(token, noun):
+        return True
     if word in ACTION_VERBS:
         return is_plural(noun.lower_)
-    if word not in ACTION_VERB_FORMS or word in VERB_PASTS and token.tag_ == "NN":  # "a tea set"
+    if word not in ACTION_VERB_FORMS or word == "set" and token.tag_ == "NN":  # "a tea set"
         return False
     if word.endswith("ing") and singular(noun.lower_) in PEOPLE:  # "a person riding skis"
         return True
     return not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
+
+
+def _is_verb(token: Token) -> bool:
+    """Whether a supposed noun is the verb of the noun before it."""
+    return token.i > 0 and _is_noun(token.nbor(-1)) and _is_verb_after(token, token.nbor(-1))
+
+
+def _is_relative_verb(token: Token) -> bool:
+    """ "A dog that | chews a bone"."""
+    if token.i < 2 or token.nbor(-1).lower_ not in RELATIVE_WORDS or token.i + 1 == len(token.doc):
+        return False
+    is_s_form = token.lower_.endswith("s") and is_plural(token.lower_)
+    return is_s_form and _is_noun(token.nbor(-2)) and token.nbor().pos_ in ("DET", "ADP", "PRON", "ADJ", "NOUN")
+
+
+def _has_subject(token: Token) -> bool:
+    """Whether the parser gives it a subject right before it that agrees: "the fan | spins", not "a night stand"."""
+    before = token.nbor(-1) if token.i > 0 else None
+    if before is None or before.head != token or before.dep_ not in ("nsubj", "nsubj:pass", "nsubjpass"):
+        return False
+    is_base_form = not token.lower_.endswith(("s", "ed"))
+    is_singular = before.lower_ in PLURAL_MODIFIERS or _determiner_before(before) in SINGULAR_DETERMINERS
+    return not (is_base_form and is_singular)
+
+
+def _disagrees(token: Token, noun: Token) -> bool:
+    """
+    Whether number tells that a word is no noun: "a duck | quacks" (the head of "a ..." is singular), "two men | shake
+    hands" and "the cook | stirs soup" (plurals do not modify nouns).
+    """
+    word = token.lower_
+    determiner = _determiner_before(noun)
+    is_s_form = word.endswith("s") and is_plural(word) and word not in PAIRED_THINGS | PLURAL_MODIFIERS
+    if is_s_form and not is_plural(noun.lower_) and noun.lower_ not in NUMERALS:
+        if token.i + 1 < len(token.doc) and _is_noun(token.nbor()):  # "a steel tools box"
+            return bool(determiner) and (token.dep_ != "compound" or singular(noun.lower_) in PEOPLE)
+        has_object = token.i + 1 < len(token.doc) and token.nbor().pos_ == "DET"
+        return has_object or determiner in SINGULAR_DETERMINERS
+    if determiner in PLURAL_DETERMINERS or determiner.isdecimal() or NUMERALS.get(determiner, 1) > 1:
+        is_modifier = noun.lower_ in PLURAL_MODIFIERS or noun.lower_ in INVARIANT_PLURALS
+        return is_plural(noun.lower_) and not is_modifier and _is_noun(token) and not is_plural(word)
+    return False
+
+
+def _determiner_before(noun: Token) -> str:
+    """The determiner or numeral of a noun, lower-case, "" for none."""
+    for token in reversed(noun.doc[max(noun.i - _LONGEST_GROUP, 0) : noun.i]):
+        if token.lower_ in DETERMINERS or token.lower_ in NUMERALS or token.lower_.isdecimal():
+            return token.lower_
+        if token.pos_ not in ("ADJ", "ADV", "VERB", "NUM") and not _is_noun(token) and token.text not in ("-", ","):
+            break
+    return ""
 
 
 def _owner_is_thing(doc: Doc, start: int, index: int) -> bool:
@@ -163,9 +268,11 @@ def _is_premodifier(doc: Doc, start: int, index: int) -> bool:
 def _mistagged_noun(doc: Doc, start: int, end: int) -> int | None:
     """After an article there has to be a noun ("the orange", "a remote"): the last word before the next boundary."""
     words = [i for i in range(start + 1, end) if doc[i].is_alpha]
-    while len(words) > 1 and (doc[words[-1]].lower_ in ACTION_VERB_FORMS or doc[words[-1]].pos_ == "ADV"):
+    while len(words) > 1 and (doc[words[-1]].lower_ in ACTION_VERB_FORMS or doc[words[-1]].pos_ in ("ADV", "CCONJ")):
         words.pop()
-    return words[-1] if words else None
+    if not words or doc[words[-1]].lower_ in COLOURS - {"orange"}:  # "painted a bright yellow"
+        return None
+    return words[-1]
 
 
 def _chunked_groups(doc: Doc) -> list[NounGroup]:
@@ -200,6 +307,11 @@ def _is_whole(doc: Doc, group: NounGroup, nouns: set[str], content: NounGroup) -
     return bool(nouns & CONTAINERS) and singular(doc[content.head].lower_) not in PEOPLE
 
 
+def _is_part(doc: Doc, nouns: set[str], whole: NounGroup) -> bool:
+    """ "The head of the man" is a part of him, "a head of lettuce" is lettuce."""
+    return bool(nouns & BODY_PARTS) and doc[whole.head].lower_ in PEOPLE | ANIMALS
+
+
 def _join_measures(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
     """Joins "a pair" + "scissors" (about the scissors) and "a cup" + "tea" (about the cup) across an "of"."""
     joined: list[NounGroup] = []
@@ -207,7 +319,7 @@ def _join_measures(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
         following = joined[-1] if joined else None
         adjacent = following is not None and following.start == group.end + 1 and doc[group.end].lower_ == "of"
         nouns = {singular(doc[group.head].lower_), counted_singular(doc[group.head].lower_)}
-        if adjacent and nouns & MEASURES:
+        if adjacent and nouns & MEASURES and not _is_part(doc, nouns, following):
             joined[-1] = NounGroup(group.start, following.end, following.head, measure=group.head)
         elif adjacent and _is_whole(doc, group, nouns, following):
             joined[-1] = NounGroup(group.start, following.end, group.head)

@@ -1,5 +1,5 @@
 """
-The spatial expressions of English, as data.
+The spatial expressions of English, and what it says about sizes, as data.
 
 Each entry is a regular expression over lower-case text (spaces stand for any white space), the relation that it
 states, and where its landmark is:
@@ -15,8 +15,11 @@ states, and where its landmark is:
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+
+from .words import collect_words
 
 
 _DEGREE = r"(?:(?:far|very|immediate|direct|own|extreme|other|slightly|just|directly|immediately) )?"
@@ -24,8 +27,8 @@ _TO = r"(?:(?:off |over |up |out )?(?:to|on|at|by|from|along|toward|towards|in|o
 _SIDE = r"(?:[- ]?hand)?(?: side| edge| end| half| flank)?"
 _OWNER = r"(?:its|it's|their|his|her)"
 _PICTURE = (
-    r"(?:picture|image|photo|photograph|scene|frame|canvas|composition|view|screen|page|shot|painting|drawing"
-    r"|illustration|foreground|background|room|sky)"
+    r"(?:picture|image|photo|photograph|scene|frame|canvas|composition|view|screen|page|shot|illustration"
+    r"|foreground|background|room|sky)"
 )
 _OF_PICTURE = rf"(?: of (?:the |this )?{_PICTURE})?"
 _OF_PICTURE_NEEDED = rf" of (?:the |this )?{_PICTURE}"
@@ -54,6 +57,7 @@ def _lateral_expressions(side: str) -> list[SpatialExpression]:
         SpatialExpression(rf"(?:to|toward|towards|from|off to|over to) the {_DEGREE}{side}{_SIDE}", relation, "none"),
         SpatialExpression(rf"(?:on|at|in|along) the {_DEGREE}{side}{_SIDE}", side, "none"),
         SpatialExpression(rf"{side} ?:", side, "picture"),
+        SpatialExpression(rf"{side}(?= and )", relation, "none"),
         SpatialExpression(rf"{side}(?=[,.;]|$)", side, "none"),
         SpatialExpression(rf"(?:further |farther )(?:to the )?{side}", relation, "none"),
     ]
@@ -101,7 +105,8 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("below", "owner", rf"at {_OWNER} (?:feet|base|foot)", r"(?:'s|’s|s'|s’) feet")
     + _rows("on", "after", r"(?:on|onto|at) (?:the )?(?:very )?top of", "atop(?: of)?", "upon")
     + _rows("on", "after", "on", "onto", "riding(?: on)?", "rides(?: on)?", "rode", "aboard", "astride", "topping")
-    + _rows("on", "owner", rf"on {_OWNER} (?:back|head|top|lap|shoulders?|nose)")
+    + _rows("on", "after", r"(?:on|onto) the (?:back|head|shoulders?|lap|roof|lid|seat|surface|branch(?:es)?) of")
+    + _rows("on", "owner", rf"on {_OWNER} (?:back|head|top|lap|shoulders?|nose|roof|hood|saddle)")
     + _rows("on", "none", "on top")
     + _rows("on", "reversed", "topped (?:with|by)", "supports", "supporting", "crowned (?:with|by)")
     # --- in and around
@@ -115,6 +120,7 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("next to", "after", "next to", "adjacent to", "close (?:by )?to", "near(?: to)?", "against", "touching")
     + _rows("next to", "after", "by", "past", "around", "across from", "opposite(?: to)?", "(?:beside|alongside) of")
     + _rows("next to", "after", r"(?:on|at|by) (?:the|either|one|both|each) sides? of")
+    + _rows("opposite", "after", r"(?:on|at) the (?:other|opposite|far) (?:side|end) of")
     + _rows("next to", "list", "accompanied by", "joined by", "together with", "along with")
     + _rows("next to", "maybe", "beside", "alongside", "side by side(?: with)?")
     + _rows("next to", "owner", rf"(?:at|by|on) {_OWNER} sides?", r"(?:'s|’s|s') sides?")
@@ -183,9 +189,38 @@ CLAUSE_WORDS: frozenset[str] = frozenset("while whereas where as but when althou
 WITH_WORDS: frozenset[str] = frozenset("with having has have had featuring including plus".split())
 RELATIVE_WORDS: frozenset[str] = frozenset("which that who".split())
 JOINING_WORDS: frozenset[str] = frozenset("and , & or nor".split())
+NEGATING_WORDS: frozenset[str] = frozenset("not n't neither".split())
 FILLERS: frozenset[str] = frozenset(
     "both each all either of the a an of's just also two very same only directly in turn itself themselves".split()
 )
 PERSON_PRONOUNS: frozenset[str] = frozenset("he him his she her hers".split())
 THING_PRONOUNS: frozenset[str] = frozenset("it its it's".split())
 GROUP_PRONOUNS: frozenset[str] = frozenset("they them their theirs".split())
+
+
+# --- Sizes ----------------------------------------------------------------------------------------------------------
+# Steps from the usual size: what an adjective says, and what things usually have (much milder than in the world).
+SIZE_ADJECTIVES: dict[str, int] = {
+    "tiny": -2, "minuscule": -2, "microscopic": -2, "small": -1, "little": -1, "mini": -1, "miniature": -1,
+    "big": 1, "large": 1, "oversized": 1, "huge": 2, "giant": 2, "gigantic": 2, "enormous": 2, "massive": 2,
+    "colossal": 2, "towering": 2,
+}  # fmt: skip
+SMALL_THINGS: frozenset[str] = collect_words(
+    "cup mug glass spoon fork knife toothbrush pen pencil key coin button ring watch phone cellphone remote mouse"
+    " apple orange banana pear peach plum lemon lime kiwi cherry strawberry egg tomato carrot onion mushroom cookie"
+    " donut doughnut cupcake muffin candle bulb dice die marble thimble needle nail screw shell pebble leaf feather"
+    " ant bee fly ladybug butterfly spider snail beetle worm frog hamster rat sparrow hummingbird glove sock scissors"
+    " frisbee ball egg nut acorn badge card ticket match whistle"
+)
+LARGE_THINGS: frozenset[str] = collect_words(
+    "elephant giraffe whale rhino hippo dinosaur dragon bus train truck tractor ship ferry yacht airplane plane jet"
+    " helicopter rocket tank house building tower castle church barn lighthouse skyscraper bridge windmill temple"
+    " pyramid tree mountain hill volcano stage tent"
+)
+
+
+def steps_of_size(noun: str, modifiers: Collection[str] = ()) -> tuple[int, int]:
+    """How many steps a thing is larger (+) or smaller (-) than usual: by its kind, and by its adjectives."""
+    by_kind = (noun in LARGE_THINGS) - (noun in SMALL_THINGS)
+    said = [SIZE_ADJECTIVES[word] for word in modifiers if word in SIZE_ADJECTIVES]
+    return by_kind, max(said, key=abs, default=0)

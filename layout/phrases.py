@@ -4,16 +4,20 @@ from dataclasses import dataclass, replace
 
 from spacy.tokens import Doc
 
-from .groups import NounGroup, noun_groups
-from .plurals import counted_singular, is_plural, singular, with_article
+from .groups import NounGroup, noun_groups, split_number
+from .lexicon import CLAUSE_WORDS, JOINING_WORDS, WITH_WORDS, lowered, spatial_expressions
+from .plurals import PAIRED_THINGS, counted_singular, is_plural, singular, with_article
 from .things import (
     ABSTRACT_SUFFIXES,
     ABSTRACT_WORDS,
+    ANIMALS,
+    BALL_GAMES,
     BODY_PARTS,
     DIRECTION_WORDS,
     HYPERNYMS,
     LIGHT_AND_WEATHER,
     MEDIA_WORDS,
+    NAMESAKES,
     OBJECT_COMPOUNDS,
     OBJECT_MAKERS,
     OWNED_BODY_PARTS,
@@ -21,11 +25,13 @@ from .things import (
     PICTURE_WORDS,
     SURROUNDINGS,
     TIMES,
+    UNSEEN_COMPOUNDS,
 )
 from .words import (
     COMMENT_VERBS,
     DEFINITES,
     DETERMINERS,
+    LARGE_NUMERALS,
     MOST_INSTANCES,
     NEGATIONS,
     NUMERALS,
@@ -35,7 +41,9 @@ from .words import (
 
 
 _NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
+_ACTORS = PEOPLE | ANIMALS
 _SENTENCE_ENDS = frozenset(".!?;\n")
+_CLAUSE_BOUNDS = CLAUSE_WORDS | JOINING_WORDS | WITH_WORDS | _SENTENCE_ENDS
 
 
 @dataclass(frozen=True)
@@ -73,13 +81,13 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     Args:
         doc (`Doc`): Tagged (any label scheme), or with candidate spans in `doc.spans["phrases"]`.
     """
-    skipped = _commented_tokens(doc)
+    skipped, cues = _commented_tokens(doc), _landmark_starts(doc)
     found: list[list[Phrase]] = []  # one list of instances for each first mention
     for group in noun_groups(doc):
         if group.head in skipped or not _is_object(doc, group):
             continue
         phrase = _phrase_of(doc, group)
-        same = _first_mention(doc, group, phrase, found)
+        same = _first_mention(doc, group, phrase, found, cues)
         if same is not None:
             same[:] = [replace(one, mentions=one.mentions + phrase.mentions) for one in same]
         else:
@@ -89,7 +97,7 @@ def find_phrases(doc: Doc) -> list[Phrase]:
 
 def _phrase_of(doc: Doc, group: NounGroup) -> Phrase:
     span = doc[group.start : group.end]
-    word = doc[group.head].lower_
+    _, word = split_number(doc[group.head].lower_)
     words = {token.lower_ for token in span if token.i != group.head and token.is_alpha}
     return Phrase(
         text=span.text,
@@ -104,7 +112,7 @@ def _phrase_of(doc: Doc, group: NounGroup) -> Phrase:
 
 # --- objects only -------------------------------------------------------------------------------------------------
 def _is_object(doc: Doc, group: NounGroup) -> bool:
-    word = doc[group.head].lower_
+    _, word = split_number(doc[group.head].lower_)
     head = singular(word)
     before = {token.lower_ for token in doc[group.start : group.head]}
     around = [token.lower_ for token in doc[max(group.start - 1, 0) : group.end + 1]]
@@ -115,13 +123,20 @@ def _is_object(doc: Doc, group: NounGroup) -> bool:
         return False
     if "its" in before and head not in PEOPLE:  # parts: "its screen"
         return False
-    if owned and head in OWNED_BODY_PARTS:
+    if owned and head in OWNED_BODY_PARTS or _is_unseen(doc, group, head):
         return False
     if before & OBJECT_MAKERS:
         return True
     if head in _NO_OBJECTS or word in _NO_OBJECTS or head.endswith(ABSTRACT_SUFFIXES):
         return bool(before & OBJECT_COMPOUNDS.get(head, frozenset()))
     return True
+
+
+def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
+    """ "The morning sun", "taking a swing", "playing football": the sun, a swing and a football are objects."""
+    before = {token.lower_ for token in doc[max(group.start - 1, 0) : group.head]}
+    is_played = head in BALL_GAMES and _word_at(doc, group.start - 1) in ("play", "plays", "playing", "played")
+    return is_played or not before.isdisjoint(UNSEEN_COMPOUNDS.get(head, frozenset()))
 
 
 def _is_negated(doc: Doc, group: NounGroup) -> bool:
@@ -145,7 +160,7 @@ def _commented_tokens(doc: Doc) -> set[int]:
             inside = True
         elif word == "style" and _word_at(doc, token.i + 1) == "of":
             inside = True
-        elif word in PURPOSE_WORDS and _word_at(doc, token.i + 1) in ("to", "for"):
+        elif word in PURPOSE_WORDS and _is_unseen_purpose(doc, token.i + 1):
             inside = True
         elif word in _SENTENCE_ENDS or word in ("with", "while", "and", "but", "which", ","):
             inside = False
@@ -154,18 +169,49 @@ def _commented_tokens(doc: Doc) -> set[int]:
     return skipped
 
 
+def _is_unseen_purpose(doc: Doc, index: int) -> bool:
+    """Whether what a thing is ready "for" or "to" do is not seen; "ready to hit a ball" of a batter shows the ball."""
+    if _word_at(doc, index) == "for":
+        return True
+    is_comment = _word_at(doc, index) == "to" and _word_at(doc, index - 2) == ","
+    return is_comment and not any(singular(token.lower_) in _ACTORS for token in doc[:index])
+
+
 def _word_at(doc: Doc, index: int) -> str:
     return doc[index].lower_ if 0 <= index < len(doc) else ""
 
 
 # --- later mentions -----------------------------------------------------------------------------------------------
-def _first_mention(doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]]) -> list[Phrase] | None:
+def _first_mention(
+    doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]], cues: dict[int, int]
+) -> list[Phrase] | None:
     """The instances that "the dog" speaks of again, if any: same noun, no attribute that they lack."""
     first = doc[group.start].lower_
     if first not in DEFINITES and (first in DETERMINERS or phrase.plural or _is_modified_before(doc, group)):
         return None
-    matches = [same for same in found if _agrees(phrase, same[0]) and (len(same) == 1 or phrase.plural)]
-    return max(matches, key=lambda same: len(phrase.modifiers & same[0].modifiers), default=None)
+    figure = _figure_of(doc, group, found, cues)
+    matches = [
+        same for same in found if same is not figure and _agrees(phrase, same[0]) and (len(same) == 1 or phrase.plural)
+    ]
+    return min(matches, key=lambda same: len(phrase.modifiers ^ same[0].modifiers), default=None)
+
+
+def _figure_of(doc: Doc, group: NounGroup, found: list[list[Phrase]], cues: dict[int, int]) -> list[Phrase] | None:
+    """What stands in the same clause across a spatial expression, which is another thing: "the cap | on the cap"."""
+    start = doc[group.start].idx
+    if start not in cues or not found:
+        return None
+    figure = max(found, key=lambda same: same[0].mentions[-1])
+    end = figure[0].mentions[-1][1]
+    between = {token.lower_ for token in doc.char_span(end, start, alignment_mode="contract") or ()}
+    return figure if end <= cues[start] and between.isdisjoint(_CLAUSE_BOUNDS) else None
+
+
+def _landmark_starts(doc: Doc) -> dict[int, int]:
+    """The characters right after spatial expressions, each with the one at which the expression begins."""
+    text = lowered(doc.text)
+    ends = {expression.end: expression.start for expression in spatial_expressions(text)}
+    return {end + len(text[end:]) - len(text[end:].lstrip()): start for end, start in ends.items()}
 
 
 def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
@@ -174,7 +220,8 @@ def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
 
 def _agrees(later: Phrase, first: Phrase) -> bool:
     same_noun = later.head == first.head or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
-    return same_noun and later.modifiers <= first.modifiers
+    is_other_kind = not first.modifiers.isdisjoint(NAMESAKES.get(later.head, frozenset()) - later.modifiers)
+    return same_noun and not is_other_kind and later.modifiers <= first.modifiers
 
 
 # --- counts -------------------------------------------------------------------------------------------------------
@@ -185,21 +232,37 @@ def _instances(doc: Doc, group: NounGroup, phrase: Phrase) -> list[Phrase]:
         return [phrase]
     counted = doc[group.measure if group.measure is not None and group.measure >= start else group.head]
     words = [token.text_with_ws for token in doc[start : group.end]]
-    words[counted.i - start] = counted_singular(counted.lower_) + counted.whitespace_
+    words[counted.i - start] = counted_singular(split_number(counted.lower_)[1]) + counted.whitespace_
     return [replace(phrase, text=with_article("".join(words).strip()), plural=False)] * count
 
 
 def _count(doc: Doc, group: NounGroup) -> tuple[int, int]:
-    """How many things a group names, and the token at which the words after the numeral start."""
-    noun = doc[group.head].lower_
-    if group.measure is not None and singular(noun) != noun:  # "a couple of dogs"
-        if (number := _number(doc[group.measure].lower_)) > 1:
-            return number, group.measure + 2
+    """
+    How many things a group names, and the token at which the words after the numeral start. Only plurals are counted:
+    "a two-story house" and "a ten speed bike" are one each.
+    """
     for token in doc[group.start : group.head]:
-        number = _number(token.lower_)
-        if 1 < number <= MOST_INSTANCES and token.i != group.measure:
-            return number, token.i + 1
-    return 1, group.start
+        is_measure = token.i == group.measure  # "a couple of dogs"
+        number = _number_at(doc, token.i)
+        if number > 1:
+            counted = group.measure if group.measure is not None and token.i < group.measure else group.head
+            word = doc[counted].lower_
+            is_one_pair = token.lower_ == "pair" and word in PAIRED_THINGS
+            is_counted = number <= MOST_INSTANCES and is_plural(word) and not is_one_pair
+            return (number, token.i + (2 if is_measure else 1)) if is_counted else (1, group.start)
+    number, _ = split_number(doc[group.head].lower_)
+    return (number, group.head) if 1 < number <= MOST_INSTANCES else (1, group.start)
+
+
+def _number_at(doc: Doc, index: int) -> int:
+    """The number that begins at a token ("two", "two dozen", "dozen" after "half a"), 1 for none."""
+    word, following = doc[index].lower_, _word_at(doc, index + 1)
+    if following == "-":  # "three-legged"
+        return 1
+    if word == "dozen" and "half" in (_word_at(doc, index - 1), _word_at(doc, index - 2)):
+        return 6
+    number = _number(word)
+    return number * LARGE_NUMERALS.get(following, 1) if number > 1 else 1
 
 
 def _number(word: str) -> int:

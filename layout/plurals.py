@@ -13,7 +13,9 @@ PAIRED_THINGS = PLURAL_ONLY | collect_words(
     "skis shoes boots sneakers sandals slippers socks gloves mittens earphones earbuds earrings chopsticks skates"
     " stilts crutches handcuffs stockings heels flippers dice drumsticks"
 )
-INVARIANT_PLURALS = collect_words("sheep deer fish people cattle geese children men women mice aircraft salmon trout")
+INVARIANT_PLURALS = collect_words(
+    "sheep deer fish cattle aircraft spacecraft salmon trout moose bison elk shrimp squid"
+)
 _IRREGULAR_PLURALS = {
     "men": "man", "women": "woman", "people": "person", "children": "child", "mice": "mouse", "geese": "goose",
     "feet": "foot", "teeth": "tooth", "leaves": "leaf", "shelves": "shelf", "knives": "knife", "loaves": "loaf",
@@ -23,13 +25,13 @@ _IRREGULAR_PLURALS = {
     "cookies": "cookie", "movies": "movie", "brownies": "brownie", "pies": "pie", "ties": "tie", "zombies": "zombie",
     "hoodies": "hoodie", "selfies": "selfie", "smoothies": "smoothie", "magpies": "magpie", "toes": "toe",
     "canoes": "canoe", "shoes": "shoe", "axes": "axe", "buses": "bus", "gases": "gas", "lenses": "lens",
-    "mustaches": "mustache", "moustaches": "moustache",
+    "mustaches": "mustache", "moustaches": "moustache", "tvs": "tv", "cds": "cd", "pcs": "pc",
 }  # fmt: skip
 # Words in -s that are no plurals.
 _SINGULAR_IN_S = PAIRED_THINGS | collect_words(
     "bus gas lens glass grass dress cactus octopus walrus hippopotamus platypus christmas canvas atlas iris chess"
     " class mattress cross boss compass brass moss news tennis series species circus virus abacus minibus"
-    " rhinoceros asparagus hummus clothes walrus waitress actress princess mess"
+    " rhinoceros asparagus hummus clothes waitress actress princess mess"
     " wilderness harness press hostess countess lioness tigress seamstress stewardess albatross bass"
 )
 # "a" before these although they begin with a vowel letter; "an" although with a consonant letter.
@@ -43,6 +45,8 @@ def singular(word: str) -> str:
         return _IRREGULAR_PLURALS[word]
     if word in _SINGULAR_IN_S or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
         return word
+    if word.endswith("es") and word[:-2] in _SINGULAR_IN_S:  # "octopuses"
+        return word[:-2]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("ches", "shes", "xes", "sses", "zzes", "oes")):

@@ -6,11 +6,12 @@ from spacy.tokens import Doc
 
 from .clauses import ClauseRow
 from .elements import read_elements
-from .lexicon import GROUP_PRONOUNS, PERSON_PRONOUNS
+from .lexicon import GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS
 from .phrases import Phrase
+from .plurals import singular
 from .regions import Relation
-from .things import CLOTHES
-from .words import PLACING_PARTICIPLES, POSSESSIVES
+from .things import CLOTHES, HYPERNYMS, PICTURE_WORDS, SURROUNDINGS
+from .words import POSSESSIVES
 
 
 # Sides and corners of the picture as (column, row); they hold without a landmark.
@@ -18,9 +19,15 @@ PICTURE_PLACES: dict[str, tuple[int, int]] = {
     "left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1), "centre": (0, 0),
     "top left": (-1, -1), "top right": (1, -1), "bottom left": (-1, 1), "bottom right": (1, 1),
 }  # fmt: skip
-_SIDE_OF_PICTURE = {"left of": "left", "right of": "right", "above": "top", "below": "bottom"}
+_PLACES_IN_PICTURE = {
+    "left of": "left", "right of": "right", "above": "top", "below": "bottom", "between": "centre",
+}  # fmt: skip
+_PICTURE_SIDES = ("left of", "right of", "left", "right")
 _RELATION_TO_SIDE = {"left": "left of", "right": "right of"}
 _HOLDING = ("on", "inside")
+_PRONOUN_CLASS = {word: kind for kind in ("he him his", "she her hers", "it its it's") for word in kind.split()}
+_OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+_WHOLE_PICTURE = SURROUNDINGS | PICTURE_WORDS
 
 
 def find_relations(doc: Doc, phrases: Sequence[Phrase]) -> list[Relation]:
@@ -37,7 +44,8 @@ def find_relations(doc: Doc, phrases: Sequence[Phrase]) -> list[Relation]:
         `object` the places of the picture in `PICTURE_PLACES`.
     """
     relations = _RelationReader(ClauseRow(read_elements(doc, phrases)), phrases).read()
-    return relations + _implied_by_places(relations)
+    relations += _implied_by_places(relations)
+    return relations + _implied_by_between(relations)
 
 
 class _RelationReader:
@@ -50,35 +58,50 @@ class _RelationReader:
         self.row = row
         self.phrases = phrases
         self.certain: list[Relation] = []
+        self.meant: dict[tuple[int, str | None], list[int]] = {}  # (start of a sentence, class of pronouns) -> phrases
         self.held: list[Relation] = []  # "in the left hand": what is said elsewhere counts more
 
     def read(self) -> list[Relation]:
         for k, element in enumerate(self.row.elements):
             if element.kind == "order":
                 self._read_order(k)
-            elif element.cue and not self._is_void(k):
+            elif k in self.row.following and not self._is_void(k):
                 self._read_cue(k)
         return list(dict.fromkeys(self.certain + self.held))
 
     def _read_cue(self, k: int) -> None:
         cue = self.row.elements[k].cue
         figure = self._inverted_figure(k) or self._figure_before(k)
-        if self._is_passed_by(k, figure):
-            self._state(self.row.elements[k - 1].things, cue.relation, figure)
-        elif cue.landmark == "picture":
-            self._state(figure, cue.relation)
+        if cue.landmark == "picture" or self._is_of_picture(k):
+            self._place(k, figure)
         elif landmark := self._landmark(k, figure):
             self._state(figure, _RELATION_TO_SIDE.get(cue.relation, cue.relation), landmark, cue.landmark)
+        elif owner := self._landmark(k, last := self._last_of(figure, k)):  # "a bus, a car to its left"
+            self._state(last, cue.relation, owner, cue.landmark)
         elif not self.row.following[k] and cue.landmark in ("none", "maybe"):
-            self._state(figure, _SIDE_OF_PICTURE.get(cue.relation, cue.relation))
+            self._place(k, figure)
 
-    def _is_passed_by(self, k: int, figure: Sequence[int]) -> bool:
-        """ "A man walks past a dog on his left": the dog is on the left."""
-        row = self.row
-        owned = row.elements[k].cue.landmark == "owner" and _owner_in(row.elements[k].text) in POSSESSIVES - {"its"}
-        if not owned or not figure or not self._are_persons(figure) or k - 1 not in row.landmarks:
+    def _place(self, k: int, figure: Sequence[int]) -> None:
+        """Puts a figure at a place of the picture; one that has another already leaves it to the thing just before."""
+        relation = self.row.elements[k].cue.relation
+        relation = _PLACES_IN_PICTURE.get(relation, relation)
+        if k - 1 in self.row.landmarks and self._has_place(figure):  # "a cat on the left beside a dog on the right"
+            figure = self.row.elements[k - 1].things
+        self._state(figure, relation)
+
+    def _is_of_picture(self, k: int) -> bool:
+        """ "On the left side of the kitchen", "in the middle of the drawing"."""
+        row, element = self.row, self.row.elements[k]
+        is_middle = element.cue.relation == "between" and element.text.endswith(" of")
+        if not is_middle and element.cue.relation not in _PICTURE_SIDES:
             return False
-        return row.is_thing(k - 1) and not self._are_persons(row.elements[k - 1].things)
+        nouns = [singular(row.elements[i].text) for i in row.following[k] if row.kind(i) == "other"]
+        return len(nouns) == len(row.following[k]) == 1 and nouns[0] in _WHOLE_PICTURE
+
+    def _last_of(self, figure: Sequence[int], k: int) -> list[int]:
+        """Of things joined before a cue the one right before it."""
+        mentions = (things for things in self.row.things_before(k) if set(things) <= set(figure))
+        return next(mentions, []) if len(figure) > 1 else []
 
     def _read_order(self, k: int) -> None:
         """ "From left to right: a cup, a plate and a jug", or "A cup, a plate and a jug from left to right"."""
@@ -93,14 +116,13 @@ class _RelationReader:
                 return
 
     def _is_void(self, k: int) -> bool:
-        """ "is not above", "surveying the scene below", and the agent of a passive: "pulled by a man"."""
-        if self.row.kind(k - 1) == "other" and self.row.kind(k - 2) == "verb":
-            return not self.row.following[k] and self.row.elements[k].cue.landmark == "maybe"
-        if self.row.kind(k - 1) != "verb":
-            return False
-        verb = self.row.elements[k - 1].text
-        is_passive = verb.endswith(("ed", "en")) and verb not in PLACING_PARTICIPLES
-        return verb in ("not", "n't") or is_passive and self.row.elements[k].text == "by"
+        """ "is not above", "neither above nor below", "surveying the scene below"."""
+        row = self.row
+        if row.kind(k - 1) == "join" and row.elements[k - 1].text == "nor":
+            return True
+        if row.kind(k - 1) == "other" and row.kind(k - 2) == "verb" and not row.elements[k - 2].is_finite:
+            return not row.following[k] and row.elements[k].cue.landmark == "maybe"
+        return row.kind(k - 1) == "verb" and row.elements[k - 1].text in NEGATING_WORDS
 
     def _state(self, figure: Sequence[int], relation: str, landmark: Sequence[int] = (), kind: str = "") -> None:
         """Adds a relation of each figure to each landmark; without landmarks, to the picture."""
@@ -110,11 +132,18 @@ class _RelationReader:
         if relation == "between" and len(landmark) > 1:
             self.certain += [Relation(a, relation, *landmark[:2]) for a in figure if a not in landmark[:2]]
             return
+        if relation == "opposite":
+            relation = self._opposite_side(landmark)
         relation = "next to" if relation == "between" else relation
         if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
             figure, landmark = landmark, figure
         stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]
         (self.held if kind == "held" else self.certain).extend(stated)
+
+    def _opposite_side(self, landmark: Sequence[int]) -> str:
+        """ "On the other side of the fence": of the side that something is said to be on."""
+        sides = [_OPPOSITES.get(r.relation) for r in self.certain if r.object in landmark]
+        return next(filter(None, reversed(sides)), "next to")
 
     def _are_worn(self, figure: Sequence[int], landmark: Sequence[int]) -> bool:
         """ "A man in a coat"."""
@@ -124,19 +153,43 @@ class _RelationReader:
     def _figure_before(self, k: int) -> list[int]:
         """The nearest thing before a cue that is no landmark, with those joined to it; of a relative, its noun."""
         row, only_subjects = self.row, False
+        if k - 1 in row.landmarks and self._describes_nearest(k):
+            return list(row.elements[k - 1].things)
         for i in range(k - 1, row.sentence_start(k) - 1, -1):
             element = row.elements[i]
             if element.kind == "relative":
-                found = row.things_before(i)[: 2 if element.after_both else 1]
-                return [index for things in reversed(found) for index in things]
+                return self._antecedent(i)
             if element.kind == "pronoun" and row.kind(i - 1) in ("", "stop", "join", "clause"):
                 return self._referents(element.text, i, ())
             if element.kind == "verb" and self._is_resumed(i):
                 only_subjects = True
-            if element.kind == "thing" and self._may_be_figure(i, k, only_subjects):
+            if element.kind == "thing" and not row.is_aside(i, k) and self._may_be_figure(i, k, only_subjects):
                 has_singular_verb = any(e.kind == "verb" and e.is_singular for e in row.elements[i:k])
-                return self._owner_of(i, k) + row.joined_before(i, has_singular_verb) + self._shared_support(k)
+                joined = row.joined_before(i, has_singular_verb)
+                return self._owner_of(joined[0], k) + row.things_at(joined) + self._shared_support(k)
         return []
+
+    def _antecedent(self, i: int) -> list[int]:
+        """What a relative pronoun means: the thing before it, with those joined to it in "..., which are above"."""
+        row = self.row
+        position = next((j for j in reversed(range(i)) if row.is_thing(j)), None)
+        if position is None:
+            return []
+        is_plural = row.kind(i + 1) == "verb" and row.elements[i + 1].text in ("are", "were")
+        return row.things_at(row.joined_before(position, has_singular_verb=not is_plural))
+
+    def _describes_nearest(self, k: int) -> bool:
+        """ "... a man in a coat", "... a woman riding a horse", "a man walks past a dog on his left"."""
+        row, element = self.row, self.row.elements[k]
+        if not row.is_thing(k - 1):
+            return False
+        is_person = self._are_persons(row.elements[k - 1].things)
+        if element.cue.landmark == "owner":
+            return not is_person and _owner_in(element.text) != "its"
+        if self._holds_clothes(k):
+            persons = filter(self._are_persons, row.things_before(k, range(row.sentence_start(k), k)))
+            return is_person or not any(persons)
+        return element.text.startswith("riding")
 
     def _is_resumed(self, i: int) -> bool:
         """Whether a verb goes back to a subject: "X holds Y and stands", "X with Y below stands"."""
@@ -145,15 +198,19 @@ class _RelationReader:
 
     def _may_be_figure(self, i: int, k: int, only_subjects: bool) -> bool:
         row = self.row
-        if i in row.landmarks:  # "an owl above a fox above a mouse": the fox is a figure, too
+        if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
             cue = next(cue for cue in row.cues if i in row.following[cue])
-            return i == k - 1 and cue < i and row.elements[cue].cue.relation == row.elements[k].cue.relation
+            relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
+            is_next = cue < i and all(row.kind(j) == "verb" and not row.elements[j].is_finite for j in range(i + 1, k))
+            is_held = relations == set(_HOLDING) and not self._holds_clothes(k)
+            return is_next and row.elements[cue].cue.landmark != "reversed" and (len(relations) == 1 or is_held)
         return not only_subjects or i in row.subjects or row.kind(i + 1) == "verb"
 
     def _owner_of(self, i: int, k: int) -> list[int]:
         """ "A vase with flowers on a table": the vase is on the table, too."""
         row = self.row
-        is_held = row.elements[k].cue.relation in _HOLDING and any(row.elements[j].things for j in row.following[k])
+        cue, following = row.elements[k].cue, row.things_at(row.following[k])
+        is_held = cue.relation in _HOLDING and cue.landmark != "reversed" and following
         return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []
 
     def _shared_support(self, k: int) -> list[int]:
@@ -167,11 +224,13 @@ class _RelationReader:
     def _inverted_figure(self, k: int, opener: str = "") -> list[int]:
         """The thing after a cue that opens its clause: "To the left of the bed is a lamp", "On top, a cherry"."""
         row = self.row
+        if row.kind(k + 1) == "relative":  # "the bridge, on which a car drives"
+            return row.things_at([k + 2]) if row.is_thing(k + 2) else []
         opener = opener or row.opener(k)
         if not opener:
             return []
         joint, position = row.joint_after(max([k] + row.following[k]))
-        if joint == "and" and row.kind(position) == "cue":
+        if joint in ("and", ",", ", and") and row.kind(position) == "cue":
             return self._inverted_figure(position, opener)
         if joint and (joint != "," or opener not in ("stop", "clause", "order")):
             return []
@@ -187,8 +246,14 @@ class _RelationReader:
             return [index for i in row.following[k] for index in self._meant_at(i, k, figure)]
         if element.cue.landmark in ("owner", "held"):
             return self._referents(_owner_in(element.text), k, figure)
+        if twin := self._twin_landmark(k):
+            return twin
+        if element.cue.relation == "between" and not row.is_noun(k + 1):  # "and a bowl in between"
+            return self._referents("them", k, figure)
         if element.cue.landmark in ("after", "reversed", "list"):
             return []
+        if earlier := self._carried_landmark(k, figure):
+            return earlier
         topic = row.topic(k, figure)
         if not row.is_in_with(k) and (element.cue.relation in _RELATION_TO_SIDE or self._has_place(topic)):
             topic = []  # "on the left": of the picture
@@ -208,6 +273,25 @@ class _RelationReader:
         """ "A chair at the left, a desk ...": whether the picture is the landmark already."""
         return any(r.object is None and r.subject in things for r in self.certain)
 
+    def _twin_landmark(self, k: int) -> list[int]:
+        """The book in "above and to the left of the book"."""
+        joint, position = self.row.joint_after(k)
+        is_side = self.row.elements[k].cue.relation not in PICTURE_PLACES
+        return self.row.things_at(self.row.following.get(position, ())) if joint == "and" and is_side else []
+
+    def _carried_landmark(self, k: int, figure: Sequence[int]) -> list[int]:
+        """The plate in "the fork is to the left of the plate, the knife is to the right"."""
+        row, relation = self.row, self.row.elements[k].cue.relation
+        if row.is_in_with(k) or _RELATION_TO_SIDE.get(relation, relation) not in _OPPOSITES:
+            return []
+        for cue in reversed([cue for cue in row.cues if cue < k]):
+            landmark = row.things_at(row.following[cue])
+            if landmark and row.elements[cue].cue.relation in _OPPOSITES:
+                is_new = any(set(things) <= set(figure) for things in row.things_before(k, range(cue + 2, k)))
+                is_other = any(row.kind(i) == "pronoun" for i in range(cue + 1, k))  # "and a cup faces it from below"
+                return landmark if is_new and not is_other and set(landmark).isdisjoint(figure) else []
+        return []
+
     def _shared_landmark(self, k: int) -> list[int]:
         """The desk in "a lamp to the left and a plant to the right of the desk"."""
         joint, position = self.row.joint_after(k)
@@ -221,15 +305,28 @@ class _RelationReader:
         """The phrases that a pronoun means which stands at, or is the landmark of, position k."""
         row = self.row
         topic, nearest = row.topic(k, figure), row.things_before(k)
-        about_topic = row.kind(k) == "pronoun" or word in POSSESSIVES or row.is_in_with(k)
         start = row.sentence_start(k)
+        known = self.meant.get((start, _PRONOUN_CLASS.get(word)), [])
+        if known and set(known).isdisjoint(figure):  # "in front of her, and ... to her right"
+            return known
+        is_opposite = row.kind(k) == "cue" and row.elements[k].cue.relation == "opposite"  # of what has sides already
+        about_topic = row.kind(k) == "pronoun" or word in POSSESSIVES or row.is_in_with(k) and not is_opposite
         marks = [] if about_topic else row.things_before(k, (i for i in row.landmarks if i >= start))
         candidates = [things for things in marks[:1] + [topic] + nearest if things and not set(things) & set(figure)]
-        if word in PERSON_PRONOUNS:
-            return next(filter(self._are_persons, candidates), [])
-        if word in GROUP_PRONOUNS:
+        if not candidates and row.is_in_with(k):  # "with a dog to its left, the cat"
+            candidates = [row.things_at([i]) for i in row.subjects if i > k][:1]
+        if word in GROUP_PRONOUNS or word == "both":
             return self._group(word, candidates, k, figure)
-        return next((things for things in candidates if not self._are_persons(things)), [])
+        found = self._single(word, candidates)
+        self.meant[start, _PRONOUN_CLASS.get(word)] = found
+        return found
+
+    def _single(self, word: str, candidates: list[list[int]]) -> list[int]:
+        """What "her" means: a person, else an animal, else any single thing; "it": no person."""
+        if word not in PERSON_PRONOUNS:
+            return next((things for things in candidates if not self._are_persons(things)), [])
+        kinds = (self._are_persons, self._are_animals, lambda things: not self._are_plural(things))
+        return next((found for fits in kinds if (found := next(filter(fits, candidates), []))), [])
 
     def _group(self, word: str, candidates: list[list[int]], k: int, figure: Sequence[int]) -> list[int]:
         """What "them" means: a person, a plural, things named together, or the last two things; "their": the last."""
@@ -243,10 +340,16 @@ class _RelationReader:
             if len(together) > 1 and not set(together) & set(figure):
                 return together
         single = list(dict.fromkeys(index for things in candidates for index in things))
-        return single[1::-1] if is_between or word == "them" else single[:1]
+        return single[1::-1] if is_between or word in ("them", "both") else single[:1]
 
     def _are_persons(self, things: Sequence[int]) -> bool:
         return all(self.phrases[index].is_person for index in things)
+
+    def _holds_clothes(self, k: int) -> bool:
+        return any(self.phrases[index].head in CLOTHES for index in self.row.things_at(self.row.following[k]))
+
+    def _are_animals(self, things: Sequence[int]) -> bool:
+        return all(self.phrases[index].head in HYPERNYMS["animal"] for index in things)
 
     def _are_plural(self, things: Sequence[int]) -> bool:
         return len(things) > 1 or self.phrases[things[0]].plural
@@ -260,7 +363,7 @@ def _owner_in(text: str) -> str:
 def _implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
     """What is at the left of the picture is left of what is at its right, and so on; unless something is stated."""
     places = [(r.subject, *PICTURE_PLACES[r.relation]) for r in relations if r.object is None]
-    stated = {frozenset((r.subject, r.object)) for r in relations if r.object is not None}
+    stated = {frozenset((r.subject, r.object)) for r in relations if r.relation in _OPPOSITES}
     implied = []
     for n, (first, x0, y0) in enumerate(places):
         for second, x1, y1 in places[n + 1 :]:
@@ -268,6 +371,17 @@ def _implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
                 continue
             if x0 != x1 and abs(x0 - x1) >= abs(y0 - y1):
                 implied.append(Relation(first, "left of" if x0 < x1 else "right of", second))
-            elif y0 != y1:
+            if y0 != y1 and abs(y0 - y1) >= abs(x0 - x1):
                 implied.append(Relation(first, "above" if y0 < y1 else "below", second))
     return implied
+
+
+def _implied_by_between(relations: Sequence[Relation]) -> list[Relation]:
+    """What is between two things of which one is left of (above, ...) the other."""
+    stated = {(r.subject, r.object): r.relation for r in relations if r.relation in _OPPOSITES}
+    implied = []
+    for r in relations:
+        for first, second in ((r.object, r.second_object), (r.second_object, r.object)):
+            if r.relation == "between" and (relation := stated.get((first, second))):
+                implied += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
+    return [relation for relation in implied if relation not in relations]

@@ -12,7 +12,8 @@ from .regions import Layout, Region
 from .relations import find_relations
 
 
-_PUNCTUATION_RUNS = re.compile(r"[^\w\s]{9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them
+_PUNCTUATION_RUNS = re.compile(r"(?:[^\w\s]|_){9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them
+_SURROGATES = re.compile("[\ud800-\udfff]")  # halves of characters, which spaCy cannot encode
 
 
 class RuleLayoutPredictor:
@@ -46,9 +47,11 @@ class RuleLayoutPredictor:
             raise ValueError(f"`aspect_ratio` has to be a positive number (width / height), got {aspect_ratio!r}.")
         if is_foreign(prompt):
             return Layout(prompt=prompt)
-        doc = load_language(self._nlp)(_PUNCTUATION_RUNS.sub(lambda run: " " * len(run.group()), prompt))
+        text = _PUNCTUATION_RUNS.sub(lambda run: " " * len(run.group()), _SURROGATES.sub("\ufffd", prompt))
+        doc = load_language(self._nlp)(text)
         phrases = find_phrases(doc)
         relations = find_relations(doc, phrases)
-        boxes = arrange_boxes([phrase.head for phrase in phrases], relations, aspect_ratio)
+        modifiers = [phrase.modifiers for phrase in phrases]
+        boxes = arrange_boxes([phrase.head for phrase in phrases], relations, aspect_ratio, modifiers)
         regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]
         return Layout(tuple(regions), tuple(relations), prompt)

@@ -6,6 +6,7 @@ and rows are then spread evenly over the picture, and each object gets the large
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from .regions import Relation
 from .relations import PICTURE_PLACES
 
 
+LEVEL = "level with"  # side by side in one row, rather in order; for the solver only, no text states it
 AXES = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # (columns, rows), rows down
 DEPTHS = {"on": (0, -1), "behind": (0, -1), "in front of": (0, 1)}
 _READING_ORDER = np.array([-0.001, -0.0007])  # of two places alike, the one further right, then further down
 _SWEEPS = 4
+_MOST_RETRIED = 12  # more objects than this are placed in one order only, for the time it takes
 
 
 def consistent_relations(relations: Sequence[Relation]) -> list[Relation]:
@@ -44,7 +47,7 @@ def place_on_lattice(count: int, relations: Sequence[Relation], aspect_ratio: fl
     show: the asked axis dominates once the columns and rows are spread over the picture.
     """
     related = _placing_order(count, relations)
-    orders = [related, list(range(count)), related[::-1]]
+    orders = [related, list(range(count)), related[::-1]] if count <= _MOST_RETRIED else [related]
     best, most = None, -1
     for order in orders:
         places = _descend(order, relations, aspect_ratio)
@@ -59,9 +62,7 @@ def place_on_lattice(count: int, relations: Sequence[Relation], aspect_ratio: fl
 
 def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: float) -> np.ndarray:
     """Each object in turn takes the free place of lowest energy; some sweeps then let each move again."""
-    size = 2 * len(order) + 3
-    axis = np.arange(size) - size // 2
-    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)  # (places, 2)
+    grid = _grid(len(order) + 1)
     places = np.zeros((len(order), 2), dtype=int)
     placed: list[int] = []
     for sweep in range(_SWEEPS):
@@ -69,7 +70,7 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
         for index in order:
             others = [other for other in placed if other != index]
             energy = _energy(grid, index, others, places, relations, aspect_ratio)
-            places[index] = grid[int(np.argmin(energy))]
+            places[index] = grid.reshape(-1, 2)[int(np.argmin(energy))]
             if index not in placed:
                 placed.append(index)
         if sweep and np.array_equal(before, places):
@@ -114,9 +115,24 @@ def _placing_order(count: int, relations: Sequence[Relation]) -> list[int]:
     return order
 
 
+@lru_cache(maxsize=32)
+def _grid(reach: int) -> np.ndarray:
+    """The places of the lattice, (2 reach + 1, 2 reach + 1, 2)."""
+    axis = np.arange(-reach, reach + 1)
+    return np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
+
+
+def _around(table: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Of a table over all offsets, those of the lattice's places from one of them."""
+    reach = len(table) // 4
+    column, row = reach - place
+    return table[column : column + 2 * reach + 1, row : row + 2 * reach + 1]
+
+
 def _energy(grid, index, others, places, relations, aspect_ratio) -> np.ndarray:
-    """Energy of placing an object at each place of the grid, (places,)."""
-    energy = grid @ _READING_ORDER + 0.02 * np.abs(grid).sum(1)
+    """Energy of placing an object at each place of the grid, (columns, rows)."""
+    reach = len(grid) // 2
+    energy = grid @ _READING_ORDER + 0.02 * np.abs(grid).sum(-1)
     if not others:
         return energy
     energy += _spacing_energy(grid, places[others], aspect_ratio)
@@ -130,28 +146,34 @@ def _energy(grid, index, others, places, relations, aspect_ratio) -> np.ndarray:
             elif relation.subject in placed:
                 energy += weight * _beyond_energy(grid, places[relation.subject], place)
         elif relation.subject == index and relation.object in placed:
-            energy += weight * _pair_energy(relation.relation, grid - places[relation.object])
+            energy += weight * _around(_pair_table(relation.relation, reach), places[relation.object])
         elif relation.object == index and relation.subject in placed:
-            energy += weight * _pair_energy(relation.relation, places[relation.subject] - grid)
+            mirrored = _pair_table(relation.relation, reach)[::-1, ::-1]
+            energy += weight * _around(mirrored, places[relation.subject])
     return energy
 
 
 def _spacing_energy(grid: np.ndarray, taken: np.ndarray, aspect_ratio: float) -> np.ndarray:
     """No two at one place, rather two steps apart than one, near the others, in as few columns and rows as can be."""
-    distance = np.abs(grid[:, None] - taken[None])  # (places, others, 2)
-    gaps = distance.max(-1)
+    table = _spacing_table(len(grid) // 2, len(taken))
     wide = np.clip(aspect_ratio, 0.5, 2.0)  # a wide picture has room for more columns
-    return (
-        1000.0 * (gaps == 0).any(1)
-        + 4.0 * (gaps == 1).sum(1)
-        + 0.05 * distance.sum((1, 2)) / len(taken)
-        + 0.60 / wide * ~np.isin(grid[:, 0], taken[:, 0])
-        + 0.66 * wide * ~np.isin(grid[:, 1], taken[:, 1])
-    )
+    new_columns, new_rows = (~np.isin(grid[0, :, 1], taken[:, axis]) for axis in (0, 1))
+    energy = sum(_around(table, place) for place in taken)
+    return energy + 0.60 / wide * new_columns[:, None] + 0.66 * wide * new_rows
 
 
-def _pair_energy(relation: str, offset: np.ndarray) -> np.ndarray:
-    """Energy of the subject standing at an offset (places, 2) from the object; lowest two steps away."""
+@lru_cache(maxsize=64)
+def _spacing_table(reach: int, count: int) -> np.ndarray:
+    """What one of so many others adds to the energy at each offset from it."""
+    distance = np.abs(_grid(2 * reach))
+    gap = distance.max(-1)
+    return 1000.0 * (gap == 0) + 4.0 * (gap == 1) + 0.05 * distance.sum(-1) / count
+
+
+@lru_cache(maxsize=256)
+def _pair_table(relation: str, reach: int) -> np.ndarray:
+    """Energy of the subject standing at each offset from the object; lowest two steps away."""
+    offset = _grid(2 * reach)
     if relation in AXES or relation in DEPTHS:
         column, row = (AXES | DEPTHS)[relation]
         along = offset @ np.array([column, row])
@@ -160,16 +182,18 @@ def _pair_energy(relation: str, offset: np.ndarray) -> np.ndarray:
         if relation in AXES:  # the asked axis has to dominate
             wrong = wrong + 12.0 * np.maximum(0, across - along + 1)
         return wrong + (0.7 if relation in ("behind", "in front of") else 2.0) * across + 0.4 * np.abs(along - 2)
-    distance = np.abs(offset).max(1)
+    distance = np.abs(offset).max(-1)
+    if relation == LEVEL:
+        return 8.0 * np.abs(offset[..., 1]) + 0.5 * np.abs(distance - 1) + 1.0 * (offset[..., 0] > 0)
     if relation == "far from":
         return 3.0 * np.maximum(0, 4 - distance)
-    return 0.8 * np.abs(offset[:, 1]) + 0.5 * np.abs(distance - 2)  # next to
+    return 0.8 * np.abs(offset[..., 1]) + 0.5 * np.abs(distance - 2)  # next to
 
 
 def _place_energy(grid: np.ndarray, taken: np.ndarray, place: tuple[int, int]) -> np.ndarray:
     """An object at a side of the picture has no other beyond it; in the centre, others are around it."""
     if place == (0, 0):
-        return np.abs(grid - (taken.max(0) + taken.min(0)) / 2).sum(1)
+        return np.abs(grid - (taken.max(0) + taken.min(0)) / 2).sum(-1)
     return sum(_beyond_energy(2 * other - grid, other, place) for other in taken)
 
 
@@ -177,4 +201,4 @@ def _beyond_energy(grid: np.ndarray, outermost: np.ndarray, place: tuple[int, in
     """Places of the grid that lie beyond, or level with, an object that is at a side of the picture."""
     beyond = (grid - outermost) * np.array(place) > 0
     level = (grid == outermost) & (np.array(place) != 0)
-    return 20.0 * beyond.sum(1) + 1.5 * level.sum(1)
+    return 20.0 * beyond.sum(-1) + 1.5 * level.sum(-1)

@@ -5,47 +5,49 @@ from .words import collect_words
 
 # --- What is no object -------------------------------------------------------------------------------------------
 DIRECTION_WORDS = collect_words(
-    "left right top bottom side front back middle center centre edge corner end half rear upper lower north south"
-    " east west upside underside base tip foot height level direction way position place spot location point"
-    " placement arrangement alignment order row line distance vicinity proximity surroundings midst interior"
-    " inside outside rest remainder part section portion area region space zone range reach presence addition"
-    " opposite left-hand right-hand lefthand righthand next turn quarter third"
+    "left right top side front middle center centre edge corner end half rear upper lower north south east west"
+    " upside underside base tip height level direction way position place spot location point placement arrangement"
+    " alignment order row line distance vicinity proximity surroundings midst interior inside outside rest remainder"
+    " part section portion area region space zone range reach presence addition opposite left-hand right-hand"
+    " lefthand righthand next turn quarter third"
 )
 PICTURE_WORDS = collect_words(
-    "photo photograph picture image scene view background foreground backdrop shot closeup close-up frame canvas"
+    "photo photograph picture image scene view background foreground backdrop shot close closeup close-up frame"
     " composition illustration rendering render drawing sketch snapshot depiction portrait landscape"
     " selfie screenshot setting scenery panorama perspective angle focus style layout horizon vista collage"
     " caption detail resolution quality artwork art masterpiece bokeh hdr uhd cgi artstation"
 )
 # "A painting of a fox" and "oil painting" speak of the picture; "a painting above the sofa" is an object.
-MEDIA_WORDS = collect_words("painting watercolor watercolour poster print mural tapestry photography animation")
+MEDIA_WORDS = collect_words(
+    "painting watercolor watercolour poster print mural tapestry photography animation canvas oil acrylic gouache"
+)
 SURROUNDINGS = collect_words(
     # indoors
     "room bedroom bathroom restroom kitchen livingroom lounge hall hallway corridor lobby classroom office studio"
     " apartment basement attic garage cellar dorm dormitory nursery pantry laundry stairwell floor ceiling wall"
-    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket"
-    " grocery mall hospital hotel motel airport theater theatre cinema warehouse workshop factory stadium arena"
-    " interior salon spa bakery barbershop auditorium ballroom"
+    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket grocery"
+    " mall hospital hotel motel airport theater theatre cinema warehouse workshop factory stadium arena salon spa"
+    " bakery barbershop auditorium ballroom"
     # outdoors, made
     " street road sidewalk pavement highway freeway motorway avenue alley lane path pathway trail driveway track"
-    " runway tarmac asphalt crosswalk intersection crossing roadside curb kerb parking lot lots plaza park"
-    " playground yard backyard courtyard garden lawn patio porch deck terrace balcony rooftop court pitch field"
-    " rink zoo farm ranch farmland campground campsite city town village downtown suburb neighborhood neighbourhood"
-    " countryside country harbor harbour marina port dock wharf station terminal market cemetery poolside lakeside"
-    " roadway boulevard skyline cityscape slope ramp"
+    " runway tarmac asphalt crosswalk intersection crossing roadside curb kerb parking lot lots plaza park playground"
+    " yard backyard courtyard garden lawn patio porch deck terrace balcony rooftop court pitch field rink zoo farm"
+    " ranch farmland campground campsite city town village downtown suburb neighborhood neighbourhood countryside"
+    " country harbor harbour marina port dock wharf station terminal market cemetery poolside lakeside roadway"
+    " boulevard skyline cityscape slope ramp"
     # outdoors, grown
     " ground earth soil dirt mud grass grassland turf meadow pasture prairie savanna savannah plain plains forest"
     " woods woodland jungle rainforest desert dune dunes beach shore shoreline seashore coast coastline seaside"
-    " waterfront bank riverbank ocean sea lake river stream creek pond lagoon bay water waters sand snow ice"
-    " gravel sky air space heaven universe wilderness valley canyon hillside mountainside countryside terrain"
-    " land nature environment world outdoors indoors vegetation foliage greenery underbrush surf wave waves"
-    " seabed place venue habitat enclosure depth depths"
+    " waterfront bank riverbank ocean sea lake river stream creek pond lagoon bay water waters sand snow ice gravel"
+    " sky air heaven universe wilderness valley canyon hillside mountainside terrain land nature environment world"
+    " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth"
+    " depths"
 )
 BODY_PARTS = collect_words(
     "hand arm leg foot head face eye ear nose mouth lip tongue tooth chin cheek forehead neck shoulder elbow wrist"
-    " finger thumb fingertip fist breast belly stomach tummy waist hip lap thigh knee ankle heel toe back"
-    " skin fur hair beard moustache mustache tail paw hoof claw wing beak snout mane"
-    " fin whisker muzzle body torso bottom butt fist eyelash eyebrow limb hump udder"
+    " finger thumb fingertip fist breast belly stomach tummy waist hip lap thigh knee ankle heel toe back skin fur"
+    " hair beard moustache mustache tail paw hoof claw wing beak snout mane fin whisker muzzle body torso bottom butt"
+    " eyelash eyebrow limb hump udder"
 )
 # Body parts only with an owner: "its trunk".
 OWNED_BODY_PARTS = collect_words("chest trunk horn palm bill shell lap spine stem feather antler tusk")
@@ -62,30 +64,28 @@ TIMES = collect_words(
 )
 ABSTRACT_WORDS = collect_words(
     "thing something anything everything nothing one none other stuff item object subject matter fact idea concept"
-    " way manner kind type sort variety number lot amount quantity total size shape form color colour hue tone tint"
-    " texture contrast balance harmony symmetry mix mixture combination blend touch hint pop dash burst"
-    " atmosphere mood ambiance ambience feel feeling sense emotion expression look gaze glance stare smile laugh"
-    " frown grin sight attention focus interest curiosity joy fun pleasure comfort peace calm silence quiet sound"
-    " noise music song tune melody smell scent aroma fragrance taste flavor flavour charm beauty elegance grace"
-    " style fashion design decor décor aesthetic display show exhibition contrast accent highlight centerpiece"
-    " adventure journey trip travel ride drive walk stroll hike run jog race play match"
-    " competition contest sport training practice exercise work job task duty chore business use purpose reason"
-    " function need want desire hope dream wish plan goal choice option chance opportunity luck risk danger safety"
-    " help support service care love friendship relationship company companionship conversation talk chat speech"
-    " story tale news knowledge memory thought mind spirit soul life living death birth age youth"
-    " power strength force energy speed pace motion movement action activity event ceremony party celebration"
-    " breakfast lunch dinner supper brunch appetite hunger thirst meeting moment"
-    " rest sleep nap break relaxation leisure entertainment enjoyment delight surprise excitement wonder awe"
-    " convenience access storage order disorder mess chaos clutter state condition situation example"
-    " instance process step method technique effect result impact cause problem trouble question answer"
-    " weight length width height depth distance level degree price cost value worth wealth word name title"
-    " language meaning scheme theme vibe element feature aspect detail characteristic quality"
-    " majesty splendor grandeur vibrancy simplicity flight flow jump leap dive swing catch throw kick hit shot"
-    " pose posture stance position grip hold balance jumping running riding skiing surfing swimming cooking eating"
-    " use anticipation preparation addition completion competition observation attraction direction formation"
-    " illumination perfection reach purchase visit return arrival departure landing takeoff action start finish"
-    " cleaning washing drying toasting coverage protection pride glory"
-    " glimpse hue blur bloom use usage"
+    " manner kind type sort variety number amount quantity total size shape form color colour hue tone tint texture"
+    " contrast balance harmony symmetry mix mixture combination blend touch hint pop dash burst atmosphere mood"
+    " ambiance ambience feel feeling sense emotion expression look gaze glance stare smile laugh frown grin sight"
+    " attention interest curiosity joy fun pleasure comfort peace calm silence quiet sound noise music song tune"
+    " melody smell scent aroma fragrance taste flavor flavour charm beauty elegance grace fashion design decor décor"
+    " aesthetic display show exhibition accent highlight centerpiece adventure journey trip travel ride drive walk"
+    " stroll hike run jog race play match competition contest sport training practice exercise work job task duty"
+    " chore business use purpose reason function need want desire hope dream wish plan choice option chance"
+    " opportunity luck risk danger safety help support service care love friendship relationship company"
+    " companionship conversation talk chat speech story tale news knowledge memory thought mind spirit soul life"
+    " living death birth age youth bit little trick stunt handstand cartwheel somersault tug war notice meal sale"
+    " progress tennis soccer golf hockey cricket rugby badminton polo chess poker hopscotch power strength force"
+    " energy speed pace motion movement action activity event ceremony party celebration breakfast lunch dinner"
+    " supper brunch appetite hunger thirst meeting sleep nap break relaxation leisure entertainment enjoyment delight"
+    " surprise excitement wonder awe convenience access storage disorder mess chaos clutter state condition situation"
+    " example instance process method technique effect result impact cause problem trouble question answer weight"
+    " length width degree price cost value worth wealth word name title language meaning scheme theme vibe element"
+    " feature aspect characteristic majesty splendor grandeur vibrancy simplicity flight flow jump leap dive catch"
+    " throw kick hit pose posture stance grip hold jumping running riding skiing surfing swimming cooking eating"
+    " anticipation preparation completion observation attraction formation illumination perfection purchase visit"
+    " return arrival departure landing takeoff start finish cleaning washing drying toasting coverage protection"
+    " pride glory glimpse blur bloom usage"
 )
 ABSTRACT_SUFFIXES = ("ness", "ity", "ism", "tude")
 # Heads from the lists above that are objects after all once one of these words stands before them.
@@ -102,9 +102,36 @@ OBJECT_COMPOUNDS = {
     "station": collect_words("gas space"),
     "leg": collect_words("chicken turkey"),
     "wing": collect_words("chicken airplane"),
+    "line": collect_words("power clothes washing telephone phone zip fishing"),
+    "shade": collect_words("lamp window"),
+    "stand": collect_words("night fruit music news plant tv display food flower lemonade"),
+    "music": collect_words("sheet"),
+    "bit": collect_words("drill"),
 }
+# Compounds whose last word a tagger may take for a verb, beside those above.
+NOUN_COMPOUNDS = OBJECT_COMPOUNDS | {
+    "crossing": collect_words("zebra pedestrian level railroad railway"),
+    "set": collect_words("tea swing chess tv television dining drum"),
+    "string": collect_words("kite guitar violin"),
+}
+# Heads that are objects, unless one of these words stands before them ("the morning sun", "taking a swing") ...
+UNSEEN_COMPOUNDS = {
+    "sun": collect_words("morning midday noon afternoon evening summer winter"),
+    "up": collect_words("close"),
+    "swing": collect_words("golf baseball bat tennis full mid take takes taking took his her their its"),
+}
+# ... or a form of "to play": "playing baseball".
+BALL_GAMES = collect_words("baseball football basketball volleyball softball handball")
 # "A toy kitchen" is an object whatever follows.
 OBJECT_MAKERS = collect_words("toy model miniature stuffed plastic lego inflatable cardboard plush paper origami")
+# Compounds that are not of the kind that their last word names: "the dog" is no hot dog.
+NAMESAKES = {
+    "dog": collect_words("hot corn prairie"),
+    "bear": collect_words("gummy"),
+    "horse": collect_words("sea rocking"),
+    "lion": collect_words("sea"),
+    "pig": collect_words("guinea"),
+}
 
 # --- "... of ..." ------------------------------------------------------------------------------------------------
 # "a <measure> of <things>" is about the things ...
@@ -141,7 +168,7 @@ CLOTHES = collect_words(
     " beanie bonnet veil cape cloak kimono pajamas collar jersey"
 )
 
-_ANIMALS = collect_words(
+ANIMALS = collect_words(
     "cat dog puppy kitten horse pony cow calf bull sheep lamb goat pig donkey camel llama elephant bear panda zebra"
     " giraffe lion tiger leopard wolf fox deer moose rabbit hare squirrel mouse rat hamster hedgehog raccoon otter"
     " beaver monkey gorilla koala kangaroo hippo rhino bird duck goose swan chicken hen rooster turkey owl eagle"
@@ -165,7 +192,7 @@ _SWEETS = collect_words(
 )
 # "the animal" after "a horse" is the horse again.
 HYPERNYMS = {
-    "animal": _ANIMALS, "creature": _ANIMALS, "pet": _ANIMALS, "beast": _ANIMALS, "vehicle": _VEHICLES,
+    "animal": ANIMALS, "creature": ANIMALS, "pet": ANIMALS, "beast": ANIMALS, "vehicle": _VEHICLES,
     "fruit": _FRUITS, "vegetable": _VEGETABLES, "veggie": _VEGETABLES, "dessert": _SWEETS, "pastry": _SWEETS,
     "treat": _SWEETS | _FRUITS, "snack": _SWEETS | _FRUITS | _VEGETABLES | {"pizza", "sandwich"},
     "dish": _SWEETS | _VEGETABLES | {"pizza", "sandwich"},
@@ -183,7 +210,7 @@ TALL_THINGS = PEOPLE | collect_words(
 WIDE_THINGS = collect_words(
     "couch sofa bed bus train car truck boat ship airplane plane jet bench table desk keyboard skateboard snowboard"
     " surfboard skis ski motorcycle bicycle bike van taxi limousine tractor tram submarine canoe kayak yacht raft"
-    " ferry bridge fence crocodile alligator whale shark dolphin snake lizard piano bathtub tub tv"
-    " television laptop rug mat carpet shelf counter pizza sandwich plate tray pillow wagon sled tank helicopter"
-    " mouse turtle crab fish keyboard remote banana glasses goggles log mattress dresser sideboard stage"
+    " ferry bridge fence crocodile alligator whale shark dolphin snake lizard piano bathtub tub tv television laptop"
+    " rug mat carpet shelf counter pizza sandwich plate tray pillow wagon sled tank helicopter mouse turtle crab fish"
+    " remote banana glasses goggles log mattress dresser sideboard stage"
 )

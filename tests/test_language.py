@@ -158,9 +158,9 @@ print(language.load_language().pipe_names)
         ("a fork lies to the left of a teddy bear", "fork left bear"),
         ("an orange orange on an orange", "orange orange"),
         ("cat on couch, dog under dining table", "cat couch dog table"),
-        ("a toilet a toilet paper roll and a newspaper", "toilet roll newspaper"),
+        ("a kettle a kettle lid and a spoon", "kettle lid spoon"),
         ("two dogs and three ripe apples", "dogs apples"),
-        ("Above the sports ball is a snowboard.", "ball snowboard"),
+        ("Above the picnic basket is a kite.", "basket kite"),
         ("a steaming cup between a clock and an umbrella", "cup clock umbrella"),
     ],
 )
@@ -172,12 +172,17 @@ def test_nouns_that_head_a_phrase(shipped, text, nouns):
 @pytest.mark.parametrize(
     ("text", "word", "dep", "head"),
     [
-        ("The silver bed was situated to the right of the white couch.", "bed", "nsubj:pass", "situated"),
-        ("The silver bed was situated to the right of the white couch.", "couch", "nmod", "right"),
+        ("The oak chest was situated to the right of the glass door.", "chest", "nsubj:pass", "situated"),
+        ("The oak chest was situated to the right of the glass door.", "door", "nmod", "right"),
         ("A red apple to the left of a blue car", "left", "nmod", "apple"),
         ("A horse rests on the grass, with a cat sitting to its left.", "sitting", "acl", "cat"),
-        ("The bike leans on it, while the bus is located to the right of a car.", "bus", "nsubj:pass", "located"),
-        ("Above the sports ball is a snowboard.", "snowboard", "nsubj", "ball"),
+        (
+            "The ladder leans on it, while the barrel is located to the left of a shed.",
+            "barrel",
+            "nsubj:pass",
+            "located",
+        ),
+        ("Above the picnic basket is a kite.", "kite", "nsubj", "basket"),
         ("On the table sits a lamp.", "lamp", "nsubj", "sits"),
         ("There are two dogs next to a bench.", "dogs", "nsubj", "are"),
         ("There are two dogs next to a bench.", "bench", "obl", "next"),
@@ -225,8 +230,8 @@ def test_synthetic_captions_are_trees_and_depend_on_the_seed_alone(monkeypatch):
         ("a cat above a green bus", ["a cat", "a green bus"]),
         ("cat above green bus", ["cat", "green bus"]),
         (
-            "A donut sits nearby, while the apple was placed to the left of the parked car.",
-            ["A donut", "the apple", "the parked car"],
+            "A pumpkin sits nearby, while the cart was pushed to the left of the parked tractor.",
+            ["A pumpkin", "the cart", "the parked tractor"],
         ),
         ("a photo of two dogs and a black and white cat", ["two dogs", "a black and white cat"]),
         ("a rusted, abandoned truck next to a pair of scissors", ["a rusted, abandoned truck", "a pair of scissors"]),
@@ -234,6 +239,7 @@ def test_synthetic_captions_are_trees_and_depend_on_the_seed_alone(monkeypatch):
         ("The bus is red and it is between 3 stop signs", ["The bus", "3 stop signs"]),
         ("Left: a dog. Right: a cat.", ["a dog", "a cat"]),
         ("an orange hovering above a small flying bird", ["an orange", "a small flying bird"]),
+        ("the dog that chases a ball", ["the dog", "a ball"]),
         ("it is there", []),
         ("", []),
     ],
@@ -248,6 +254,9 @@ def test_bounds_are_half_open_and_in_words():
 
 def test_the_component_serves_when_a_second_copy_of_the_module_is_loaded():
     source = Path(sys.modules[WordListChunker.__module__].__file__).read_text(encoding="utf-8")
-    exec(compile(source, "copy.py", "exec"), {"__name__": "a_copy"})
+    exec(
+        compile(source, "copy.py", "exec"),
+        {"__name__": "a_copy", "__package__": WordListChunker.__module__.rpartition(".")[0]},
+    )
     assert Language.has_factory("word_list_chunker")
     assert phrases("a cat") == ["a cat"]

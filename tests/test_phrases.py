@@ -1,9 +1,14 @@
 """Which words of a prompt are objects."""
 
+import ast
+import inspect
+from collections import Counter
+
 import pytest
 import spacy
 from spacy.tokens import Doc
 
+from spacetime_attn.layout import chunker, foreign, plurals, things, words
 from spacetime_attn.layout.chunker import CHUNKER_NAME
 from spacetime_attn.layout.language import load_language
 from spacetime_attn.layout.phrases import find_phrases
@@ -93,6 +98,99 @@ def test_the_medium_of_the_picture_is_no_object(nlp, prompt, expected):
     assert texts(nlp(prompt)) == expected
 
 
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("A frog croaks beside a log.", ["A frog", "a log"]),
+        ("A tailor sews a coat.", ["A tailor", "a coat"]),
+        ("The kettle boils on a stove.", ["The kettle", "a stove"]),
+        ("The horse sprang over a hedge.", ["The horse", "a hedge"]),
+        ("The wagon sank into a ditch.", ["The wagon", "a ditch"]),
+        ("Two women shake hands beside a piano.", ["a woman", "a woman", "a piano"]),
+        ("Three children spray water on a hedge.", ["a child"] * 3 + ["a hedge"]),
+        ("An old sailor mends nets beside a boat.", ["An old sailor", "nets", "a boat"]),
+        ("The cook stirs soup in a pot.", ["The cook", "soup", "a pot"]),
+        ("The policeman stops a car.", ["The policeman", "a car"]),
+        ("a dog that chews a bone", ["a dog", "a bone"]),
+        ("A goalie dives as a striker shoots a ball.", ["A goalie", "a striker", "a ball"]),
+        ("The lantern gleams above a boat.", ["The lantern", "a boat"]),
+    ],
+)
+def test_a_verb_after_a_noun_is_no_part_of_the_phrase(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["a sports bag", "two sports bags", "a glasses case", "a tea set", "the train tracks", "a steel tools box"]
+    + ["a night stand", "a wind swept tree", "a dozen eggs", "a women's bicycle", "a swimming goggles box"],
+)
+def test_nouns_of_a_compound_are_not_taken_for_verbs(nlp, prompt):
+    (head,) = {phrase.head for phrase in find_phrases(nlp(prompt))}
+    assert head == singular(prompt.split()[-1])
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("A keeper ready to catch the ball", ["A keeper", "the ball"]),
+        ("A girl prepared to throw a stick to her puppy", ["A girl", "a stick", "her puppy"]),
+        ("A couple getting ready to cut a pie", ["A couple", "a pie"]),
+        ("A rower ready for a race", ["A rower"]),
+        ("A grill, ready to roast tasty treats", ["A grill"]),
+    ],
+)
+def test_what_somebody_is_ready_to_do_may_show_objects(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("The wall was painted a bright blue and stood beside a bus.", ["a bus"]),
+        ("A drum is a bit to the right of a harp.", ["A drum", "a harp"]),
+        ("A drum is a little to the right of a harp.", ["A drum", "a harp"]),
+        ("A girl doing a stunt on a scooter", ["A girl", "a scooter"]),
+        ("Children play tug of war beside a tent.", ["Children", "a tent"]),
+        ("Men playing soccer beside a tennis ball", ["Men", "a tennis ball"]),
+        ("Boys play basketball near a basketball.", ["Boys", "a basketball"]),
+        ("The roof tile shines in the evening sun.", ["The roof tile"]),
+        ("a close-up of an owl", ["an owl"]),
+        ("a close up of an owl", ["an owl"]),
+        ("The head of the king is above the chair.", ["the king", "the chair"]),
+        ("a zebra crossing beside a tram", ["a tram"]),
+        ("a zebra crossing a bridge", ["a zebra", "a bridge"]),
+        ("a van for sale", ["a van"]),
+    ],
+)
+def test_acts_games_degrees_and_parts_are_no_objects(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("The swing is below the tree.", ["The swing", "the tree"]),
+        ("A batter taking a swing", ["A batter"]),
+        ("a goal behind a ball", ["a goal", "a ball"]),
+        ("Crows sit on a power line.", ["Crows", "a power line"]),
+        ("a shirt on a clothes line", ["a shirt", "a clothes line"]),
+        ("a lamp shade on a night stand", ["a lamp shade", "a night stand"]),
+        ("a music stand with sheet music", ["a music stand", "sheet music"]),
+        ("a hen on the steps", ["a hen", "the steps"]),
+        ("a canvas on an easel", ["a canvas", "an easel"]),
+        ("oil on canvas, a ship", ["a ship"]),
+        ("a park bench and a kite string", ["a park bench", "a kite string"]),
+        ("A seal catching a ball mid air", ["A seal", "a ball"]),
+        ("1girl, green scarf", ["1girl", "green scarf"]),
+        ("2boys, lantern", ["a boy", "a boy", "lantern"]),
+        ("a glass of coke on a tray", ["a glass of coke", "a tray"]),
+    ],
+)
+def test_things_whose_name_may_mean_something_else(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
 def test_parts_and_comments_are_no_objects(nlp):
     prompt = "The harp stood beside the drum, its strings shining, adding a touch of gold to the room."
     assert texts(nlp(prompt)) == ["The harp", "the drum"]
@@ -124,6 +222,35 @@ def test_things_with_other_attributes_stay_apart(nlp):
     assert texts(nlp(prompt)) == ["A red ball", "a blue ball"]
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    ["The hot dog lies below the dog.", "The toy boat is below the boat.", "The coffee mug stands beside the mug."]
+    + ["The picnic table is in front of the table.", "The dog and a cup are left of the hot dog."],
+)
+def test_what_stands_in_a_relation_to_a_thing_is_another_thing(nlp, prompt):
+    heads = [phrase.head for phrase in find_phrases(nlp(prompt))]
+    assert len(heads) - len(set(heads)) == 1
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("A fire hydrant is beside a bus, and a dog sniffs the hydrant.", ["A fire hydrant", "a bus", "a dog"]),
+        ("A picnic table stands below a tree. The table is green.", ["A picnic table", "a tree"]),
+        ("There is a harp, and to the left of the harp is a drum.", ["a harp", "a drum"]),
+        ("A hot dog lies on a plate, and the dog watches it.", ["A hot dog", "a plate", "the dog"]),
+        ("A toy boat is beside a boat. The boat is red.", ["A toy boat", "a boat"]),
+    ],
+)
+def test_compounds_may_be_called_by_their_last_word_in_another_clause(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+def test_of_several_things_the_one_that_is_called_so_is_meant(nlp):
+    toy, boat = find_phrases(nlp("A toy boat is beside a boat. The boat is red."))
+    assert (len(toy.mentions), len(boat.mentions)) == (1, 2)
+
+
 def test_two_indefinite_mentions_are_two_things(nlp):
     assert texts(nlp("a goat beside a goat")) == ["a goat", "a goat"]
 
@@ -147,6 +274,15 @@ def test_a_general_word_may_mean_what_was_named_before(nlp):
         ("a dozen eggs", ["an egg"] * 12),
         ("100 balloons", ["100 balloons"]),
         ("many books", ["many books"]),
+        ("half a dozen muffins", ["a muffin"] * 6),
+        ("two dozen tulips", ["two dozen tulips"]),
+        ("three hundred sheep", ["three hundred sheep"]),
+        ("a pair of boots and a pair of dice", ["a pair of boots", "a pair of dice"]),
+        ("two pairs of boots", ["a pair of boots"] * 2),
+        ("a five-tiered fountain", ["a five-tiered fountain"]),
+        ("two three-legged chairs", ["a three-legged chair"] * 2),
+        ("A two way road sign", ["A two way road sign"]),
+        ("a 10 gallon hat", ["a 10 gallon hat"]),
     ],
 )
 def test_counts_become_instances(nlp, prompt, expected):
@@ -191,10 +327,28 @@ def test_other_label_schemes_do_as_well():
 @pytest.mark.parametrize(
     "plural, one",
     [("buses", "bus"), ("knives", "knife"), ("cherries", "cherry"), ("glasses", "glasses"), ("sheep", "sheep"),
-     ("people", "person"), ("boxes", "box"), ("dress", "dress"), ("toes", "toe"), ("tomatoes", "tomato")],
+     ("people", "person"), ("octopuses", "octopus"), ("tvs", "tv"), ("boxes", "box"), ("dress", "dress"),
+     ("toes", "toe"), ("tomatoes", "tomato")],
 )  # fmt: skip
 def test_singular(plural, one):
     assert singular(plural) == one
+
+
+WORD_LISTS = [chunker, foreign, plurals, things, words]
+
+
+@pytest.mark.parametrize("module", WORD_LISTS, ids=lambda module: module.__name__.rpartition(".")[2])
+def test_no_list_holds_a_word_twice(module):
+    nodes = ast.walk(ast.parse(inspect.getsource(module)))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "collect_words"]
+    lists = [call.args[0].value.split() for call in calls if isinstance(call.args[0], ast.Constant)]
+    assert [[word for word, count in Counter(found).items() if count > 1] for found in lists] == [[]] * len(lists)
+
+
+def test_lists_of_what_is_no_object_do_not_overlap():
+    lists = [things.DIRECTION_WORDS, things.PICTURE_WORDS, things.SURROUNDINGS, things.BODY_PARTS]
+    lists += [things.LIGHT_AND_WEATHER, things.TIMES, things.ABSTRACT_WORDS]
+    assert len(frozenset.union(*lists)) == sum(map(len, lists))
 
 
 def test_counted_things_have_a_singular():

@@ -1,5 +1,6 @@
 """From a prompt to boxes."""
 
+import statistics
 import time
 
 import pytest
@@ -162,9 +163,11 @@ def test_boxes_suit_the_shape_of_the_picture(predictor, aspect_ratio):
     assert 1 / 3 < width / height < 3
 
 
-def test_without_objects_the_layout_is_empty(predictor):
-    assert len(predictor("")) == 0
-    assert len(predictor("a foggy morning in the mountains of the mind, somewhere")) <= 1
+@pytest.mark.parametrize(
+    "prompt", ["", "a foggy morning in the mountain air", "the sky above the sea at dusk", "joy", "on the left", "?!"]
+)
+def test_without_objects_the_layout_is_empty(predictor, prompt):
+    assert len(predictor(prompt)) == 0
 
 
 def test_a_spacy_pipeline_can_be_given():
@@ -192,15 +195,26 @@ def test_the_aspect_ratio_has_to_be_positive(predictor, aspect_ratio):
         predictor("a cat", aspect_ratio=aspect_ratio)
 
 
-def test_a_prompt_takes_few_milliseconds(predictor):
-    prompt = "A lamp is above a desk, a chair is to the left of it, a cat sits on the chair and a dog lies under it."
-    predictor(prompt)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
+PROMPTS_OF_ALL_KINDS = [
+    "a cat",
+    "two red apples, a bowl, 8k, highly detailed, trending",
+    "A lamp is above a desk, a chair is to the left of it, a cat sits on the chair and a dog lies under it.",
+    "From left to right: a drum, a flute, a harp, a horn, a bell, a gong and a banjo.",
+    "A baker who wears a tall white hat carries three loaves of bread past a shop window, while a small brown dog"
+    " follows her and an old man on a bench, with a newspaper on his knees, watches them from across the street.",
+    ", ".join(f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in ("jug", "pan", "cup", "jar")),
+]
+
+
+def test_a_prompt_takes_fifty_milliseconds_at_most(predictor):
+    for prompt in PROMPTS_OF_ALL_KINDS:
         predictor(prompt)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.05
+        times = []
+        for _ in range(9):
+            start = time.perf_counter()
+            predictor(prompt)
+            times.append(time.perf_counter() - start)
+        assert statistics.median(times) < 0.05, prompt
 
 
 # --- whatever the text -------------------------------------------------------------------------------------------
@@ -210,6 +224,7 @@ WORDS = (
 ).split(" ")
 any_text = st.one_of(
     st.text(max_size=200),
+    st.text(alphabet=st.characters(categories=["Cs", "L", "P", "Z"]), max_size=60),  # with lone surrogates
     st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join),
     st.lists(st.sampled_from(WORDS), max_size=12).map("".join),
     st.text(alphabet="🐱🚗👩‍👩‍👧 \u200f\u202eשלוםمرحبا", max_size=60),
@@ -226,6 +241,10 @@ def test_no_text_breaks_it_and_every_box_is_inside_the_picture(predictor, prompt
     assert Layout.from_dict(layout.to_dict()).to_dict() == layout.to_dict()
 
 
+def test_half_a_character_is_read_over(predictor):
+    assert predictor("a cat, \ud800 a dog").phrases == ["a cat", "a dog"]
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(piece=any_text.filter(bool))
 def test_ten_thousand_characters_are_no_trouble(predictor, piece):
@@ -234,7 +253,15 @@ def test_ten_thousand_characters_are_no_trouble(predictor, piece):
 
 
 @pytest.mark.parametrize(
-    "prompt", ["a cat " * 1666, "A drum is left of a bell and above it. " * 256, "inside a box " * 769, "!?.," * 2500]
+    "prompt",
+    [
+        "a cat " * 1666,
+        "A drum is left of a bell and above it. " * 256,
+        "inside a box " * 769,
+        "!?.," * 2500,
+        "12 " * 3333,
+    ]
+    + ["red " * 2500, "_" * 10_000, "the jug on the jug " * 526, "dog," * 2500, "a-" * 5000],
 )
 def test_long_prompts_take_seconds_at_most(predictor, prompt):
     start = time.perf_counter()

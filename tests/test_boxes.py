@@ -1,0 +1,136 @@
+"""Boxes: what stands on what, what lies in what, and how large things are."""
+
+import time
+
+import pytest
+
+from spacetime_attn.layout.boxes import arrange_boxes
+from spacetime_attn.layout.lexicon import LARGE_THINGS, SMALL_THINGS
+from spacetime_attn.layout.regions import Relation
+from spacetime_attn.layout.rules import RuleLayoutPredictor
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return RuleLayoutPredictor()
+
+
+def boxes_of(predictor, prompt):
+    return [region.box for region in predictor(prompt).regions]
+
+
+def area(box):
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def overlaps(a, b):
+    return min(a[2], b[2]) > max(a[0], b[0]) and min(a[3], b[3]) > max(a[1], b[1])
+
+
+def is_inside(inner, outer):
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
+
+
+# --- on -------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "prompt", ["four lanterns on a bench", "two frogs and three owls on a log", "a jug and a drum on a table"]
+)
+def test_things_on_one_support_stand_in_one_row_and_touch_it(predictor, prompt):
+    *things, support = boxes_of(predictor, prompt)
+    assert all(thing[3] == pytest.approx(support[1], abs=1e-3) for thing in things)
+    assert support[0] <= min(thing[0] for thing in things) and support[2] >= max(thing[2] for thing in things)
+    assert not any(overlaps(a, b) for n, a in enumerate(things) for b in things[:n])
+
+
+def test_many_things_on_one_support_take_several_rows(predictor):
+    *things, _ = boxes_of(predictor, "eight melons on a table")
+    assert len({thing[1] for thing in things}) == 2
+
+
+def test_what_is_said_of_things_on_one_support_counts_more_than_their_row(predictor):
+    jug, drum, _ = boxes_of(predictor, "A jug and a drum are on a table. The jug is above the drum.")
+    assert jug[3] <= drum[1] + 1e-3
+
+
+def test_a_stack_touches_all_the_way(predictor):
+    hat, book, stool = boxes_of(predictor, "a hat on a book on a stool")
+    assert hat[3] == pytest.approx(book[1], abs=1e-3) and book[3] == pytest.approx(stool[1], abs=1e-3)
+
+
+def test_what_stands_on_something_inside_is_inside_too(predictor):
+    frog, mat, box, table = boxes_of(predictor, "a frog on a mat in a box on a table")
+    assert is_inside(frog, box) and is_inside(mat, box)
+    assert frog[3] == pytest.approx(mat[1], abs=1e-3) and box[3] == pytest.approx(table[1], abs=1e-3)
+
+
+def test_a_container_stands_on_its_support(predictor):
+    frog, box, table = boxes_of(predictor, "A frog inside a box on top of a table")
+    assert is_inside(frog, box) and box[3] == pytest.approx(table[1], abs=1e-3)
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------------
+def test_large_things_are_larger_than_small_ones_beside_them():
+    thimble, elephant = arrange_boxes(["thimble", "elephant"], [Relation(0, "left of", 1)])
+    assert 1.5 < area(elephant) / area(thimble) < 8
+    assert not overlaps(thimble, elephant)
+
+
+def test_adjectives_of_size_count():
+    relation = [Relation(0, "left of", 1)]
+    plain = arrange_boxes(["drum", "drum"], relation)
+    sized = arrange_boxes(["drum", "drum"], relation, modifiers=[{"tiny", "red"}, {"huge"}])
+    assert area(plain[0]) == pytest.approx(area(plain[1]))
+    assert area(sized[0]) < 0.6 * area(plain[0]) and area(sized[1]) >= area(plain[1])
+
+
+def test_adjectives_of_size_are_read_from_the_prompt(predictor):
+    small, large = boxes_of(predictor, "a tiny drum to the left of an enormous drum")
+    assert area(small) < 0.6 * area(large)
+
+
+def test_things_of_one_size_are_not_made_smaller():
+    alone, other = arrange_boxes(["lemon"], []), arrange_boxes(["barrel"], [])
+    assert area(alone[0]) == area(other[0])
+    pair = arrange_boxes(["lemon", "plum"], [Relation(0, "left of", 1)])
+    assert pair == arrange_boxes(["barrel", "stool"], [Relation(0, "left of", 1)])
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 9])
+def test_large_things_keep_within_their_cells(count):
+    boxes = arrange_boxes(["whale", "pea"] * count, [], modifiers=[{"giant"}, {"tiny"}] * count)
+    assert not any(overlaps(a, b) for n, a in enumerate(boxes) for b in boxes[:n])
+    assert all(0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1 for box in boxes)
+
+
+def test_nothing_is_both_small_and_large():
+    assert SMALL_THINGS.isdisjoint(LARGE_THINGS)
+
+
+def test_there_are_modifiers_for_each_noun_or_none():
+    with pytest.raises(ValueError):
+        arrange_boxes(["jug", "pan"], [], modifiers=[{"small"}])
+
+
+# --- several relations ----------------------------------------------------------------------------------------------
+def test_above_and_to_the_left_is_both(predictor):
+    jug, pan = boxes_of(predictor, "The jug is above and to the left of the pan.")
+    assert jug[2] <= pan[0] and jug[3] <= pan[1]
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "eight goats to the left of eight mules",
+        "A jug, a fork, a pan, a spoon, a tray, a lamp, a stool, a desk, a goat, a mule, an owl, a horse, a cart, "
+        "a tram, a drum and a raft",
+    ],
+)
+def test_sixteen_objects_take_few_milliseconds(predictor, prompt):
+    assert len(predictor(prompt)) == 16
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        predictor(prompt)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
