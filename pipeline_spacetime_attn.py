@@ -497,11 +497,9 @@ def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str
     return blend
 
 
-def _strength(config: dict, blend: str) -> float:
-    """The default strength of a checkpoint, or the official one."""
-    if blend == "guided":
-        return _default(config, "guided_strength", GUIDED_STRENGTH)
-    return _default(config, "convex_weight", CONVEX_WEIGHT)
+def _strength(config: dict, blend: str) -> float | None:
+    """The checkpoint's default strength, if it carries one."""
+    return _default(config, "guided_strength" if blend == "guided" else "convex_weight", None)
 
 
 def _default(config: dict, name: str, otherwise):

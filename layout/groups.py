@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from spacy.tokens import Doc, Token
 
+from .chunker import PHRASES_KEY
 from .lexicon import RELATIVE_WORDS, lowered, spatial_expressions
 from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plural, singular
 from .things import (
@@ -36,7 +37,6 @@ from .words import (
 )
 
 
-PHRASE_SPANS = "phrases"  # where a chunker that needs no model leaves its candidates
 _GROUP_NOUNS = ("NOUN", "PROPN")
 _NOMINAL_ROLES = frozenset("nsubj nsubj:pass nsubjpass obj dobj iobj obl pobj nmod".split())
 _GROUP_PERSONS = frozenset(("someone", "somebody"))
@@ -278,7 +278,7 @@ def _mistagged_noun(doc: Doc, start: int, end: int) -> int | None:
 def _chunked_groups(doc: Doc) -> list[NounGroup]:
     """The spans of a chunker, parted at "of", less verbs ("a horse | gallops") and predicates ("is happy")."""
     groups, spatial = [], _spatial_tokens(doc)
-    for span in doc.spans.get(PHRASE_SPANS, ()):
+    for span in doc.spans.get(PHRASES_KEY, ()):
         if span.start in spatial:
             continue
         cuts = [token.i for token in span if token.lower_ == "of"] + [span.end]
