@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "SpaceTimeAttnPipeline": "pipeline_spacetime_attn",
     "spacetime_attention": "pipeline_spacetime_attn",
+    "WeightOptimizer": "processors.optimizer",
     "Layout": "layout.regions",
     "Region": "layout.regions",
     "Relation": "layout.regions",

@@ -65,10 +65,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
     add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
     add("--weights", type=_number_or_path, metavar="X|FILE", help="combination weights (default: the checkpoint's)")
+    add("--optimize", type=_count, metavar="N", help="optimise the weights through CLIP, trying N pictures")
     add("--width", type=_count, metavar="PIXELS", help="default: the model's")
     add("--height", type=_count, metavar="PIXELS", help="default: the model's")
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
     add("--save-layout", metavar="FILE", help="write the layout used (JSON); with --prompts a folder")
+    add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")
     add("--show-layout", action="store_true", help="also write <name>.layout.png: the picture and its regions")
     add("--device", help="default: cuda or mps where there is one, else cpu")
     add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32", help="default: float32")
@@ -107,6 +109,7 @@ def generate(args: argparse.Namespace) -> None:
         "num_images_per_prompt": args.num_images,
         "blend": args.blend,
         "weights": args.weights,
+        "optimize_weights": args.optimize,
     }
     options = {name: value for name, value in options.items() if value is not None}
     for job, layout in zip(jobs, layouts, strict=True):
@@ -224,7 +227,7 @@ def _generators(args: argparse.Namespace) -> list:
 def _save(job: Job, output, args: argparse.Namespace) -> None:
     path = job.place(args.output, ".png")
     for number, (image, layout) in enumerate(zip(output.images, output.layouts, strict=True), 1):
-        numbered = path if args.num_images == 1 else path.with_stem(f"{path.stem}-{number}")
+        numbered = _numbered(path, number, args)
         _write_image(image, numbered)
         print(numbered)
         if args.show_layout:
@@ -233,7 +236,21 @@ def _save(job: Job, output, args: argparse.Namespace) -> None:
         target = job.place(args.save_layout, ".json")
         target.parent.mkdir(parents=True, exist_ok=True)
         output.layouts[0].save(target)
+    if args.save_weights:
+        _save_weights(job.place(args.save_weights, ".safetensors"), output, args)
     print(output.layouts[0])
+
+
+def _numbered(path: Path, number: int, args: argparse.Namespace) -> Path:
+    return path if args.num_images == 1 else path.with_stem(f"{path.stem}-{number}")
+
+
+def _save_weights(path: Path, output, args: argparse.Namespace) -> None:
+    from .processors.weights import save_weights
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number, (weights, layout) in enumerate(zip(output.weights, output.layouts, strict=True), 1):
+        save_weights(_numbered(path, number, args), weights, output.blend, layout.phrases)
 
 
 def _shown(layout, image):

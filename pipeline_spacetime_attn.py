@@ -54,9 +54,13 @@ from .layout.rules import RuleLayoutPredictor
 from .layout.solver import place_on_lattice  # noqa: F401
 from .layout.things import PEOPLE  # noqa: F401
 from .layout.words import ARTICLES  # noqa: F401
+from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
 from .processors.checks import check_batch, check_choice, check_options, check_range
+from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import BLENDS, RegionalControl
+from .processors.optimized_run import check_differentiable, optimize_run
+from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import regional_attention
 from .processors.steps import evaluation_columns
 from .processors.weights import (
@@ -83,12 +87,17 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
         layouts (`list[Layout]`): For each picture, which phrase went where.
         weights (`torch.Tensor` of shape (pictures, objects, steps)): The combination weights used; pictures with
             fewer objects than the most are padded with zeros.
+        blend (`str`): The blend they belong to.
+        loss_history (`torch.Tensor` of shape (pictures, epochs), *optional*): The distances that optimised weights
+            went through.
     """
 
     images: list[Image.Image] | np.ndarray | torch.Tensor
     nsfw_content_detected: list[bool] | None
     layouts: list[Layout]
     weights: torch.Tensor
+    blend: str
+    loss_history: torch.Tensor | None = None
 
 
 class SpaceTimeAttnPipeline(
@@ -112,6 +121,8 @@ class SpaceTimeAttnPipeline(
         convex_weight (`float`): The convex weight of every object, in 0..1.
         region_shape (`str`): What a predicted box becomes: `"disc"` (around its centre) or `"box"`.
         disc_radius (`float`): Of those discs, in units of the image side.
+        clip_model (`str`): The model that judges when weights are optimised, loaded when it is needed: an id or path,
+            or `"./name"` for a folder of the checkpoint itself.
         layout_predictor (`Callable`, *optional*): Called as `predictor(prompt, aspect_ratio=width / height)`, returns
             a [`Layout`]. Defaults to [`RuleLayoutPredictor`]. Not saved.
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline of the default predictor, by name,
@@ -139,6 +150,7 @@ class SpaceTimeAttnPipeline(
         convex_weight: float = CONVEX_WEIGHT,
         region_shape: str = "disc",
         disc_radius: float = OFFICIAL_RADIUS,
+        clip_model: str = "openai/clip-vit-base-patch32",
         layout_predictor: Callable[..., Layout] | None = None,
         nlp: Any = None,
     ):
@@ -170,6 +182,7 @@ class SpaceTimeAttnPipeline(
             convex_weight=convex_weight,
             region_shape=region_shape,
             disc_radius=disc_radius,
+            clip_model=clip_model,
         )
         self._stock = StableDiffusionPipeline(**components, requires_safety_checker=requires_safety_checker)
         self.vae_scale_factor = self._stock.vae_scale_factor
@@ -263,6 +276,7 @@ class SpaceTimeAttnPipeline(
         blend: str | None = None,
         weights: float | torch.Tensor | str | list | None = None,
         local_prompt_template: str = "a photo of {}",
+        optimize_weights: int | WeightOptimizer | None = None,
     ) -> SpaceTimeAttnPipelineOutput | tuple:
         """
         Draws the prompt with each object in its region. All arguments up to `callback_on_step_end_tensor_inputs` are
@@ -278,6 +292,9 @@ class SpaceTimeAttnPipeline(
                 for several prompts also (prompts, objects, num_inference_steps) padded with zeros, or a saved file.
                 By default the checkpoint's. Where all are zero the result is the stock pipeline's.
             local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
+            optimize_weights (`int` or [`WeightOptimizer`], *optional*): Optimises the weights of each picture through
+                CLIP, starting from `weights`; a number is that of the pictures tried. Each of them takes the time of
+                about four pictures. The same call with the weights found gives the same picture.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.
@@ -311,38 +328,97 @@ class SpaceTimeAttnPipeline(
         }
         self._check_and_complete(options)
         _check_template(local_prompt_template)
-        steps = _count_steps(self.scheduler, num_inference_steps, timesteps, sigmas)
+        steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
         guided = guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
         weights = read_weights(weights)
         blend = _choose_blend(blend, weights, guided, self.config.default_blend)
+
+        optimizer = self._choose_optimizer(optimize_weights, options)
 
         layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"])
         matrices = batch_weights(
             weights, [item.phrases for item in layouts], steps, blend, _strength(self.config, blend)
         )
+        copies, loss_history = num_images_per_prompt, None
+        if optimizer is not None:  # every picture has weights of its own
+            layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
+            copies = 1
 
         stock = self.stock
         with _text_model_within(self.text_encoder):
-            control = nullcontext()
-            if any(matrix.any() for matrix in matrices):
+            control = None
+            if any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
                 scale = (cross_attention_kwargs or {}).get("scale")
-                control = regional_attention(
-                    stock,
-                    _regional_control(
-                        stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
-                    ),
+                control = _regional_control(
+                    stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
                 )
-            with control:
+            if optimizer and control:
+                control.weights, loss_history = self._optimize(
+                    optimizer, options, layouts, control, local_prompt_template
+                )
+                matrices = control.weights.split([len(item) for item in layouts])
+            with regional_attention(stock, control) if control else nullcontext():
                 output = stock(**options)
         self.maybe_free_model_hooks()
 
         output = SpaceTimeAttnPipelineOutput(
             images=output.images,
             nsfw_content_detected=output.nsfw_content_detected,
-            layouts=[item for item in layouts for _ in range(num_images_per_prompt)],
-            weights=pad_weights(matrices).repeat_interleave(num_images_per_prompt, dim=0),
+            layouts=[item for item in layouts for _ in range(copies)],
+            weights=pad_weights(matrices).repeat_interleave(copies, dim=0),
+            blend=blend,
+            loss_history=loss_history,
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
+
+    def _choose_optimizer(self, optimize_weights, options: dict) -> WeightOptimizer | None:
+        """What is asked for, checked; gives `options` a generator if there is none, for all epochs share the noise."""
+        if optimize_weights is None:
+            return None
+        optimizer = WeightOptimizer.coerce(optimize_weights)
+        if options["prompt"] is None:
+            raise ValueError("`optimize_weights` compares pictures with the text: pass `prompt`, not `prompt_embeds`.")
+        if torch.is_inference_mode_enabled():
+            raise ValueError("`optimize_weights` needs gradients: call the pipeline outside `torch.inference_mode`.")
+        check_differentiable(self.scheduler)
+        if options["generator"] is None:
+            options["generator"] = torch.Generator().manual_seed(torch.randint(2**63 - 1, ()).item())
+        return optimizer
+
+    def _optimize(
+        self, optimizer: WeightOptimizer, options: dict, layouts: list[Layout], control: RegionalControl, template: str
+    ) -> OptimizedWeights:
+        """The weights of all pictures, each with its own layout, and their distances."""
+        prompts = [options["prompt"]] if isinstance(options["prompt"], str) else options["prompt"]
+        regions = [region for layout in layouts for region in layout.regions]
+        clip = self._image_text_model(optimizer.clip)
+        objective = ClipObjective(
+            clip,
+            [prompt for prompt in prompts for _ in range(options["num_images_per_prompt"])],
+            [optimizer.local_text(region.phrase, template) for region in regions],
+            control.owners,
+            [optimizer.window(region.centre, region.bounds) for region in regions],
+            optimizer.local_factor,
+            optimizer.official,
+        )
+        bar_config = getattr(self, "_progress_bar_config", {})
+        stock = self.stock
+        stock.set_progress_bar_config(disable=True)
+        evaluations = len(
+            _columns(self.scheduler, *(options[x] for x in ("num_inference_steps", "timesteps", "sigmas")))
+        )
+        try:
+            with self.progress_bar(total=(2 * optimizer.epochs - 1) * evaluations) as bar, frozen([clip.model]):
+                return optimize_run(stock, options, control, optimizer, objective, bar)
+        finally:
+            stock.set_progress_bar_config(**bar_config)
+
+    def _image_text_model(self, clip: str | ImageTextModel | None) -> ImageTextModel:
+        """The judge of optimised weights, on this pipeline's device."""
+        if not hasattr(clip, "image_features"):
+            clip = ImageTextModel.from_pretrained(**_place_of(clip or self.config.clip_model, self.config))
+        clip.model.to(self._execution_device)
+        return clip
 
     def _check_and_complete(self, options: dict) -> None:
         """Refuses the stock pipeline's arguments where they make no sense, and fills in the size and the callback."""
@@ -425,12 +501,12 @@ def spacetime_attention(
     phrases = [item.phrases for item in layouts]
     weights = read_weights(weights)
 
-    def settings(guided: bool) -> tuple[str, list[torch.Tensor]]:
+    def settings(guided: bool, steps: int | None = None) -> tuple[str, list[torch.Tensor]]:
         chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
-        return chosen, batch_weights(weights, phrases, None, chosen, _strength(pipe.config, chosen))
+        return chosen, batch_weights(weights, phrases, steps, chosen, _strength(pipe.config, chosen))
 
-    def begin_run(guided: bool) -> None:
-        control.blend, matrices = settings(guided)
+    def begin_run(guided: bool, steps: int) -> None:
+        control.blend, matrices = settings(guided, steps)
         control.weights = torch.cat(matrices)
 
     chosen, matrices = settings(guided=blend != "convex")
@@ -477,11 +553,18 @@ def _text_model_within(text_encoder) -> Iterator[None]:
             object.__delattr__(text_encoder, "text_model")
 
 
-def _count_steps(scheduler, num_inference_steps: int, timesteps, sigmas) -> int:
-    """The steps of a run, that is, the columns of its weights; asked of a copy of the scheduler."""
+def _columns(scheduler, num_inference_steps: int, timesteps, sigmas) -> list[int]:
+    """The weight column of every UNet evaluation of a run; asked of a copy of the scheduler."""
     scheduler = copy.deepcopy(scheduler)
     retrieve_timesteps(scheduler, num_inference_steps, None, timesteps, sigmas)
-    return evaluation_columns(scheduler)[-1] + 1
+    return evaluation_columns(scheduler)
+
+
+def _place_of(clip: str, config: dict) -> dict:
+    """The arguments that load a model: `"./name"` is a folder of the checkpoint."""
+    if not clip.startswith("./"):
+        return {"name": clip}
+    return {"name": config["_name_or_path"], "subfolder": clip.removeprefix("./")}
 
 
 def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:

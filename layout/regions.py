@@ -77,10 +77,17 @@ class Region:
             float((rows[-1] + 1) / height),
         )
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """A disc's own centre, or the middle `(x, y)` of the bounds."""
+        if self.disc is not None:
+            return self.disc[:2]
+        x0, y0, x1, y1 = self.bounds
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
     def as_disc(self, radius: float = OFFICIAL_RADIUS) -> "Region":
         """The official shape: a disc around the region's centre, whatever its size was."""
-        x0, y0, x1, y1 = self.bounds
-        return Region(self.phrase, disc=((x0 + x1) / 2, (y0 + y1) / 2, radius))
+        return Region(self.phrase, disc=(*self.centre, radius))
 
     def rasterize(self, height: int, width: int) -> np.ndarray:
         """The region on a grid: float32 of shape (height, width) in 0..1."""

@@ -49,6 +49,7 @@ class RegionalControl:
     size: tuple[int, int] = field(default=(0, 0), init=False)  # of the latents, rows and columns
     guided_batch: bool = field(default=False, init=False)  # the batch is [unconditional, conditional]
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
+    recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
     _placements: dict = field(default_factory=dict, init=False, repr=False)
 

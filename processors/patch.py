@@ -12,7 +12,7 @@ from .steps import StepClock
 
 @contextmanager
 def regional_attention(
-    pipe, control: RegionalControl, begin_run: Callable[[bool], None] | None = None
+    pipe, control: RegionalControl, begin_run: Callable[[bool, int], None] | None = None
 ) -> Iterator[RegionalControl]:
     """
     Regional attention in every cross-attention layer of `pipe.unet`, at any size, for as long as the block runs.
@@ -26,8 +26,8 @@ def regional_attention(
     Args:
         pipe: The pipeline; its `unet`, `scheduler` and `do_classifier_free_guidance` are read.
         control ([`RegionalControl`]): Contexts, regions and weights.
-        begin_run (`Callable[[bool], None]`, *optional*): Called when a run of the pipeline begins, with whether it is
-            under guidance; it may change the control's blend and weights.
+        begin_run (`Callable[[bool, int], None]`, *optional*): Called when a run of the pipeline begins, with whether
+            it is under guidance and how many steps its scheduler takes; it may change the control's blend and weights.
 
     Raises:
         ValueError: The UNet is already under regional control or has no cross-attention; in the first evaluation of a
@@ -46,7 +46,7 @@ def regional_attention(
         column, columns, begins = clock.tick(pipe.scheduler, timestep, getattr(pipe, "_num_timesteps", None))
         if begins:
             if begin_run is not None:
-                begin_run(guided)
+                begin_run(guided, columns)
             _check_run(pipe, control, columns)
             control.begin_run()
         control.begin_step(column, sample, guided)
@@ -93,8 +93,8 @@ def _check_run(pipe, control: RegionalControl, columns: int) -> None:
             f"`weights` has {control.weights.shape[1]} columns, but the scheduler takes {columns} steps. Pass one"
             " column for each step."
         )
-    recomputes = pipe.unet.training and pipe.unet.is_gradient_checkpointing
-    if recomputes and control.weights.requires_grad and torch.is_grad_enabled():
+    layers_recomputed = pipe.unet.is_gradient_checkpointing and not control.recomputed
+    if layers_recomputed and control.weights.requires_grad and torch.is_grad_enabled():
         raise ValueError(
             "Gradients of the weights over a whole run do not go together with the UNet's gradient checkpointing: what"
             " is recomputed would see the last step's weights. Call `unet.disable_gradient_checkpointing()`."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -54,8 +55,9 @@ def batch_weights(
 
     Args:
         weights: `None` for the defaults; a number for all objects and steps; for one prompt a matrix (objects,
-            num_steps) or [`SavedWeights`]; for several prompts a list of any of these, or one tensor (prompts, most
-            objects, num_steps) padded with zeros. Guided weights are any finite numbers, convex ones lie in 0..1.
+            num_steps) or [`SavedWeights`], which are resampled; for several prompts a list of any of these, or one
+            tensor (prompts, most objects, num_steps) padded with zeros. Guided weights are any finite numbers, convex
+            ones lie in 0..1.
         phrases (`Sequence[Sequence[str]]`): The objects of each prompt.
         num_steps (`int`, *optional*): The columns; without it a matrix may have any number, and numbers have one.
         blend (`str`), strength (`float`, *optional*): See [`default_weights`].
@@ -95,6 +97,7 @@ def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blen
         matrix = default_weights(len(phrases), num_steps or 1, blend, strength)
     elif _is_saved(weights):
         matrix = _saved_matrix(weights, phrases, blend)
+        matrix = resample(matrix, num_steps) if num_steps else matrix
     else:
         matrix = _as_tensor(weights)
     _check_values(matrix, blend)
@@ -136,6 +139,21 @@ def _saved_matrix(saved: SavedWeights, phrases: Sequence[str], blend: str) -> to
     return saved.weights
 
 
+def resample(weights: torch.Tensor, num_steps: int) -> torch.Tensor:
+    """
+    The same course over relative time in another number of steps, linear in between.
+
+    Args:
+        weights (`torch.Tensor` of shape (objects, steps)): A step's weight stands for the middle of its time.
+
+    Returns:
+        `torch.Tensor` of shape (objects, num_steps).
+    """
+    if weights.shape[1] == num_steps:
+        return weights
+    return F.interpolate(weights[None], num_steps, mode="linear", align_corners=False)[0]
+
+
 def _check_values(matrix: torch.Tensor, blend: str) -> None:
     if not matrix.isfinite().all():
         raise ValueError("`weights` holds NaN or infinite values; every weight has to be a finite number.")
@@ -149,7 +167,7 @@ def _check_values(matrix: torch.Tensor, blend: str) -> None:
 def pad_weights(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
     """Matrices (objects_i, steps) as one tensor (pictures, most objects, steps), padded with zeros."""
     most = max(len(matrix) for matrix in matrices)
-    return torch.stack([torch.nn.functional.pad(matrix, (0, 0, 0, most - len(matrix))) for matrix in matrices])
+    return torch.stack([F.pad(matrix, (0, 0, 0, most - len(matrix))) for matrix in matrices])
 
 
 def save_weights(path: str | os.PathLike, weights: torch.Tensor, blend: str, phrases: Sequence[str]) -> None:

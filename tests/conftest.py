@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of the processes that tests start
@@ -103,3 +103,18 @@ def pipe(components):
     pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@pytest.fixture
+def clip():
+    """A tiny random CLIP that looks at 32 x 32 pixels."""
+    from spacetime_attn.processors.clip_objective import ImageTextModel
+
+    torch.manual_seed(3)
+    tokenizer = tiny_tokenizer()
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    text = {"vocab_size": len(tokenizer)} | ends
+    vision = {"image_size": 32, "patch_size": 8}
+    config = CLIPConfig(text_config=tower | text, vision_config=tower | vision, projection_dim=16)
+    return ImageTextModel(CLIPModel(config), tokenizer)

@@ -77,6 +77,19 @@ def test_the_options_reach_the_pipeline(tmp_path):
     assert Image.open(tmp_path / "a.png").size == (96, 32)
 
 
+def test_saved_weights_make_the_same_picture_again(tmp_path):
+    saved = tmp_path / "weights" / "w.safetensors"
+    options = ["--optimize", "2", "--num-images", "2", "--save-weights", str(saved)]
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options, *FAST]) == 0
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["w-1.safetensors", "w-2.safetensors"]
+    first, second = (load_weights(saved.with_stem(f"w-{number}")) for number in (1, 2))
+    assert first.phrases == ["a red apple", "a blue car"] and not torch.equal(first.weights, second.weights)
+    weights = ["--weights", str(saved.with_stem("w-1"))]
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "b.png"), *weights, *FAST]) == 0
+    again, before = Image.open(tmp_path / "b.png"), Image.open(tmp_path / "a-1.png")
+    assert max(abs(x - y) for x, y in zip(again.tobytes(), before.tobytes(), strict=True)) <= 1
+
+
 def test_many_prompts_fill_a_folder(tmp_path, prompts):
     pictures, layouts = tmp_path / "pictures", tmp_path / "layouts"
     many = ["--prompts", str(prompts), "--save-layout", str(layouts)]

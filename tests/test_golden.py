@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, PNDMScheduler, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from safetensors import safe_open
@@ -14,7 +17,9 @@ from safetensors.torch import load_file
 
 from spacetime_attn.layout.regions import Region
 from spacetime_attn.processors.attention import RegionalAttnProcessor
+from spacetime_attn.processors.clip_objective import ClipObjective
 from spacetime_attn.processors.control import RegionalControl
+from spacetime_attn.processors.optimizer import WeightOptimizer
 from spacetime_attn.processors.patch import regional_attention
 from spacetime_attn.processors.steps import evaluation_columns
 
@@ -143,3 +148,62 @@ def test_plms_evaluations_use_the_recorded_weight_columns():
     scheduler = plms()
     assert scheduler.timesteps.tolist() == golden["timesteps"].tolist()
     assert evaluation_columns(scheduler) == golden["coef_column"].tolist()
+
+
+class ToyClip:
+    """The recorded loop's stand-in for CLIP."""
+
+    image_size = 224
+    model = SimpleNamespace(device=torch.device("cpu"))
+
+    def __init__(self, projection: torch.Tensor):
+        self.projection = projection
+
+    def text_features(self, texts) -> torch.Tensor:
+        rows = [np.random.RandomState(zlib.crc32(text.encode())).uniform(-1, 1, 16) for text in texts]
+        return F.normalize(torch.tensor(np.stack(rows), dtype=torch.float32), dim=-1)
+
+    def image_features(self, pixels: torch.Tensor, normalize: bool) -> torch.Tensor:
+        assert not normalize
+        return F.normalize(F.avg_pool2d(pixels, 32).flatten(1) @ self.projection.T, dim=-1)
+
+
+def test_the_paper_preset_goes_through_the_recorded_optimisation():
+    with safe_open(GOLDEN / "optim_loop.safetensors", framework="pt") as file:
+        golden = {name: file.get_tensor(name) for name in file.keys()}
+        metadata = file.metadata()
+    centers, names = golden["centers"].tolist(), json.loads(metadata["object_names"])
+    masks = disc_masks(golden["centers"])(64, 64)
+
+    def draw(weights: torch.Tensor) -> torch.Tensor:
+        scheduler = plms()
+        columns, latents = evaluation_columns(scheduler), golden["x_T"].float()
+        for evaluation, timestep in enumerate(scheduler.timesteps):
+            column = weights[:, columns[evaluation], None, None, None]
+            mixed = torch.einsum("oc,nchw->nohw", golden["A"], latents)
+            mixed = mixed + golden["b"].reshape(1, 4, 1, 1) * (float(timestep) / 1000)
+            local = (column * masks[:, None] * golden["V"][:, :, None, None]).sum(0)
+            noise = torch.lerp(mixed.tanh(), (mixed + local).tanh(), float(metadata["guidance_scale"]))
+            latents = scheduler.step(noise, timestep, latents).prev_sample
+        return latents
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        mixed = torch.einsum("oc,nchw->nohw", golden["decoder"], latents)
+        images.append((F.interpolate(mixed, scale_factor=8).tanh() / 2 + 0.5).clamp(0, 1))
+        return images[-1]
+
+    images = []
+    paper = WeightOptimizer.paper()
+    texts = [paper.local_text(name, "a photo of {}") for name in names]
+    assert [metadata["prompt"], *texts] == json.loads(metadata["texts_per_epoch"])
+    windows = [paper.window(center, None) for center in centers]
+    clip = ToyClip(golden["clip_projection"])
+    objective = ClipObjective(clip, [metadata["prompt"]], texts, [0] * len(texts), windows, 5.0, official=True)
+    start = torch.full((len(centers), 50), 5 / len(centers))
+
+    result = paper.minimise(start, [0] * len(centers), "guided", draw, decode, objective)
+
+    torch.testing.assert_close(result.loss_history[0], golden["losses"].float(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(result.weights, golden["weights_after"][1], atol=5e-5, rtol=0)  # of the third round
+    saved = (255 * images[-1][0].detach().permute(1, 2, 0)).byte().float().reshape(8, 64, 8, 64, 3).mean((1, 3))
+    torch.testing.assert_close(saved, golden["saved_image_mean8"], atol=0.05, rtol=0)

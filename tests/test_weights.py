@@ -91,7 +91,12 @@ def test_saved_weights_of_another_blend_are_an_error(tmp_path):
         batch_weights(load_weights(tmp_path / "w.json"), [TWO], 3, "convex")
 
 
-def test_saved_weights_of_another_number_of_steps_are_an_error(tmp_path):
-    save_weights(tmp_path / "w.json", torch.ones(2, 3), "guided", TWO)
-    with pytest.raises(ValueError, match=r"shape \(2, 3\), but the prompt needs \(objects, steps\) = \(2, 5\)"):
-        batch_weights(load_weights(tmp_path / "w.json"), [TWO], 5, "guided")
+def test_saved_weights_follow_the_same_course_in_another_number_of_steps(tmp_path):
+    course = torch.linspace(0, 1, 8).expand(2, 8)
+    save_weights(tmp_path / "w.json", course, "guided", TWO)
+    for steps in (4, 16):
+        [matrix] = batch_weights(load_weights(tmp_path / "w.json"), [TWO], steps, "guided")
+        time = (torch.arange(steps) + 0.5) / steps
+        expected = ((8 * time - 0.5) / 7).clamp(0, 1)  # the ends go on as they are
+        torch.testing.assert_close(matrix, expected.expand(2, steps))
+

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-SIZE = 96  # pixels; pictures are square
+SIZE = 64  # pixels; pictures are square
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,12 @@ CATEGORIES = {
     "apple": Category("🍎", 0.93),
     "banana": Category("🍌", 0.88),
     "pizza": Category("🍕", 0.79, coloured=False),
-    "donut": Category("🍩", 1.24),
-    "cake": Category("🎂", 0.80),
     "cup": Category("☕", 1.26),
-    "vase": Category("🏺", 0.62),
     "chair": Category("🪑", 0.62),
     "bed": Category("🛏", 1.71),
     "clock": Category("⏰", 0.85),
     "laptop": Category("💻", 1.23),
     "umbrella": Category("☂", 1.02),
-    "backpack": Category("🎒", 0.98),
     "cat": Category("🐱", 1.12, "animal"),
     "dog": Category("🐶", 1.29, "animal"),
     "bird": Category("🐦", 1.18, "animal"),
@@ -56,11 +52,9 @@ CATEGORIES = {
 # sRGB, 0..255
 COLOURS = {
     "red": (226, 35, 35),
-    "orange": (252, 132, 10),
     "yellow": (250, 222, 30),
     "green": (40, 165, 60),
     "blue": (40, 95, 230),
-    "purple": (130, 45, 190),
     "pink": (255, 125, 190),
     "black": (52, 52, 58),
 }

@@ -11,9 +11,9 @@ Needs the sprites (`python -m icon_world.sprites`). The stages, in their order:
     judge   the detector that scores pictures (`train_judge.py`); it has no part in the others
 
 Everything is in one folder, and the same command goes on where it was stopped. On a GPU, all of it takes half an hour
-or less. On a CPU it takes hours, and memory is kept together by jemalloc:
+or less. On a CPU it takes hours; jemalloc keeps the memory together, and a compiled UNet is faster:
 
-    LD_PRELOAD=libjemalloc.so.2 OMP_NUM_THREADS=2 python -m icon_world.train --minutes 480
+    LD_PRELOAD=libjemalloc.so.2 OMP_NUM_THREADS=2 python -m icon_world.train --compile --minutes 130
 """
 
 import argparse
@@ -52,7 +52,7 @@ from .train_judge import train_judge
 
 
 SHARES = {"vae": 0.1, "clip": 0.08, "unet": 0.66, "align": 0.06, "judge": 0.1}  # of the time, if all are trained
-BATCH_SIZES = {"cpu": {"vae": 8, "clip": 128, "unet": 32}, "cuda": {"vae": 128, "clip": 1024, "unet": 512}}
+BATCH_SIZES = {"cpu": {"vae": 16, "clip": 128, "unet": 64}, "cuda": {"vae": 128, "clip": 1024, "unet": 512}}
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Workshop:
         deadline (`float`): Of `time.monotonic()`: when to pause.
         max_steps (`int`, *optional*): Of each stage.
         batch_size (`int`, *optional*): In place of the stages' own.
+        compile_unet (`bool`): Whether `torch.compile` makes the UNet faster.
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Workshop:
     deadline: float = float("inf")
     max_steps: int | None = None
     batch_size: int | None = None
+    compile_unet: bool = False
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
@@ -203,6 +205,8 @@ def train_unet(shop: Workshop) -> bool:
     model = nn.ModuleDict({"unet": make_unet(), "text_encoder": text_encoder})
     if shop.device.type == "cpu":
         model["unet"].set_attn_processor(ExplicitAttention())
+    if shop.compile_unet:
+        model["unet"].compile()
     alphas = make_scheduler().alphas_cumprod.to(shop.device)
     make_batch = partial(text_batch, tokenizer=shop.tokenizer)
     average, done = shop.train("unet", model, make_batch, partial(_unet_loss, shop, model, vae, alphas))
@@ -261,6 +265,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--pause-after", type=float, default=float("inf"), metavar="MINUTES", help="pause when this call is so old")
     add("--folder", type=Path, default=Path("runs/icon_world"), help="states and results (default: %(default)s)")
     add("--atlas", type=Path, default=ATLAS, help="the sprites (default: %(default)s)")
+    add("--compile", action="store_true", help="train a compiled UNet: a quarter faster on a CPU; needs g++ there")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     deadline = time.monotonic() + 60 * arguments.pause_after
@@ -269,7 +274,14 @@ def main(argv: list[str] | None = None) -> None:
     minutes = {stage: arguments.minutes * share / total for stage, share in SHARES.items()}
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
-    shop = Workshop(arguments.folder, Atlas.load(arguments.atlas), minutes, torch.device(arguments.device), deadline)
+    shop = Workshop(
+        arguments.folder,
+        Atlas.load(arguments.atlas),
+        minutes,
+        torch.device(arguments.device),
+        deadline,
+        compile_unet=arguments.compile,
+    )
     run(shop, stages)
 
 

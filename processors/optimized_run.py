@@ -1,0 +1,117 @@
+"""The optimisation of weights around a stock pipeline's own sampling."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+from .adjoint import frozen, layer_checkpointing, recomputed_evaluations
+from .control import RegionalControl
+from .optimizer import OptimizedWeights, WeightOptimizer
+from .patch import regional_attention
+
+
+def optimize_run(
+    pipe,
+    options: dict,
+    control: RegionalControl,
+    optimizer: WeightOptimizer,
+    objective: Callable[[torch.Tensor], torch.Tensor],
+    progress_bar,
+) -> OptimizedWeights:
+    """
+    Optimises the weights of a run of a Stable Diffusion pipeline. All epochs start from the same noise, for the
+    generators are wound back each time, also after the last.
+
+    Args:
+        pipe ([`StableDiffusionPipeline`]): The stock pipeline.
+        options (`dict`): The arguments of its call; `generator` is one or a list of them.
+        control ([`RegionalControl`]): With one layout for each picture, and the weights to start from.
+        optimizer ([`WeightOptimizer`]): How.
+        objective (`Callable`): Images (pictures, 3, height, width) in 0..1 to distances (pictures,).
+        progress_bar: A tqdm bar, which counts evaluations of the UNet and shows the mean distance.
+
+    Returns:
+        [`OptimizedWeights`]: The weights on the CPU.
+
+    Raises:
+        torch.OutOfMemoryError: Says what lowers the need for memory.
+    """
+    generators = options["generator"] if isinstance(options["generator"], list) else [options["generator"]]
+    states = [generator.get_state() for generator in generators]
+    sample = type(pipe).__call__.__wrapped__  # the stock call without its `torch.no_grad`
+
+    def rewind() -> None:
+        for generator, state in zip(generators, states):
+            generator.set_state(state)
+
+    def draw(weights: torch.Tensor) -> torch.Tensor:
+        rewind()
+        control.weights = weights
+        return sample(pipe, **options | {"output_type": "latent", "return_dict": True}).images
+
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        images = pipe.vae.decode(latents.to(pipe.vae.dtype) / pipe.vae.config.scaling_factor, return_dict=False)[0]
+        return (images / 2 + 0.5).clamp(0, 1)
+
+    def report(distances: torch.Tensor) -> bool:
+        progress_bar.set_postfix(loss=f"{distances.mean():.4f}")
+        return pipe.interrupt
+
+    modules = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
+    with ExitStack() as stack:
+        stack.callback(rewind)
+        for context in (
+            _explained_memory(),
+            _scratch_scheduler(pipe),
+            frozen(modules),
+            layer_checkpointing(pipe.vae),
+            regional_attention(pipe, control),
+            recomputed_evaluations(
+                pipe.unet, control, optimizer.recompute_layers, optimizer.detach_latents, progress_bar.update
+            ),
+            torch.enable_grad(),
+        ):
+            stack.enter_context(context)
+        return optimizer.minimise(control.weights, control.owners, control.blend, draw, decode, objective, report)
+
+
+def check_differentiable(scheduler) -> None:
+    """
+    Raises:
+        ValueError: The scheduler's steps do not pass on gradients of the model's output.
+    """
+    scheduler = copy.deepcopy(scheduler)
+    scheduler.set_timesteps(4)
+    sample, output = torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 2, 2, requires_grad=True)
+    with torch.enable_grad():
+        stepped = scheduler.step(output, scheduler.timesteps[0], sample, return_dict=False)[0]
+    if not stepped.requires_grad:
+        raise ValueError(
+            f"Weights cannot be optimised with {type(scheduler).__name__}, whose steps are not differentiable. Take"
+            " another scheduler, for example DDIMScheduler.from_config(pipe.scheduler.config)."
+        )
+
+
+@contextmanager
+def _scratch_scheduler(pipe) -> Iterator[None]:
+    """Another scheduler of the same kind: schedulers remember outputs, and with these whole graphs."""
+    scheduler = pipe.scheduler
+    pipe.scheduler = copy.deepcopy(scheduler)
+    try:
+        yield
+    finally:
+        pipe.scheduler = scheduler
+
+
+@contextmanager
+def _explained_memory() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise torch.OutOfMemoryError(
+            f"{error}\nThe optimisation of weights needs less memory with WeightOptimizer(recompute_layers=True), in"
+            " half precision, with fewer pictures in a call, or with a smaller height and width."
+        ) from error

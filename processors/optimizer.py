@@ -1,0 +1,158 @@
+"""Weights over time, optimised for one prompt: the temporal half of arXiv:2304.03869."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+
+from .adjoint import pull_back
+from .checks import check_choice, check_range
+
+
+OFFICIAL_HALF_WIDTH = 0.2  # of the crops, in units of the picture's sides
+
+
+@dataclass(frozen=True)
+class WeightOptimizer:
+    """
+    How to optimise the combination weights of a picture, so that CLIP finds in it what the prompt says.
+
+    Args:
+        epochs (`int`): Pictures that are tried; between two of them lies one step of Adam.
+        learning_rate (`float`): The length of a step, in units of the weights (guided) or of their logits (convex).
+        basis (`int`, *optional*): Each object's weight changes over time as a sum of this many cosines, the first of
+            which is a constant. Without it every step has a weight of its own.
+        local_factor (`float`): What the objects count for beside the whole prompt.
+        keep (`str`): Which weights are the result: `"best"`, those of the least distance, or `"last"`.
+        patience (`int`): After how many pictures without a better one it stops.
+        clip (`str` or [`ImageTextModel`], *optional*): The model that judges, by id, folder or instance; by default
+            the checkpoint's.
+        recompute_layers (`bool`): Whether layers inside one UNet evaluation are recomputed: less memory, more time.
+        detach_latents (`bool`): Takes each step's latents as given: cheaper, and not the exact gradient.
+        official (`bool`): The official code's crops and preparation of pixels; see [`WeightOptimizer.paper`].
+    """
+
+    epochs: int = 6
+    learning_rate: float = 0.1
+    basis: int | None = None
+    local_factor: float = 5.0
+    keep: str = "best"
+    patience: int = 3
+    clip: object = None
+    recompute_layers: bool = True
+    detach_latents: bool = False
+    official: bool = False
+
+    def __post_init__(self):
+        check_choice("keep", self.keep, ("best", "last"))
+        check_range("learning_rate", self.learning_rate, 0)
+        check_range("local_factor", self.local_factor)
+        for name in ("epochs", "patience", "basis"):
+            value = getattr(self, name)
+            if not (name == "basis" and value is None) and not (type(value) is int and value >= 1):
+                raise ValueError(f"`{name}` has to be a whole number from 1, got {value!r}.")
+
+    @classmethod
+    def paper(cls, **changes) -> "WeightOptimizer":
+        """The official code's settings: three pictures, Adam with 0.005, squares of half-width 0.2, the last kept."""
+        official = cls(epochs=3, learning_rate=0.005, local_factor=5.0, keep="last", patience=3, official=True)
+        return replace(official, **changes)
+
+    @classmethod
+    def coerce(cls, value) -> "WeightOptimizer":
+        """
+        A number of epochs, or an optimiser.
+
+        Raises:
+            TypeError, ValueError: Neither.
+        """
+        if hasattr(value, "minimise"):  # also of another copy of this module
+            return value
+        if type(value) is not int:
+            raise TypeError(f"`optimize_weights` has to be a number of pictures or a WeightOptimizer, got {value!r}.")
+        return cls(epochs=value)
+
+    def local_text(self, phrase: str, template: str) -> str:
+        """What an object's crop is compared with."""
+        return "A photo of " + phrase.lower().replace("the ", "") if self.official else template.replace("{}", phrase)
+
+    def window(self, centre: tuple[float, float], bounds: tuple[float, float, float, float]) -> tuple[float, ...]:
+        """What is cropped of an object whose region has this centre and these bounds, all in 0..1."""
+        if not self.official:
+            return bounds
+        x, y = centre
+        return x - OFFICIAL_HALF_WIDTH, y - OFFICIAL_HALF_WIDTH, x + OFFICIAL_HALF_WIDTH, y + OFFICIAL_HALF_WIDTH
+
+    def minimise(
+        self,
+        start: torch.Tensor,
+        owners: Sequence[int],
+        blend: str,
+        draw: Callable[[torch.Tensor], torch.Tensor],
+        decode: Callable[[torch.Tensor], torch.Tensor],
+        measure: Callable[[torch.Tensor], torch.Tensor],
+        report: Callable[[torch.Tensor], bool | None] = lambda distances: None,
+    ) -> "OptimizedWeights":
+        """
+        Args:
+            start (`torch.Tensor` of shape (objects, steps)): The first picture's weights, all pictures' objects
+                numbered through.
+            owners (`Sequence[int]`): The picture of each object.
+            blend (`str`): `"guided"` or `"convex"`, whose weights stay in 0..1.
+            draw (`Callable`): Weights to final latents (pictures, ...), differentiable.
+            decode (`Callable`): Latents to images, differentiable.
+            measure (`Callable`): Images to distances (pictures,), differentiable.
+            report (`Callable`): Told the distances of each epoch; ends the optimisation by returning `True`.
+        """
+        start = start.detach().float()
+        owners = torch.tensor(owners, dtype=torch.long)
+        shapes = cosines(self.basis, start.shape[1]) if self.basis else torch.eye(start.shape[1])
+        coefficients = torch.zeros(len(start), len(shapes), requires_grad=True)
+        adam = torch.optim.Adam([coefficients], lr=self.learning_rate)
+        history: list[torch.Tensor] = []
+        best, since_best = start, 0
+        for epoch in range(self.epochs):
+            weights = _weights(start, coefficients @ shapes, blend)
+            latents = draw(weights)
+            distances, gradient = _distances(latents, decode, measure)
+            better = distances < torch.stack([*history, torch.full_like(distances, math.inf)]).amin(0)
+            chosen = better if self.keep == "best" else torch.ones_like(better)
+            best = torch.where(chosen[owners, None], weights.detach(), best)
+            since_best = 0 if better.any() else since_best + 1
+            history.append(distances)
+            if report(distances) or epoch == self.epochs - 1 or since_best == self.patience:
+                break
+            [coefficients.grad] = pull_back(latents, [coefficients], gradient)
+            adam.step()
+        return OptimizedWeights(best, torch.stack(history, dim=1))
+
+
+class OptimizedWeights(NamedTuple):
+    """The result: weights (objects, steps), and the distance of every picture in every epoch, (pictures, epochs)."""
+
+    weights: torch.Tensor
+    loss_history: torch.Tensor
+
+
+def cosines(count: int, steps: int) -> torch.Tensor:
+    """The first functions of the discrete cosine transform, from the constant on: shape (count, steps), -1..1."""
+    time = (torch.arange(steps) + 0.5) / steps
+    return torch.cos(math.pi * torch.arange(count)[:, None] * time)
+
+
+def _weights(start: torch.Tensor, change: torch.Tensor, blend: str) -> torch.Tensor:
+    """Guided weights are changed as they are, convex ones through their logits, so that they stay in 0..1."""
+    return start + change if blend == "guided" else torch.sigmoid(torch.logit(start, eps=1e-3) + change)
+
+
+def _distances(latents: torch.Tensor, decode: Callable, measure: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each picture's distance, on the CPU, and its gradient with respect to the latents."""
+    latents = latents.detach().requires_grad_()
+    images = decode(latents)
+    pixels = images.detach().float().requires_grad_()
+    distances = measure(pixels)
+    [gradient] = pull_back(distances, [pixels], torch.ones_like(distances))
+    [gradient] = pull_back(images, [latents], gradient)
+    return distances.detach().cpu(), gradient
