@@ -48,6 +48,7 @@ from .layout.language import load_language  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.phrases import Phrase  # noqa: F401
 from .layout.plurals import is_plural  # noqa: F401
+from .layout.reading import read_prompt  # noqa: F401
 from .layout.regions import OFFICIAL_RADIUS, Layout
 from .layout.relations import find_relations  # noqa: F401
 from .layout.rules import RuleLayoutPredictor

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import StableDiffusionAttendAndExcitePipeline, StableDiffusionPipeline
 from PIL import Image
 
-from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline
+from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer
 from spacetime_attn.examples.metrics import split_phrase
+from spacetime_attn.processors.clip_objective import ClipObjective
 from spacetime_attn.processors.weights import default_weights
 
 
@@ -80,6 +82,7 @@ class SpaceTime:
         softness (`float`): Of the edges of boxes, see [`Region`].
         start, end (`float`): The part of the steps in which the weights act, 0..1.
         local_prompt_template (`str`, *optional*): See `SpaceTimeAttnPipeline.__call__`.
+        optimizer (`dict`, *optional*): Settings of a [`WeightOptimizer`]; {} stands for its defaults.
         defaults: The pipeline's own defaults to be replaced: `default_blend`, `guided_strength`, `region_shape`, ...
     """
 
@@ -95,6 +98,7 @@ class SpaceTime:
         start: float = 0.0,
         end: float = 1.0,
         local_prompt_template: str | None = None,
+        optimizer: dict | None = None,
         **defaults,
     ):
         self.pipe = _from_pipe(SpaceTimeAttnPipeline, pipe, **defaults)
@@ -104,7 +108,9 @@ class SpaceTime:
         self.box_scale, self.softness = box_scale, softness
         self.start, self.end = start, end
         if local_prompt_template is not None:
-            self.sampling = sampling | {"local_prompt_template": local_prompt_template}
+            self.sampling = self.sampling | {"local_prompt_template": local_prompt_template}
+        if optimizer is not None:
+            self.sampling = self.sampling | {"optimize_weights": WeightOptimizer(**optimizer)}
 
     def __call__(self, prompts: list[dict], generators: list[torch.Generator]):
         layouts = [self._layout(record) for record in prompts]
@@ -134,7 +140,45 @@ class SpaceTime:
         return weights * ((step >= round(self.start * steps)) & (step < round(self.end * steps)))
 
 
-METHODS = {"plain": Plain, "attend_and_excite": AttendAndExcite, "spacetime": SpaceTime}
+class BestOf:
+    """
+    The best of several plain samples, as the objective of the optimisation judges them with the predicted layouts.
+
+    Args:
+        count (`int`): Samples of each prompt; the first one's noise is that of the other methods.
+        local_factor (`float`): See [`ClipObjective`].
+    """
+
+    takes_layouts = False
+
+    def __init__(self, pipe: SpaceTimeAttnPipeline, sampling: dict[str, Any], count: int, local_factor: float = 5.0):
+        self.plain = Plain(pipe, sampling)
+        self.predict = pipe.predict_layout
+        self.clip = pipe.image_text_model()
+        self.count, self.local_factor = count, local_factor
+
+    def __call__(self, prompts: list[dict], generators: list[torch.Generator]):
+        drawn = [self.plain(prompts, generators)[0] for _ in range(self.count)]
+        best = []
+        for record, candidates in zip(prompts, zip(*drawn)):
+            regions = self.predict(record["prompt"]).regions
+            texts = [f"a photo of {region.phrase}" for region in regions]
+            windows = [region.bounds for region in regions]
+            objective = ClipObjective(
+                self.clip, [record["prompt"]], texts, [0] * len(texts), windows, self.local_factor
+            )
+            with torch.no_grad():
+                distances = [objective(pil_to_tensor(image)).item() for image in candidates]
+            best.append(candidates[distances.index(min(distances))])
+        return best, [None] * len(prompts)
+
+
+def pil_to_tensor(image: Image.Image) -> torch.Tensor:
+    """A picture as (1, 3, height, width), 0..1."""
+    return torch.from_numpy(np.asarray(image.convert("RGB"))).permute(2, 0, 1)[None] / 255
+
+
+METHODS = {"plain": Plain, "attend_and_excite": AttendAndExcite, "spacetime": SpaceTime, "best_of": BestOf}
 
 
 def expand(configurations: Sequence[dict], with_true_layouts: bool) -> list[dict]:

@@ -1,19 +1,10 @@
 """The rule-based layout predictor: phrases and relations of the prompt, then boxes that fulfil them."""
 
-import re
-
 from spacy.language import Language
 
 from .boxes import arrange_boxes
-from .foreign import is_foreign
-from .language import load_language
-from .phrases import find_phrases
+from .reading import check_aspect_ratio, read_prompt
 from .regions import Layout, Region
-from .relations import find_relations
-
-
-_PUNCTUATION_RUNS = re.compile(r"(?:[^\w\s]|_){9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them
-_SURROGATES = re.compile("[\ud800-\udfff]")  # halves of characters, which spaCy cannot encode
 
 
 class RuleLayoutPredictor:
@@ -41,16 +32,8 @@ class RuleLayoutPredictor:
         Raises:
             TypeError, ValueError: The prompt is no string, or `aspect_ratio` is not a positive number.
         """
-        if not isinstance(prompt, str):
-            raise TypeError(f"`prompt` has to be a string, got {type(prompt).__name__}: {prompt!r}.")
-        if not 0 < aspect_ratio < float("inf"):
-            raise ValueError(f"`aspect_ratio` has to be a positive number (width / height), got {aspect_ratio!r}.")
-        if is_foreign(prompt):
-            return Layout(prompt=prompt)
-        text = _PUNCTUATION_RUNS.sub(lambda run: " " * len(run.group()), _SURROGATES.sub("\ufffd", prompt))
-        doc = load_language(self._nlp)(text)
-        phrases = find_phrases(doc)
-        relations = find_relations(doc, phrases)
+        check_aspect_ratio(aspect_ratio)
+        phrases, relations = read_prompt(prompt, self._nlp)
         modifiers = [phrase.modifiers for phrase in phrases]
         boxes = arrange_boxes([phrase.head for phrase in phrases], relations, aspect_ratio, modifiers)
         regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -52,10 +53,6 @@ def optimize_run(
         control.weights = weights
         return sample(pipe, **options | {"output_type": "latent", "return_dict": True}).images
 
-    def decode(latents: torch.Tensor) -> torch.Tensor:
-        images = pipe.vae.decode(latents.to(pipe.vae.dtype) / pipe.vae.config.scaling_factor, return_dict=False)[0]
-        return (images / 2 + 0.5).clamp(0, 1)
-
     def report(distances: torch.Tensor) -> bool:
         progress_bar.set_postfix(loss=f"{distances.mean():.4f}")
         return pipe.interrupt
@@ -75,7 +72,15 @@ def optimize_run(
             torch.enable_grad(),
         ):
             stack.enter_context(context)
-        return optimizer.minimise(control.weights, control.owners, control.blend, draw, decode, objective, report)
+        return optimizer.minimise(
+            control.weights, control.owners, control.blend, draw, partial(decode, pipe.vae), objective, report
+        )
+
+
+def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
+    """Latents as images in 0..1, differentiable."""
+    images = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+    return (images / 2 + 0.5).clamp(0, 1)
 
 
 def check_differentiable(scheduler) -> None:

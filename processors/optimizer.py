@@ -116,7 +116,7 @@ class WeightOptimizer:
         for epoch in range(self.epochs):
             weights = _weights(start, coefficients @ shapes, blend)
             latents = draw(weights)
-            distances, gradient = _distances(latents, decode, measure)
+            distances, gradient = distances_and_gradient(latents, decode, measure)
             better = distances < torch.stack([*history, torch.full_like(distances, math.inf)]).amin(0)
             chosen = better if self.keep == "best" else torch.ones_like(better)
             best = torch.where(chosen[owners, None], weights.detach(), best)
@@ -147,7 +147,9 @@ def _weights(start: torch.Tensor, change: torch.Tensor, blend: str) -> torch.Ten
     return start + change if blend == "guided" else torch.sigmoid(torch.logit(start, eps=1e-3) + change)
 
 
-def _distances(latents: torch.Tensor, decode: Callable, measure: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+def distances_and_gradient(
+    latents: torch.Tensor, decode: Callable, measure: Callable
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Each picture's distance, on the CPU, and its gradient with respect to the latents."""
     latents = latents.detach().requires_grad_()
     images = decode(latents)

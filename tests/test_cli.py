@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 
-from spacetime_attn import Layout
+from spacetime_attn import Layout, load_weights
 from spacetime_attn.cli import main
 
 

@@ -1,0 +1,99 @@
+"""What the layout transformer learns from: sentences with the boxes of their objects."""
+
+import json
+import random
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagined import imagine, sizes
+from tqdm import tqdm
+
+from spacetime_attn.layout.reading import read_prompt
+from spacetime_attn.layout.regions import Relation
+
+
+ENGLISH = Path(__file__).parents[1] / "english"  # the grammar of captions that the English model learned from
+MOST_OBJECTS = 8
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """
+    A text and what it names.
+
+    Args:
+        text (`str`): The prompt.
+        spans (`list[tuple[int, int]]`): The characters of each object's phrase.
+        heads (`list[str]`), modifiers (`list[list[str]]`): The objects' nouns and their other words.
+        relations (`list[Relation]`): What the text states.
+        boxes: For each object `(x0, y0, x1, y1)` in 0..1, and the picture's aspect ratio: known for photographs,
+            otherwise to be imagined.
+    """
+
+    text: str
+    spans: list[tuple[int, int]]
+    heads: list[str]
+    modifiers: list[list[str]]
+    relations: list[Relation]
+    boxes: list[list[float]] | None = None
+    aspect_ratio: float | None = None
+
+    def scene(self, dice: random.Random) -> tuple[list[list[float]], float]:
+        """Boxes and aspect ratio: the photograph's, or others every time."""
+        if self.boxes is not None:
+            return self.boxes, self.aspect_ratio
+        aspect_ratio = 2 ** dice.choice((0, 0, dice.uniform(-1, 1)))
+        return imagine(self.heads, self.modifiers, self.relations, aspect_ratio, dice).tolist(), aspect_ratio
+
+
+def captions(seed: int) -> Iterator[str]:
+    """Captions of the English grammar, without end."""
+    if str(ENGLISH) not in sys.path:
+        sys.path.append(str(ENGLISH))
+    import captions as grammar
+    from spacy.vocab import Vocab
+
+    source, vocab = grammar.Captions(seed), Vocab()
+    while True:
+        yield source.document(vocab).text
+
+
+def understood(texts: Iterable[str]) -> Iterator[Sentence]:
+    """Texts of one to a few objects, read as the pipeline reads prompts; without things that are held out."""
+    held_out = re.compile(rf"\b({'|'.join(map(re.escape, sizes('held_out')))})(e?s)?\b", re.IGNORECASE)
+    for text in texts:
+        if held_out.search(text):
+            continue
+        phrases, relations = read_prompt(text)
+        if 1 <= len(phrases) <= MOST_OBJECTS:
+            yield Sentence(
+                text,
+                [(phrase.start, phrase.end) for phrase in phrases],
+                [phrase.head for phrase in phrases],
+                [sorted(phrase.modifiers) for phrase in phrases],
+                relations,
+            )
+
+
+def read_or_make(path: Path, count: int, seed: int) -> list[Sentence]:
+    """The sentences of a file, or `count` new ones, which are then written there."""
+    if path.exists():
+        return [_from_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    source = understood(captions(seed))
+    sentences = [next(source) for _ in tqdm(range(count), desc="sentences")]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(map(_to_json, sentences)), encoding="utf-8")
+    return sentences
+
+
+def _to_json(sentence: Sentence) -> str:
+    data = vars(sentence) | {"relations": [relation.to_dict() for relation in sentence.relations]}
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def _from_json(line: str) -> Sentence:
+    data = json.loads(line)
+    return Sentence(**data | {"relations": [Relation.from_dict(relation) for relation in data["relations"]]})

@@ -1,0 +1,118 @@
+"""Where the things of a sentence would be in a picture: a small world of sizes, ground and sky."""
+
+import csv
+import random
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from spacetime_attn.layout.regions import Relation
+from spacetime_attn.layout.solver import consistent_relations, place_on_lattice
+from spacetime_attn.layout.things import ANIMALS, CLOTHES, PEOPLE, TALL_THINGS, WIDE_THINGS
+from spacetime_attn.layout.words import collect_words
+
+
+SIZES = Path(__file__).parent / "sizes.csv"
+COMPRESSION = 0.5  # how far real sizes show in a picture: 1 would make a cup beside a house a dot
+SIZE_NOISE = 0.12  # standard deviation of the logarithms of sizes
+IN_THE_SKY = collect_words(
+    "airplane plane jet helicopter kite balloon cloud sun moon star bird eagle hawk seagull gull owl bat butterfly bee"
+    " dragonfly rainbow drone rocket ufo blimp airship parachute glider comet planet satellite spaceship"
+)
+LARGE = collect_words("house building tower castle church bridge tree mountain ship truck bus train airplane")
+SMALL_ADJECTIVES = collect_words("small tiny little miniature toy")
+LARGE_ADJECTIVES = collect_words("large big huge giant enormous tall gigantic massive")
+
+
+@cache
+def sizes(split: str) -> dict[str, tuple[float, float]]:
+    """Width and height in metres of the things in one half of the table: `"train"` or `"held_out"`."""
+    with open(SIZES, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split]
+    return {row["thing"]: (float(row["width_m"]), float(row["height_m"])) for row in rows}
+
+
+def real_size(head: str, modifiers: Sequence[str]) -> np.ndarray:
+    """Width and height in metres: from the table, or what is usual for the kind of thing."""
+    known = sizes("train")
+    name = next((name for name in (f"{word} {head}" for word in modifiers) if name in known), head)
+    if name in known:
+        size = np.array(known[name])
+    elif head in PEOPLE:
+        size = np.array([0.5, 1.7])
+    elif head in ANIMALS:
+        size = np.array([0.6, 0.5])
+    elif head in CLOTHES:
+        size = np.array([0.3, 0.3])
+    elif head in LARGE:
+        size = np.array([7.0, 7.0])
+    else:
+        side = 0.5
+        size = side * np.array([0.7, 1.0] if head in TALL_THINGS else [1.0, 0.7] if head in WIDE_THINGS else [1, 1])
+    if not SMALL_ADJECTIVES.isdisjoint(modifiers):
+        size = size * 0.6
+    if not LARGE_ADJECTIVES.isdisjoint(modifiers):
+        size = size * 1.6
+    return size
+
+
+def imagine(
+    heads: Sequence[str],
+    modifiers: Sequence[Sequence[str]],
+    relations: Sequence[Relation],
+    aspect_ratio: float,
+    dice: random.Random,
+) -> np.ndarray:
+    """
+    One box for each thing: larger things larger, what stands on the ground on one line, what flies above it, and the
+    stated relations between things as they are said.
+
+    Returns:
+        Array of shape (things, 4), `(x0, y0, x1, y1)` in 0..1.
+    """
+    count = len(heads)
+    real = np.array([real_size(head, words) for head, words in zip(heads, modifiers)])
+    diagonal = np.sqrt(real.prod(1))
+    shown = real / diagonal[:, None] * ((diagonal / diagonal.max()) ** COMPRESSION)[:, None]
+    shown *= np.exp([[dice.gauss(0, SIZE_NOISE)] for _ in heads])
+    shown = np.maximum(shown, 0.22 * shown.max())
+
+    relations = consistent_relations(relations)
+    places = place_on_lattice(count, relations, aspect_ratio) if relations else _row(heads, dice)
+    columns, left = _tracks(places[:, 0], shown[:, 0], dice)
+    rows, top = _tracks(places[:, 1], shown[:, 1], dice)
+
+    largest = {1: 0.75, 2: 0.85}.get(count, 0.92) * dice.uniform(0.75, 1.0)
+    scale = largest / max(columns.sum() / aspect_ratio, rows.sum())
+    unit = scale * np.array([1 / aspect_ratio, 1.0])
+    size = shown * unit
+    corner = np.zeros((count, 2))
+    for thing, (column, row) in enumerate(places):
+        free_x, free_y = columns[column] - shown[thing, 0], rows[row] - shown[thing, 1]
+        high = dice.uniform(0.1, 0.6) if heads[thing] in IN_THE_SKY else dice.uniform(0.85, 1.0)
+        corner[thing] = left[column] + dice.uniform(0.35, 0.65) * free_x, top[row] + high * free_y
+    corner *= unit
+    room = 1 - (corner + size).max(0)
+    sky = all(head in IN_THE_SKY for head in heads)
+    shift = np.array([dice.uniform(0.3, 0.7), dice.uniform(0.2, 0.5) if sky else dice.uniform(0.5, 0.9)]) * room
+    corner = corner + shift
+    return np.concatenate([corner, corner + size], 1).clip(0, 1)
+
+
+def _row(heads: Sequence[str], dice: random.Random) -> np.ndarray:
+    """Side by side as they are named, mostly; what flies is in a row above."""
+    order = list(range(len(heads)))
+    if dice.random() < 0.2:
+        dice.shuffle(order)
+    flying = [head in IN_THE_SKY for head in heads]
+    mixed = any(flying) and not all(flying)
+    return np.array([(order[i], int(mixed and not flying[i])) for i in range(len(heads))])
+
+
+def _tracks(places: np.ndarray, extents: np.ndarray, dice: random.Random) -> tuple[np.ndarray, np.ndarray]:
+    """The widths of columns (or heights of rows) and where each begins."""
+    widths = np.array([extents[places == place].max(initial=0.05) for place in range(places.max() + 1)])
+    widths = widths * dice.uniform(1.05, 1.3)
+    return widths, np.concatenate([[0.0], widths.cumsum()[:-1]])

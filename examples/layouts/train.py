@@ -1,0 +1,140 @@
+"""
+Trains the layout transformer: `python examples/layouts/train.py`.
+
+Its texts are made by the grammar in examples/english and read by the rules, and its boxes are imagined anew each time
+(`imagined.py`). Who has COCO may add its captions and instances:
+
+    python examples/layouts/train.py --coco captions_train2017.json instances_train2017.json
+
+An hour on one CPU core is enough; the same command goes on where it was stopped.
+"""
+
+import argparse
+import math
+import os
+import random
+import time
+from pathlib import Path
+
+import torch
+from coco import coco_sentences
+from corpus import Sentence, read_or_make
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tqdm import tqdm
+
+from spacetime_attn.layout.transformer import PADDING, UNKNOWN, LayoutTransformer
+
+
+RELATIVE_FACTOR = 5.0
+SMALLEST = 0.02  # side of a box, of which the logarithm is taken
+
+
+def main() -> None:
+    """Makes the corpus, trains and saves."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--folder", type=Path, default=Path("runs/layouts"), help="corpus, state and result (default: %(default)s)")
+    add("--sentences", type=int, default=60_000, help="in the corpus (default: %(default)s)")
+    add("--coco", type=Path, nargs=2, metavar=("CAPTIONS", "INSTANCES"), help="JSON files in COCO's format")
+    add("--steps", type=int, default=12_000, help="default: %(default)s")
+    add("--batch-size", type=int, default=128, help="default: %(default)s")
+    add("--learning-rate", type=float, default=1e-3, help="at its highest (default: %(default)s)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    sentences = read_or_make(arguments.folder / "corpus.jsonl", arguments.sentences, seed=1)
+    if arguments.coco:
+        sentences += coco_sentences(*arguments.coco)
+    model = LayoutTransformer(learn_vocabulary(sentence.text for sentence in sentences)).to(arguments.device)
+    train(model, sentences, arguments)
+    model.half().save_pretrained(arguments.folder / "model")
+
+
+def learn_vocabulary(texts, size: int = 4000) -> list[str]:
+    """Sub-words for the texts; all letters are among them."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=[PADDING, UNKNOWN], initial_alphabet=letters, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    vocabulary = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.get)
+
+
+def train(model: LayoutTransformer, sentences: list[Sentence], arguments: argparse.Namespace) -> None:
+    """AdamW with a cosine schedule; the state is kept in `state.pt` every two minutes."""
+    file = arguments.folder / "state.pt"
+    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    step = 0
+    if file.exists():
+        state = torch.load(file, map_location=arguments.device)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    encoded = [model.encode(sentence.text, sentence.spans) for sentence in sentences]
+    dice = random.Random(f"layouts, step {step}")
+    bar, saved, average = tqdm(initial=step, total=arguments.steps, mininterval=5), time.monotonic(), None
+    while step < arguments.steps:
+        rate = min(1, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * step / arguments.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = max(rate, 0.01) * arguments.learning_rate
+        chosen = dice.sample(range(len(sentences)), arguments.batch_size)
+        batch = collate([(sentences[i], *encoded[i]) for i in chosen], dice, arguments.device)
+        loss = loss_of(model, *batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        average = loss.item() if average is None else 0.99 * average + 0.01 * loss.item()
+        bar.update()
+        bar.set_postfix(loss=f"{average:.3f}", refresh=False)
+        if time.monotonic() - saved > 120 or step == arguments.steps:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            torch.save(state, file.with_suffix(".writing"))
+            os.replace(file.with_suffix(".writing"), file)
+            saved = time.monotonic()
+    bar.close()
+
+
+def collate(rows: list[tuple], dice: random.Random, device: str) -> tuple[torch.Tensor, ...]:
+    """
+    Sentences as tensors, with boxes imagined for this time.
+
+    Returns:
+        `input_ids` (batch, tokens), `marked` (batch, objects, tokens), `aspect_ratio` (batch,), and the boxes as the
+        mixtures take them, (batch, objects, 4); objects that are not there have no mark.
+    """
+    tokens = max(len(ids) for _, ids, _ in rows)
+    objects = max(len(marks) for _, _, marks in rows)
+    input_ids = torch.zeros(len(rows), tokens, dtype=torch.long)
+    marked = torch.zeros(len(rows), objects, tokens, dtype=torch.bool)
+    boxes = torch.full((len(rows), objects, 4), 0.5)
+    ratios = torch.ones(len(rows))
+    for row, (sentence, ids, marks) in enumerate(rows):
+        scene, ratios[row] = sentence.scene(dice)
+        input_ids[row, : len(ids)] = torch.tensor(ids)
+        marked[row, : len(marks), : len(ids)] = torch.tensor(marks)
+        boxes[row, : len(marks)] = torch.tensor(scene)
+    corners = boxes.unflatten(-1, (2, 2))
+    extents = (corners[..., 1, :] - corners[..., 0, :]).clamp(min=SMALLEST)
+    targets = torch.cat([corners.mean(-2), extents.log()], dim=-1)
+    return tuple(part.to(device) for part in (input_ids, marked, ratios, targets))
+
+
+def loss_of(model: LayoutTransformer, input_ids, marked, ratios, targets) -> torch.Tensor:
+    """The negative log-likelihood of the boxes, and the error of the differences between two objects' centres."""
+    mixture = model(input_ids, marked, ratios)
+    there = marked.any(-1)
+    likelihood = mixture.log_prob(targets)[there].mean()
+    centres, true = mixture.expected()[..., :2], targets[..., :2]
+    errors = (centres[:, :, None] - centres[:, None]) - (true[:, :, None] - true[:, None])
+    pairs = there[:, :, None] & there[:, None]
+    return RELATIVE_FACTOR * errors[pairs].square().mean() - likelihood
+
+
+if __name__ == "__main__":
+    main()

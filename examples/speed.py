@@ -1,0 +1,113 @@
+"""
+What spatial control costs, with random weights in the shapes of Stable Diffusion 1.5:
+
+    python examples/speed.py
+
+Both sides are run in turns, so that a busy machine slows them alike; what is printed are the medians of the ratios of
+neighbours, and between which quartiles they lie. Under guidance, with a disc of radius 0.2 for each object.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from tqdm import tqdm
+
+from spacetime_attn import Layout, Region
+from spacetime_attn.examples.models_of_size import unet_of_sd15
+from spacetime_attn.processors.attention import RegionalAttnProcessor
+from spacetime_attn.processors.control import RegionalControl
+
+
+CENTRES = [(0.25, 0.25), (0.75, 0.75), (0.75, 0.25), (0.25, 0.75), (0.5, 0.5), (0.5, 0.2), (0.5, 0.8), (0.2, 0.5)]
+
+
+def main() -> None:
+    """Measures and prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--objects", type=int, nargs="+", default=[4, 8], help="how many, 1 to 8 (default: %(default)s)")
+    add("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    add("--repeats", type=int, default=15, help="pairs of runs (default: %(default)s)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
+    add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32", help="default: %(default)s")
+    arguments = parser.parse_args()
+    dtype = getattr(torch, arguments.dtype)
+    torch.manual_seed(0)
+    unet = unet_of_sd15().to(arguments.device, dtype).eval()
+    latents = torch.randn(2, 4, arguments.size // 8, arguments.size // 8, device=arguments.device, dtype=dtype)
+    text = torch.randn(2, 77, 768, device=arguments.device, dtype=dtype)
+    inputs = attention_inputs(unet, latents, text)
+
+    def attend() -> None:
+        for layer, states in inputs:
+            layer(states, encoder_hidden_states=text)
+
+    print("| objects | cross-attention layers | whole UNet |\n| --: | --: | --: |")
+    for count in arguments.objects:
+        control = discs(count, latents, text)
+        cells = [
+            ratio(unet, control, run, arguments.repeats, f"{count} objects, {name}")
+            for name, run in (("attention", attend), ("UNet", lambda: unet(latents, 500, text)))
+        ]
+        print(f"| {count} | {' | '.join(cells)} |")
+
+
+@torch.no_grad()
+def attention_inputs(unet, latents: torch.Tensor, text: torch.Tensor) -> list[tuple]:
+    """Every cross-attention layer with the hidden states that it gets."""
+    inputs, hooks = [], []
+    for name, layer in unet.named_modules():
+        if name.endswith("attn2"):
+            hooks.append(layer.register_forward_pre_hook(lambda layer, args: inputs.append((layer, args[0]))))
+    unet(latents, 500, text)
+    for hook in hooks:
+        hook.remove()
+    return inputs
+
+
+def discs(count: int, latents: torch.Tensor, text: torch.Tensor) -> RegionalControl:
+    """Control of the first step of a run with some discs."""
+    layout = Layout(tuple(Region("a thing", disc=(*centre, 0.2)) for centre in CENTRES[:count]))
+    weights = torch.full((count, 1), 5.0 / count)
+    contexts = torch.randn(count, *text.shape[1:], device=text.device, dtype=text.dtype)
+    control = RegionalControl(contexts, [0] * count, 1, lambda *size: torch.from_numpy(layout.masks(*size)), weights)
+    control.begin_run()
+    control.begin_step(0, latents, guided_batch=True)
+    return control
+
+
+@torch.no_grad()
+def ratio(unet, control: RegionalControl, run: Callable[[], None], repeats: int, description: str) -> str:
+    """The time with control over that without."""
+    plain = {name: layer.processor for name, layer in unet.named_modules() if name.endswith("attn2")}
+    controlled = {name: RegionalAttnProcessor(processor, control) for name, processor in plain.items()}
+    ratios = []
+    for repeat in tqdm(range(repeats + 1), desc=description):
+        times = []
+        for processors in (plain, controlled):
+            for name, processor in processors.items():
+                unet.get_submodule(name).set_processor(processor)
+            times.append(seconds(run, control.contexts.device))
+        if repeat:  # the first pair warms up and fills the caches
+            ratios.append(times[1] / times[0])
+    for name, processor in plain.items():
+        unet.get_submodule(name).set_processor(processor)
+    low, median, high = statistics.quantiles(ratios, n=4)
+    return f"{median:.3f} ({low:.3f} to {high:.3f})"
+
+
+def seconds(run: Callable[[], None], device: torch.device) -> float:
+    """How long a run takes."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    run()
+    wait()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
