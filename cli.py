@@ -57,7 +57,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     _add_prompts(parser)
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
-    add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x or 2.x; default: the checkpoint that ships")
+    add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x, 2.x or XL; default: the checkpoint that ships")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
     add("--seed", type=_seed, default=0, help="of the first picture, the next ones count up (default: 0)")
     add("--guidance-scale", type=float, metavar="X", help="classifier-free guidance (default: the pipeline's)")

@@ -10,8 +10,9 @@ runs the stock pipeline on its components under regional attention.
 import copy
 import inspect
 import logging
+import math
 import re
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
@@ -19,22 +20,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.image_processor import PipelineImageInput
-from diffusers.loaders import (
-    FromSingleFileMixin,
-    IPAdapterMixin,
-    StableDiffusionLoraLoaderMixin,
-    TextualInversionLoaderMixin,
-)
+from diffusers.loaders import FromSingleFileMixin, IPAdapterMixin, TextualInversionLoaderMixin
 from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retrieve_timesteps
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
 from PIL import Image
-from transformers import CLIPImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionModelWithProjection,
+)
 
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
 from .layout.boxes import arrange_boxes  # noqa: F401
@@ -57,9 +65,10 @@ from .layout.things import PEOPLE  # noqa: F401
 from .layout.words import ARTICLES  # noqa: F401
 from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
-from .processors.checks import check_batch, check_choice, check_options, check_range
+from .processors.checks import check_batch, check_choice, check_options, check_range, check_text_to_image
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import BLENDS, RegionalControl
+from .processors.families import STOCK_ARGUMENTS, family_of, text_model_within
 from .processors.optimized_run import check_differentiable, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import regional_attention
@@ -78,13 +87,20 @@ logger = logging.getLogger(__name__)
 
 REGION_SHAPES = ("disc", "box")
 
+# A component that may be left out and yet looks required to diffusers, whose `from_pretrained(custom_pipeline=...)`
+# would else load the checkpoint's own in spite of `safety_checker=None`.
+_LEFT_OUT = inspect.Parameter.empty
+
+# What is set on the pipeline beside its components and holds for the stock pipeline as well.
+_SHARED_SETTINGS = ("image_processor", "watermark", "hf_device_map", "_progress_bar_config", "_offload_gpu_id")
+
 
 @dataclass
 class SpaceTimeAttnPipelineOutput(BaseOutput):
     """
     Args:
         images (`list[PIL.Image.Image]`, `np.ndarray` or `torch.Tensor`): The pictures, as `output_type` says.
-        nsfw_content_detected (`list[bool]` or `None`): The safety checker's verdict, where there is one.
+        nsfw_content_detected (`list[bool]` or `None`): The safety checker's verdict, where there is one (not in SDXL).
         layouts (`list[Layout]`): For each picture, which phrase went where.
         weights (`torch.Tensor` of shape (pictures, objects, steps)): The combination weights used; pictures with
             fewer objects than the most are padded with zeros.
@@ -102,18 +118,23 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
 
 
 class SpaceTimeAttnPipeline(
-    DiffusionPipeline,
-    StableDiffusionMixin,
-    TextualInversionLoaderMixin,
-    StableDiffusionLoraLoaderMixin,
-    IPAdapterMixin,
-    FromSingleFileMixin,
+    DiffusionPipeline, StableDiffusionMixin, TextualInversionLoaderMixin, IPAdapterMixin, FromSingleFileMixin
 ):
     """
-    Text-to-image with attention control in space and time for Stable Diffusion 1.x and 2.x.
+    Text-to-image with attention control in space and time for Stable Diffusion 1.x, 2.x and SDXL.
 
-    The components are those of [`StableDiffusionPipeline`]. The other arguments are defaults that belong to a
-    checkpoint; they are saved and loaded with it. Without any, the official settings hold.
+    The components and settings from `vae` to `add_watermarker` are those of [`StableDiffusionPipeline`], or of
+    [`StableDiffusionXLPipeline`] where the UNet is SDXL's (where there is no UNet: where there is a `text_encoder_2`).
+    A component passed as `None` is the same as one left out. LoRAs are loaded, fused and saved by the stock pipeline's
+    own methods, which this pipeline has, too.
+
+    With `custom_pipeline`, diffusers overlooks three components, which are better set afterwards, as attributes:
+    `DiffusionPipeline.from_pretrained` loads the checkpoint's own `text_encoder_2`, `tokenizer_2` and `image_encoder`
+    even where others are passed, and `DiffusionPipeline.from_pipe` takes over none of them unless they are passed (and
+    needs `safety_checker=None` for SDXL).
+
+    The other arguments are defaults that belong to a checkpoint; they are saved and loaded with it. Without any, the
+    official settings hold.
 
     Args:
         default_blend (`str`): `"guided"` or `"convex"`, for calls under classifier-free guidance that name none.
@@ -130,10 +151,12 @@ class SpaceTimeAttnPipeline(
             path or instance. Defaults to the one that ships. Not saved.
     """
 
-    model_cpu_offload_seq = StableDiffusionPipeline.model_cpu_offload_seq
-    _optional_components = StableDiffusionPipeline._optional_components
+    # diffusers reads these from the class: they hold for both families, one of which lacks some of the components.
+    model_cpu_offload_seq = StableDiffusionXLPipeline.model_cpu_offload_seq
+    _optional_components = sorted(
+        {*StableDiffusionPipeline._optional_components, *StableDiffusionXLPipeline._optional_components}
+    )
     _exclude_from_cpu_offload = StableDiffusionPipeline._exclude_from_cpu_offload
-    _callback_tensor_inputs = StableDiffusionPipeline._callback_tensor_inputs
 
     def __init__(
         self,
@@ -142,10 +165,14 @@ class SpaceTimeAttnPipeline(
         tokenizer: CLIPTokenizer,
         unet: UNet2DConditionModel,
         scheduler: KarrasDiffusionSchedulers,
-        safety_checker: StableDiffusionSafetyChecker,
-        feature_extractor: CLIPImageProcessor,
+        safety_checker: StableDiffusionSafetyChecker = _LEFT_OUT,
+        feature_extractor: CLIPImageProcessor = _LEFT_OUT,
         image_encoder: CLIPVisionModelWithProjection = None,
         requires_safety_checker: bool = True,
+        text_encoder_2: CLIPTextModelWithProjection = None,
+        tokenizer_2: CLIPTokenizer = None,
+        force_zeros_for_empty_prompt: bool = True,
+        add_watermarker: bool | None = None,
         default_blend: str = "guided",
         guided_strength: float = GUIDED_STRENGTH,
         convex_weight: float = CONVEX_WEIGHT,
@@ -168,16 +195,25 @@ class SpaceTimeAttnPipeline(
         components = {
             "vae": vae,
             "text_encoder": text_encoder,
+            "text_encoder_2": text_encoder_2,
             "tokenizer": tokenizer,
+            "tokenizer_2": tokenizer_2,
             "unet": unet,
             "scheduler": scheduler,
-            "safety_checker": safety_checker,
-            "feature_extractor": feature_extractor,
+            "safety_checker": None if safety_checker is _LEFT_OUT else safety_checker,
+            "feature_extractor": None if feature_extractor is _LEFT_OUT else feature_extractor,
             "image_encoder": image_encoder,
         }
+        settings = {
+            "requires_safety_checker": requires_safety_checker,
+            "force_zeros_for_empty_prompt": force_zeros_for_empty_prompt,
+            "add_watermarker": add_watermarker,
+        }
+        self._family = family_of(components)
+        components, settings = self._family.components(components), self._family.settings(settings)
         self.register_modules(**components)
         self.register_to_config(
-            requires_safety_checker=requires_safety_checker,
+            **settings,
             default_blend=default_blend,
             guided_strength=guided_strength,
             convex_weight=convex_weight,
@@ -185,20 +221,32 @@ class SpaceTimeAttnPipeline(
             disc_radius=disc_radius,
             clip_model=clip_model,
         )
-        self._stock = StableDiffusionPipeline(**components, requires_safety_checker=requires_safety_checker)
-        self.vae_scale_factor = self._stock.vae_scale_factor
-        self.image_processor = self._stock.image_processor
+        self._stock = self._family.stock(**components, **settings)
+        self._image_text_models: dict[str, ImageTextModel] = {}
         self.layout_predictor = layout_predictor or RuleLayoutPredictor(nlp)
 
+    @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> "SpaceTimeAttnPipeline":
+        """See [`DiffusionPipeline.from_pipe`]; also from pipelines of SDXL, which have no safety checker."""
+        if "safety_checker" not in pipeline.components:
+            kwargs.setdefault("safety_checker", None)
+        return super().from_pipe(pipeline, **kwargs)
+
     @property
-    def stock(self) -> StableDiffusionPipeline:
+    def components(self) -> dict[str, Any]:
+        """What makes another pipeline of the same family."""
+        return {name: getattr(self, name) for name in self._stock.components}
+
+    @property
+    def stock(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
         """diffusers' own pipeline on the components this pipeline has now; it holds the state of the run."""
-        for name, component in self.components.items():
-            if getattr(self._stock, name) is not component:
-                setattr(self._stock, name, component)
-        self._stock.image_processor = self.image_processor
-        self._stock.set_progress_bar_config(**getattr(self, "_progress_bar_config", {}))
         return self._stock
+
+    def __setattr__(self, name: str, value):
+        """What is set here, such as another scheduler, holds for the stock pipeline, too."""
+        super().__setattr__(name, value)
+        if "_stock" in vars(self) and (name in self._stock.config or name in _SHARED_SETTINGS):
+            setattr(self._stock, name, value)
 
     draw_layout = staticmethod(draw_layout)
 
@@ -211,7 +259,7 @@ class SpaceTimeAttnPipeline(
     )
 
     def __getattr__(self, name: str):
-        """The rest of the stock pipeline: the state of its run, such as `num_timesteps`, and its parts."""
+        """The rest of the stock pipeline: the state of its run, such as `num_timesteps`, its parts, LoRA's methods."""
         if name == "_stock":  # not made yet
             raise AttributeError(name)
         return getattr(self._stock, name)
@@ -242,10 +290,10 @@ class SpaceTimeAttnPipeline(
             )
         return layout.with_discs(self.config.disc_radius) if self.config.region_shape == "disc" else layout
 
-    def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """See [`StableDiffusionPipeline.encode_prompt`]."""
-        with _text_model_within(self.text_encoder):
-            return self.stock.encode_prompt(*args, **kwargs)
+    def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor | None, ...]:
+        """See [`StableDiffusionPipeline.encode_prompt`] or [`StableDiffusionXLPipeline.encode_prompt`]."""
+        with text_model_within(self.text_encoder):
+            return self._stock.encode_prompt(*args, **kwargs)
 
     @torch.no_grad()
     def __call__(
@@ -256,7 +304,7 @@ class SpaceTimeAttnPipeline(
         num_inference_steps: int = 50,
         timesteps: list[int] = None,
         sigmas: list[float] = None,
-        guidance_scale: float = 7.5,
+        guidance_scale: float | None = None,
         negative_prompt: str | list[str] | None = None,
         num_images_per_prompt: int | None = 1,
         eta: float = 0.0,
@@ -273,6 +321,17 @@ class SpaceTimeAttnPipeline(
         clip_skip: int | None = None,
         callback_on_step_end: Callable[..., dict] | PipelineCallback | MultiPipelineCallbacks | None = None,
         callback_on_step_end_tensor_inputs: list[str] = ["latents"],  # noqa: B006
+        prompt_2: str | list[str] | None = None,
+        negative_prompt_2: str | list[str] | None = None,
+        pooled_prompt_embeds: torch.Tensor | None = None,
+        negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        denoising_end: float | None = None,
+        original_size: tuple[int, int] | None = None,
+        crops_coords_top_left: tuple[int, int] | None = None,
+        target_size: tuple[int, int] | None = None,
+        negative_original_size: tuple[int, int] | None = None,
+        negative_crops_coords_top_left: tuple[int, int] | None = None,
+        negative_target_size: tuple[int, int] | None = None,
         layout: Layout | dict | str | list | None = None,
         blend: str | None = None,
         weights: float | torch.Tensor | str | list | None = None,
@@ -281,9 +340,12 @@ class SpaceTimeAttnPipeline(
     ) -> SpaceTimeAttnPipelineOutput | tuple:
         """
         Draws the prompt with each object in its region. All arguments up to `callback_on_step_end_tensor_inputs` are
-        [`StableDiffusionPipeline`]'s.
+        [`StableDiffusionPipeline`]'s; those from `prompt_2` to `negative_target_size` are
+        [`StableDiffusionXLPipeline`]'s and refused where the checkpoint is of Stable Diffusion 1.x or 2.x. The objects
+        are those of `prompt`, and both text encoders of SDXL read their local descriptions.
 
         Args:
+            guidance_scale (`float`, *optional*): Defaults to 7.5, and to 5 for SDXL.
             layout ([`Layout`], `dict`, path, or a list of these for each prompt, *optional*):
                 Where the objects go; predicted from the prompt by default. Needed with `prompt_embeds`.
             blend (`str`, *optional*): `"guided"` or `"convex"` (see [`RegionalAttnProcessor`]). By default the
@@ -303,34 +365,12 @@ class SpaceTimeAttnPipeline(
         Raises:
             ValueError, TypeError: Arguments that make no sense, before any model runs.
         """
-        options = {
-            "prompt": prompt,
-            "height": height,
-            "width": width,
-            "num_inference_steps": num_inference_steps,
-            "timesteps": timesteps,
-            "sigmas": sigmas,
-            "guidance_scale": guidance_scale,
-            "negative_prompt": negative_prompt,
-            "num_images_per_prompt": num_images_per_prompt,
-            "eta": eta,
-            "generator": generator,
-            "latents": latents,
-            "prompt_embeds": prompt_embeds,
-            "negative_prompt_embeds": negative_prompt_embeds,
-            "ip_adapter_image": ip_adapter_image,
-            "ip_adapter_image_embeds": ip_adapter_image_embeds,
-            "output_type": output_type,
-            "cross_attention_kwargs": cross_attention_kwargs,
-            "guidance_rescale": guidance_rescale,
-            "clip_skip": clip_skip,
-            "callback_on_step_end": callback_on_step_end,
-            "callback_on_step_end_tensor_inputs": callback_on_step_end_tensor_inputs,
-        }
+        given = dict(locals())
+        options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
         self._check_and_complete(options)
         _check_template(local_prompt_template)
         steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
-        guided = guidance_scale > 1 and self.unet.config.time_cond_proj_dim is None
+        guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
         weights = read_weights(weights)
         blend = _choose_blend(blend, weights, guided, self.config.default_blend)
 
@@ -345,26 +385,25 @@ class SpaceTimeAttnPipeline(
             layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
             copies = 1
 
-        stock = self.stock
-        with _text_model_within(self.text_encoder):
+        with text_model_within(self.text_encoder):
             control = None
             if any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
                 scale = (cross_attention_kwargs or {}).get("scale")
                 control = _regional_control(
-                    stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
+                    self._stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
                 )
             if optimizer and control:
                 control.weights, loss_history = self._optimize(
                     optimizer, options, layouts, control, local_prompt_template
                 )
                 matrices = control.weights.split([len(item) for item in layouts])
-            with regional_attention(stock, control) if control else nullcontext():
-                output = stock(**options)
+            with regional_attention(self._stock, control) if control else nullcontext():
+                output = self._stock(**options)
         self.maybe_free_model_hooks()
 
         output = SpaceTimeAttnPipelineOutput(
             images=output.images,
-            nsfw_content_detected=output.nsfw_content_detected,
+            nsfw_content_detected=output.get("nsfw_content_detected"),
             layouts=[item for item in layouts for _ in range(copies)],
             weights=pad_weights(matrices).repeat_interleave(copies, dim=0),
             blend=blend,
@@ -379,6 +418,8 @@ class SpaceTimeAttnPipeline(
         optimizer = WeightOptimizer.coerce(optimize_weights)
         if options["prompt"] is None:
             raise ValueError("`optimize_weights` compares pictures with the text: pass `prompt`, not `prompt_embeds`.")
+        if options.get("denoising_end") is not None:
+            raise ValueError("`optimize_weights` compares finished pictures with the text: leave out `denoising_end`.")
         if torch.is_inference_mode_enabled():
             raise ValueError("`optimize_weights` needs gradients: call the pipeline outside `torch.inference_mode`.")
         check_differentiable(self.scheduler)
@@ -392,7 +433,7 @@ class SpaceTimeAttnPipeline(
         """The weights of all pictures, each with its own layout, and their distances."""
         prompts = [options["prompt"]] if isinstance(options["prompt"], str) else options["prompt"]
         regions = [region for layout in layouts for region in layout.regions]
-        clip = self._image_text_model(optimizer.clip)
+        clip = self.image_text_model(optimizer.clip)
         objective = ClipObjective(
             clip,
             [prompt for prompt in prompts for _ in range(options["num_images_per_prompt"])],
@@ -403,26 +444,34 @@ class SpaceTimeAttnPipeline(
             optimizer.official,
         )
         bar_config = getattr(self, "_progress_bar_config", {})
-        stock = self.stock
-        stock.set_progress_bar_config(disable=True)
+        self._stock.set_progress_bar_config(disable=True)
         evaluations = len(
             _columns(self.scheduler, *(options[x] for x in ("num_inference_steps", "timesteps", "sigmas")))
         )
         try:
             with self.progress_bar(total=(2 * optimizer.epochs - 1) * evaluations) as bar, frozen([clip.model]):
-                return optimize_run(stock, options, control, optimizer, objective, bar)
+                return optimize_run(self._stock, options, control, optimizer, objective, bar, self._family.upcasts_vae)
         finally:
-            stock.set_progress_bar_config(**bar_config)
+            self._stock.set_progress_bar_config(**bar_config)
 
-    def _image_text_model(self, clip: str | ImageTextModel | None) -> ImageTextModel:
-        """The judge of optimised weights, on this pipeline's device."""
+    def image_text_model(self, clip: str | ImageTextModel | None = None) -> ImageTextModel:
+        """
+        The model that judges when weights are optimised, on this pipeline's device; loaded once.
+
+        Args:
+            clip (`str` or [`ImageTextModel`], *optional*): By default what the checkpoint's `clip_model` names.
+        """
         if not hasattr(clip, "image_features"):
-            clip = ImageTextModel.from_pretrained(**_place_of(clip or self.config.clip_model, self.config))
+            name = clip or self.config.clip_model
+            if name not in self._image_text_models:
+                self._image_text_models[name] = ImageTextModel.from_pretrained(**_place_of(name, self.config))
+            clip = self._image_text_models[name]
         clip.model.to(self._execution_device)
         return clip
 
     def _check_and_complete(self, options: dict) -> None:
         """Refuses the stock pipeline's arguments where they make no sense, and fills in the size and the callback."""
+        check_text_to_image(self.unet.config.in_channels, self.unet.config.out_channels)
         check_options(options)
         options["height"], options["width"] = self._size(options["height"], options["width"])
         if callback := options["callback_on_step_end"]:
@@ -432,11 +481,16 @@ class SpaceTimeAttnPipeline(
         names = inspect.signature(self._stock.check_inputs).parameters
         self._stock.check_inputs(**{name: options.get(name) for name in names})
         check_batch(options, self.unet.config.cross_attention_dim)
-        if options["clip_skip"] is not None and options["clip_skip"] > self.text_encoder.config.num_hidden_layers:
+        layers = min((encoder.config.num_hidden_layers for encoder in self._both("text_encoder")), default=math.inf)
+        if options["clip_skip"] is not None and options["clip_skip"] > layers - self._family.unread_layers:
             raise ValueError(
                 f"`clip_skip` is {options['clip_skip']}, but the text encoder has"
-                f" {self.text_encoder.config.num_hidden_layers} layers to skip."
+                f" {layers - self._family.unread_layers} layers to skip."
             )
+
+    def _both(self, name: str) -> list:
+        """The component of that name and SDXL's second one, as far as the pipeline has them."""
+        return [part for part in (getattr(self, name), getattr(self, f"{name}_2", None)) if part is not None]
 
     def _size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """The picture's height and width in pixels; the UNet's own where one is missing."""
@@ -458,16 +512,16 @@ class SpaceTimeAttnPipeline(
         ]
 
     def _visible(self, prompt: str) -> str:
-        """The part of the prompt that the text encoder reads."""
-        limit = self.tokenizer.model_max_length
+        """The part of the prompt that the text encoders read."""
+        tokenizers = self._both("tokenizer")
 
-        def length(text: str) -> int:
-            return len(self.tokenizer(text).input_ids)
+        def is_read(text: str) -> bool:
+            return all(len(tokenizer(text).input_ids) <= tokenizer.model_max_length for tokenizer in tokenizers)
 
-        if length(prompt) <= limit:
+        if is_read(prompt):
             return prompt
         words = re.findall(r"\s*\S+", prompt)
-        fitting = bisect_right(range(len(words)), limit, key=lambda count: length("".join(words[:count]))) - 1
+        fitting = bisect_left(range(len(words)), True, key=lambda last: not is_read("".join(words[: last + 1])))
         return "".join(words[:fitting])
 
 
@@ -521,16 +575,21 @@ def _regional_control(
     pipe, layouts: list[Layout], weights: list[torch.Tensor], blend: str, template: str, **encoding
 ) -> RegionalControl:
     """Encodes the local descriptions of all layouts and brings them together with their regions and weights."""
+    if getattr(pipe, "text_encoder_2", pipe.text_encoder) is None:
+        raise ValueError(
+            "Regions have local descriptions, which need a text encoder, and the pipeline has none (SDXL needs"
+            " `text_encoder_2`): load it, or pass weights=0."
+        )
     texts = [template.replace("{}", region.phrase) for layout in layouts for region in layout.regions]
     contexts, *_ = pipe.encode_prompt(
-        prompt=texts,
+        prompt=texts or [""],  # there is no encoding of no text
         device=pipe._execution_device,
         num_images_per_prompt=1,
         do_classifier_free_guidance=False,
         **encoding,
     )
     return RegionalControl(
-        contexts=contexts.to(pipe.unet.dtype),
+        contexts=contexts[: len(texts)].to(pipe.unet.dtype),
         owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
         num_prompts=len(layouts),
         masks=lambda height, width: torch.from_numpy(
@@ -539,19 +598,6 @@ def _regional_control(
         weights=torch.cat(weights),
         blend=blend,
     )
-
-
-@contextmanager
-def _text_model_within(text_encoder) -> Iterator[None]:
-    """diffusers' `clip_skip` asks for `text_encoder.text_model`, which CLIPTextModel lost in transformers 5."""
-    missing = hasattr(text_encoder, "final_layer_norm") and not hasattr(text_encoder, "text_model")
-    if missing:
-        object.__setattr__(text_encoder, "text_model", text_encoder)  # past nn.Module, which would register a cycle
-    try:
-        yield
-    finally:
-        if missing:
-            object.__delattr__(text_encoder, "text_model")
 
 
 def _columns(scheduler, num_inference_steps: int, timesteps, sigmas) -> list[int]:

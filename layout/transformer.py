@@ -29,7 +29,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         layers (`int`), heads (`int`): Of the encoder.
         components (`int`): Gaussians of each object.
         max_tokens (`int`): Where prompts are cut off.
-        max_objects (`int`): How many objects can be marked.
+        max_objects (`int`): How many objects are told apart by their number; further ones count from the first again.
     """
 
     @register_to_config
@@ -61,7 +61,8 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
             marked (`torch.Tensor` of shape (prompts, objects, tokens), bool): Which tokens name each object.
             aspect_ratio (`torch.Tensor` of shape (prompts,)): Width of the picture divided by its height.
         """
-        marks = self.marks.weight[: marked.shape[1]]
+        numbers = torch.arange(marked.shape[1], device=marked.device) % self.config.max_objects
+        marks = self.marks(numbers)
         marked = marked.to(marks.dtype)
         states = self.words(input_ids) + self.places.weight[: input_ids.shape[1]] + marked.mT @ marks
         states = states + self.proportions(aspect_ratio.log().to(states)[:, None, None])

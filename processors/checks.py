@@ -19,15 +19,24 @@ def _is_text(value) -> bool:
     return isinstance(value, str) or isinstance(value, list) and value and all(isinstance(x, str) for x in value)
 
 
+def _is_pair(value) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(x, Integral) for x in value)
+
+
 def _is_generator(value) -> bool:
     values = value if isinstance(value, list) else [value]
     return all(isinstance(x, torch.Generator) for x in values)
 
 
+_SIZE = (_is_pair, "a tuple of two whole numbers, (height, width)")
+_POSITION = (_is_pair, "a tuple of two whole numbers, (top, left)")
+
 # What each argument has to be where it is not None.
 _OPTION_RULES: dict[str, tuple[Callable, str]] = {
     "prompt": (_is_text, "a string, or a list of at least one string"),
+    "prompt_2": (_is_text, "a string, or a list of at least one string"),
     "negative_prompt": (_is_text, "a string, or a list of at least one string"),
+    "negative_prompt_2": (_is_text, "a string, or a list of at least one string"),
     "height": (_is_count, "a whole number of pixels from 8, divisible by 8"),
     "width": (_is_count, "a whole number of pixels from 8, divisible by 8"),
     "num_inference_steps": (_is_count, "a whole number from 1"),
@@ -39,6 +48,15 @@ _OPTION_RULES: dict[str, tuple[Callable, str]] = {
     "latents": (torch.is_tensor, "a tensor"),
     "prompt_embeds": (torch.is_tensor, "a tensor"),
     "negative_prompt_embeds": (torch.is_tensor, "a tensor"),
+    "pooled_prompt_embeds": (torch.is_tensor, "a tensor"),
+    "negative_pooled_prompt_embeds": (torch.is_tensor, "a tensor"),
+    "denoising_end": (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0..1"),
+    "original_size": _SIZE,
+    "crops_coords_top_left": _POSITION,
+    "target_size": _SIZE,
+    "negative_original_size": _SIZE,
+    "negative_crops_coords_top_left": _POSITION,
+    "negative_target_size": _SIZE,
     "clip_skip": (lambda value: isinstance(value, Integral) and value >= 0, "a whole number from 0"),
     "cross_attention_kwargs": (lambda value: isinstance(value, dict), "a dict"),
     "callback_on_step_end": (callable, "callable"),
@@ -48,16 +66,17 @@ _NEEDED = ("guidance_scale", "guidance_rescale", "num_images_per_prompt")
 
 def check_options(options: dict) -> None:
     """
-    Checks types and ranges of [`StableDiffusionPipeline`]'s arguments, which it finds out too late or not at all.
+    Checks types and ranges of the stock pipeline's arguments, which it finds out too late or not at all.
 
     Args:
-        options (`dict`): The arguments by name; `None` passes where the argument may be left out.
+        options (`dict`): The arguments by name, [`StableDiffusionPipeline`]'s or [`StableDiffusionXLPipeline`]'s;
+            `None` passes where the argument may be left out.
 
     Raises:
         ValueError, TypeError: Names the argument, its value and what it has to be.
     """
     for name, (fits, wanted) in _OPTION_RULES.items():
-        value = options[name]
+        value = options.get(name)
         if (value is None and name in _NEEDED) or (value is not None and not fits(value)):
             error = ValueError if isinstance(value, (Real, str, list)) else TypeError
             raise error(f"`{name}` has to be {wanted}, got {_short_repr(value)}.")
@@ -87,17 +106,31 @@ def check_batch(options: dict, context_width: int) -> int:
                 f"`{name}` has to be of shape (prompts, tokens, {context_width}), got {tuple(embeds.shape)}."
             )
     prompts = 1 if isinstance(prompt, str) else len(options["prompt_embeds"] if prompt is None else prompt)
-    if negative_prompt is not None and prompt is not None and type(negative_prompt) is not type(prompt):
+    one_kind = "prompt_2" not in options  # SDXL's pipeline takes one negative prompt for several prompts
+    if one_kind and None not in (negative_prompt, prompt) and type(negative_prompt) is not type(prompt):
         raise TypeError(
             "`negative_prompt` has to be a string where `prompt` is one, and a list where it is a list; got"
             f" {_short_repr(negative_prompt)} with {_short_repr(prompt)}."
         )
     pictures = prompts * options["num_images_per_prompt"]
-    _check_length("negative_prompt", negative_prompt, prompts, "prompts")
-    _check_length("generator", options["generator"], pictures, "pictures")
-    if options["latents"] is not None:
-        _check_length("latents", list(options["latents"]), pictures, "pictures")
+    prompt_2 = options.get("prompt_2")
+    _check_length("prompt_2", [prompt_2] if isinstance(prompt_2, str) else prompt_2, prompts, "prompts")
+    for name in ("negative_prompt", "negative_prompt_2", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"):
+        _check_length(name, options.get(name), prompts, "prompts")
+    for name in ("generator", "latents"):
+        _check_length(name, options[name], pictures, "pictures")
     return prompts
+
+
+def check_text_to_image(in_channels: int, out_channels: int) -> None:
+    """Raises a ValueError if a UNet of so many channels is given more than the noise that it predicts."""
+    if in_channels > out_channels:
+        raise ValueError(
+            f"The UNet takes {in_channels} channels, {in_channels - out_channels} more than the latents have, as"
+            " checkpoints for inpainting do: it makes no pictures from text alone. Load it with the stock pipeline of"
+            " its task, such as StableDiffusionInpaintPipeline or StableDiffusionXLInpaintPipeline, and call that"
+            " within `spacetime_attention(pipe, layout)`."
+        )
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -114,7 +147,7 @@ def check_range(name: str, value: float, lowest: float = -math.inf, highest: flo
 
 
 def _check_length(name: str, values, count: int, what: str) -> None:
-    if isinstance(values, list) and len(values) != count:
+    if isinstance(values, (list, torch.Tensor)) and len(values) != count:
         raise ValueError(f"`{name}` holds {len(values)} entries, but there are {count} {what}: pass one for each.")
 
 

@@ -21,18 +21,20 @@ def optimize_run(
     optimizer: WeightOptimizer,
     objective: Callable[[torch.Tensor], torch.Tensor],
     progress_bar,
+    upcast_vae: bool = False,
 ) -> OptimizedWeights:
     """
     Optimises the weights of a run of a Stable Diffusion pipeline. All epochs start from the same noise, for the
     generators are wound back each time, also after the last.
 
     Args:
-        pipe ([`StableDiffusionPipeline`]): The stock pipeline.
+        pipe ([`StableDiffusionPipeline`] or [`StableDiffusionXLPipeline`]): The stock pipeline.
         options (`dict`): The arguments of its call; `generator` is one or a list of them.
         control ([`RegionalControl`]): With one layout for each picture, and the weights to start from.
         optimizer ([`WeightOptimizer`]): How.
         objective (`Callable`): Images (pictures, 3, height, width) in 0..1 to distances (pictures,).
         progress_bar: A tqdm bar, which counts evaluations of the UNet and shows the mean distance.
+        upcast_vae (`bool`): Whether a VAE in float16 whose config says `force_upcast` decodes in float32.
 
     Returns:
         [`OptimizedWeights`]: The weights on the CPU.
@@ -63,6 +65,7 @@ def optimize_run(
         for context in (
             _explained_memory(),
             _scratch_scheduler(pipe),
+            _upcast(pipe.vae, upcast_vae),
             frozen(modules),
             layer_checkpointing(pipe.vae),
             regional_attention(pipe, control),
@@ -78,8 +81,12 @@ def optimize_run(
 
 
 def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
-    """Latents as images in 0..1, differentiable."""
-    images = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False)[0]
+    """Latents of shape (pictures, channels, height, width) as images in 0..1, differentiable."""
+    latents = latents.to(vae.dtype) / vae.config.scaling_factor
+    mean, std = (vae.config.get(f"latents_{name}") for name in ("mean", "std"))
+    if mean is not None and std is not None:
+        latents = latents * latents.new_tensor(std)[:, None, None] + latents.new_tensor(mean)[:, None, None]
+    images = vae.decode(latents, return_dict=False)[0]
     return (images / 2 + 0.5).clamp(0, 1)
 
 
@@ -109,6 +116,17 @@ def _scratch_scheduler(pipe) -> Iterator[None]:
         yield
     finally:
         pipe.scheduler = scheduler
+
+
+@contextmanager
+def _upcast(vae: nn.Module, allowed: bool) -> Iterator[None]:
+    """The VAE in float32 where it would overflow in float16; also on the way back, when its layers are recomputed."""
+    overflows = allowed and vae.dtype == torch.float16 and vae.config.get("force_upcast", False)
+    try:
+        yield vae.to(torch.float32) if overflows else None
+    finally:
+        if overflows:
+            vae.to(torch.float16)
 
 
 @contextmanager

@@ -4,9 +4,22 @@ import os
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
 
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of the processes that tests start
@@ -75,6 +88,53 @@ def tiny_components(**unet_options) -> dict:
     }
 
 
+def tiny_sdxl_components(**unet_options) -> dict:
+    """A random SDXL of 16 x 16 latents: no attention at full size, two transformer blocks in a layer at half size."""
+    torch.manual_seed(0)
+    tokenizer = tiny_tokenizer()
+    options = {
+        "sample_size": 16,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "cross_attention_dim": 32 + 24,
+        "attention_head_dim": (2, 4),
+        "transformer_layers_per_block": (1, 2),
+        "use_linear_projection": True,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "norm_num_groups": 8,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 6 * 8 + 16,
+    }
+    unet = UNet2DConditionModel(**options | unet_options)
+    vae = AutoencoderKL(
+        block_out_channels=(16, 32),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=32,
+        scaling_factor=0.13025,
+    )
+    text = {"vocab_size": len(tokenizer), "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4}
+    text |= {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    text_encoder = CLIPTextModel(CLIPTextConfig(hidden_size=32, **text))
+    text_encoder_2 = CLIPTextModelWithProjection(CLIPTextConfig(hidden_size=24, projection_dim=16, **text))
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="leading", steps_offset=1
+    )
+    return {
+        "vae": vae.eval(),
+        "text_encoder": text_encoder.eval(),
+        "text_encoder_2": text_encoder_2.eval(),
+        "tokenizer": tokenizer,
+        "tokenizer_2": tiny_tokenizer(),
+        "unet": unet.eval(),
+        "scheduler": scheduler,
+    }
+
+
 @pytest.fixture
 def components() -> dict:
     """Components of a tiny random Stable Diffusion, new for every test."""
@@ -85,6 +145,18 @@ def components() -> dict:
 def make_components():
     """Makes such components with other options of the UNet."""
     return tiny_components
+
+
+@pytest.fixture
+def sdxl_components() -> dict:
+    """Components of a tiny random SDXL, new for every test."""
+    return tiny_sdxl_components()
+
+
+@pytest.fixture
+def make_sdxl_components():
+    """Makes such components with other options of the UNet."""
+    return tiny_sdxl_components
 
 
 @pytest.fixture

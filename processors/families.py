@@ -1,0 +1,96 @@
+"""The two families of checkpoints. What sets them apart stands in diffusers' own pipelines, and is asked of these."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+
+
+# Arguments for which each family has a default of its own.
+_DEFAULTED = ("guidance_scale", "crops_coords_top_left", "negative_crops_coords_top_left")
+
+
+@dataclass(frozen=True)
+class Family:
+    """
+    A family of checkpoints, by its text-to-image pipeline.
+
+    Args:
+        name (`str`): What messages call it.
+        stock (`type[DiffusionPipeline]`): diffusers' own pipeline, whose signatures tell components and arguments.
+        unread_layers (`int`): At the end of the text encoders, which it leaves out even without `clip_skip`.
+        upcasts_vae (`bool`): Whether its VAE overflows in float16, so that the stock pipeline decodes in float32.
+    """
+
+    name: str
+    stock: type[DiffusionPipeline]
+    unread_layers: int
+    upcasts_vae: bool
+
+    def components(self, given: dict) -> dict:
+        """
+        The stock pipeline's share of both families' components, by name; `None` where there is none.
+
+        Raises:
+            ValueError: A component that this family does not have.
+        """
+        return self._known(self.stock.__init__, given, "component")
+
+    def settings(self, given: dict) -> dict:
+        """The stock pipeline's share of what its constructor takes beside components."""
+        known = inspect.signature(self.stock.__init__).parameters
+        return {name: value for name, value in given.items() if name in known}
+
+    def options(self, arguments: dict) -> dict:
+        """
+        The stock pipeline's share of a call's arguments, its own defaults in the place of `None` where the families'
+        defaults differ.
+
+        Raises:
+            ValueError: An argument that this family does not have.
+        """
+        options = self._known(self.stock.__call__, arguments, "argument")
+        defaults = inspect.signature(self.stock.__call__).parameters
+        left_open = (name for name in _DEFAULTED if name in options and options[name] is None)
+        return options | {name: defaults[name].default for name in left_open}
+
+    def _known(self, function: Callable, given: dict, kind: str) -> dict:
+        known = inspect.signature(function).parameters
+        for name, value in given.items():
+            if name not in known and value is not None:
+                raise ValueError(f"This checkpoint is {self.name}, which has no {kind} `{name}`: leave it out.")
+        return {name: value for name, value in given.items() if name in known}
+
+
+STABLE_DIFFUSION = Family("Stable Diffusion 1.x or 2.x", StableDiffusionPipeline, unread_layers=0, upcasts_vae=False)
+SDXL = Family("SDXL", StableDiffusionXLPipeline, unread_layers=1, upcasts_vae=True)
+
+# What a call of either stock pipeline takes.
+STOCK_ARGUMENTS = {
+    name
+    for family in (STABLE_DIFFUSION, SDXL)
+    for name in inspect.signature(family.stock.__call__).parameters
+    if name not in ("self", "return_dict")
+}
+
+
+def family_of(components: dict) -> Family:
+    """The family of a checkpoint, by its UNet if it has one, otherwise by whether there is a second text encoder."""
+    if components["unet"] is not None:
+        return SDXL if components["unet"].config.addition_embed_type == "text_time" else STABLE_DIFFUSION
+    return SDXL if components["text_encoder_2"] is not None else STABLE_DIFFUSION
+
+
+@contextmanager
+def text_model_within(text_encoder) -> Iterator[None]:
+    """diffusers' `clip_skip` asks for `text_encoder.text_model`, which CLIPTextModel lost in transformers 5."""
+    missing = hasattr(text_encoder, "final_layer_norm") and not hasattr(text_encoder, "text_model")
+    if missing:
+        object.__setattr__(text_encoder, "text_model", text_encoder)  # past nn.Module, which would register a cycle
+    try:
+        yield
+    finally:
+        if missing:
+            object.__delattr__(text_encoder, "text_model")
