@@ -6,8 +6,8 @@ import numpy as np
 
 from .lexicon import steps_of_size
 from .regions import Relation
-from .relations import PICTURE_PLACES
-from .solver import AXES, LEVEL, consistent_relations, place_on_lattice
+from .relations import PICTURE_PLACES, between_in_order
+from .solver import LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS
 
 
@@ -168,17 +168,13 @@ def _levels(relations: Sequence[Relation]) -> list[Relation]:
 
 
 def _decomposed(relations: Sequence[Relation]) -> list[Relation]:
-    """ "Between" as two relations: the first landmark on one side of the subject, the second on the other."""
-    stated = {(r.subject, r.object): r.relation for r in relations if r.relation in AXES}
+    """ "Between" as two relations: one landmark on one side of the subject, the other on the other."""
     result = []
     for r in relations:
         if r.relation != "between":
             result.append(r)
             continue
-        first, second = r.object, r.second_object
-        if (second, first) in stated:
-            first, second = second, first
-        axis = stated.get((first, second), "left of")
+        first, axis, second = between_in_order(r, relations) or (r.object, "left of", r.second_object)
         result += [Relation(first, axis, r.subject), Relation(r.subject, axis, second)]
     return result
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 
 from .elements import Element
-from .words import DETERMINERS, PLACING_PARTICIPLES
+from .lexicon import PLACES_ALONE
+from .words import DETERMINERS
 
 
 _NOUN_KINDS = ("thing", "pronoun", "other", "each other")
 _OPENERS = ("stop", "clause", "with", "order")
+_LEADING = (":", "has", "have", "contains")  # from a place to what is there, as verbs do
 _SINGLE_PLACE = ("on", "inside")  # "on the table and the chair" hardly ever: one thing is in one place
 
 
@@ -25,7 +27,7 @@ class ClauseRow:
 
     def __init__(self, elements: Sequence[Element]):
         self.elements = elements
-        self.cues = [k for k, element in enumerate(elements) if element.cue and not self._names_agent(k)]
+        self.cues = [k for k, element in enumerate(elements) if element.cue]
         self.following = {k: self._following_landmark(k) for k in self.cues}
         self.landmarks = {i for positions in self.following.values() for i in positions}
         self.subjects = [i for i in range(len(elements)) if self._is_subject(i)]
@@ -33,6 +35,10 @@ class ClauseRow:
     def kind(self, i: int) -> str:
         """The kind of the element at a position, "" outside of the text."""
         return self.elements[i].kind if 0 <= i < len(self.elements) else ""
+
+    def text(self, i: int) -> str:
+        """The text of the element at a position, "" outside of the text."""
+        return self.elements[i].text if 0 <= i < len(self.elements) else ""
 
     def is_thing(self, i: int) -> bool:
         """Whether an object is mentioned there."""
@@ -66,6 +72,17 @@ class ClauseRow:
             words.append(self.elements[following].text)
             following += 1
         return " ".join(words), following
+
+    def past_predicate(self, position: int) -> int:
+        """The position after "is", "is occupied by", "has", "contains" or a colon that stands at one, if any."""
+        while self.kind(position) in ("verb", "agent") or self.text(position) in _LEADING:
+            position += 1
+        return position
+
+    def _past_verbs(self, position: int) -> int:
+        while self.kind(position) == "verb":
+            position += 1
+        return position
 
     def is_aside(self, i: int, k: int) -> bool:
         """Whether a thing only describes the subject of the cue at k: "a girl with a hat is above ..."."""
@@ -127,6 +144,9 @@ class ClauseRow:
     def topic(self, k: int, other_than: Sequence[int] = ()) -> list[int]:
         """What the clause around position k is about: the latest subject before it, else the nearest thing."""
         excluded = set(other_than)
+        fronted = self._fronted_subject(k) if self.is_in_with(k) else []
+        if fronted and excluded.isdisjoint(fronted):
+            return fronted
         governor = self._with_before(k)
         if governor is not None and self.kind(governor - 1) == "relative":  # "a fire, which has a kettle above it"
             choices = self.things_before(governor)[:1]
@@ -144,15 +164,50 @@ class ClauseRow:
             return self.joined_before(i, self.elements[following].is_singular)
         return self.list_from(i)
 
+    def _fronted_subject(self, k: int) -> list[int]:
+        """The subject after what opens its sentence: "With a jug on the left, a pan is", "Flanked by ... is a cat"."""
+        start = self.sentence_start(k)
+        first = self.elements[start]
+        is_list = first.cue is not None and first.cue.landmark == "list"
+        is_participle = first.kind == "verb" and first.text.endswith(("ed", "en"))
+        if not is_list and not is_participle and first.text not in ("with", "having"):
+            return []
+        for i in range(k + 1, len(self.elements)):
+            before, after = self.elements[i - 1], self.kind(i + 1)
+            if self.is_sentence_end(i):
+                break
+            is_inverted = before.kind == "verb" and before.is_finite
+            if self.is_thing(i) and (is_inverted or before.text == "," and after in ("verb", "stop", "")):
+                return self.things_at(self.list_from(i))
+        return []
+
+    def labelled(self, k: int) -> list[int]:
+        """The things under a label at position k, "Top row: a drum above a lute", up to the next label; or none."""
+        colon = k + 1
+        while self.kind(colon) in ("order", "verb", "join"):
+            colon += 1
+        if self.text(colon) != ":":
+            return []
+        end = colon + 1
+        while end < len(self.elements) and not self.is_sentence_end(end) and not self._opens_item(end):
+            end += 1
+        return list(dict.fromkeys(self.things_at(range(colon + 1, end))))
+
+    def _opens_item(self, k: int) -> bool:
+        """Whether a place of the picture stands before what is there: ", right: a jug", ", on the right a jug"."""
+        cue = self.elements[k].cue
+        is_place = cue is not None and cue.landmark in PLACES_ALONE
+        return is_place and self.kind(k - 1) in ("join", "stop") and self.kind(k + 1) not in ("join", "")
+
     def is_in_with(self, k: int) -> bool:
         """Whether position k belongs to a "with ..." (or "flanked by ...") that hangs on a topic."""
-        return self._with_before(k) is not None
+        return self.kind(k + 1) == "agent" or self._with_before(k) is not None
 
     def opener(self, k: int) -> str:
         """What the clause begins with that begins with the cue at k ("stop" for a sentence); "" in mid-clause."""
         before = min([k] + self.following[k]) - 1
         kind = self.kind(before) or "stop"
-        if kind == "verb" and self.kind(before - 1) in ("", "stop"):  # "Placed above the door is ..."
+        if kind == "verb" and self._opens_sentence(before):
             return "stop"
         if kind == "join":  # "Below the bridge and to the left of the tower, ..."
             if self.elements[before].text == "," and self.kind(before - 1) == "join":  # "and, below, ..."
@@ -161,7 +216,15 @@ class ClauseRow:
                 before -= 1
             first = next((cue for cue in self.cues if before == cue or before in self.following[cue]), None)
             return first is not None and first < k and self.opener(first) or "join"
+        if kind == "other" and self._opens_sentence(before):  # "The space above the door is taken by ..."
+            following = self._past_verbs(max([k] + self.following[k]) + 1)
+            return "stop" if self.kind(following) == "agent" else ""
         return kind if kind in _OPENERS else ""
+
+    def _opens_sentence(self, i: int) -> bool:
+        """Whether a sentence begins there: "Placed above the door is ...", "To be seen above the door is ..."."""
+        first = i - 1 if self.text(i - 1) == "be" else i
+        return self.kind(first - 1) in ("", "stop")
 
     def _with_before(self, k: int) -> int | None:
         for i in range(k - 1, -1, -1):
@@ -177,21 +240,12 @@ class ClauseRow:
         following = i + 1
         if not is_fronted or self.kind(following) != "verb":
             return self.kind(following) in ("cue", "verb")
-        while self.kind(following) == "verb":
-            following += 1
-        return not self.is_thing(following)
-
-    def _names_agent(self, k: int) -> bool:
-        """ "Pulled by a man"."""
-        if self.kind(k - 1) != "verb" or self.elements[k].text != "by":
-            return False
-        verb = self.elements[k - 1].text
-        return verb.endswith(("ed", "en")) and verb not in PLACING_PARTICIPLES
+        return not self.is_thing(self._past_verbs(following))
 
     def _following_landmark(self, k: int) -> list[int]:
         """The landmark right after a cue, or the owner right before it ("to the dog's left")."""
         cue, text = self.elements[k].cue, self.elements[k].text
-        if cue.landmark in ("none", "picture"):
+        if cue.landmark in PLACES_ALONE:
             return []
         if cue.landmark in ("owner", "held"):
             return [k - 1] if text[0] in "'’s" and self.is_thing(k - 1) else []
@@ -211,12 +265,21 @@ class ClauseRow:
         """Positions of the two things of a "between"; none where each has a cue of its own ("a cup to the left")."""
         positions = [first]
         while len(self.things_at(positions)) < 2:
-            _, following = self.joint_after(positions[-1])
-            if following == positions[-1] + 1 or not self.is_thing(following):
+            joint, following = self.joint_after(self._relative_end(positions[-1]))
+            if joint in ("", ",") or not self.is_thing(following):
                 break
             positions.append(following)
-        is_placed = len(self.things_at(positions)) == 1 and self.kind(positions[-1] + 1) == "cue"
-        return [] if is_placed else positions
+        is_placed = self.kind(self.joint_after(positions[-1])[1]) == "cue"
+        return [] if is_placed and len(self.things_at(positions)) == 1 else positions
+
+    def _relative_end(self, i: int) -> int:
+        """The position at which a thing and its relative clause end: "the jug, which is on the left" """
+        _, end = self.joint_after(i)
+        if self.kind(end) != "relative":
+            return i
+        while self.kind(end + 1) in ("verb", "cue", "pronoun"):
+            end += 1
+        return end
 
     def _is_subject(self, i: int) -> bool:
         if not self.is_thing(i) or i in self.landmarks:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spacy.tokens import Doc, Token
 
@@ -14,6 +14,8 @@ from .lexicon import (
     JOINING_WORDS,
     NEGATING_WORDS,
     PERSON_PRONOUNS,
+    PLACES_ALONE,
+    POINTING_PRONOUNS,
     RELATIVE_WORDS,
     THING_PRONOUNS,
     WITH_WORDS,
@@ -25,11 +27,12 @@ from .lexicon import (
 from .phrases import Phrase
 from .plurals import singular
 from .things import BODY_PARTS, OWNED_BODY_PARTS
-from .words import ACTION_VERB_FORMS, POSSESSIVES
+from .words import ACTION_VERB_FORMS, PLACING_PARTICIPLES, POSSESSIVES, PREPOSITIONS
 
 
 _PRONOUNS = THING_PRONOUNS | PERSON_PRONOUNS | GROUP_PRONOUNS
 _FINITE_VERBS = frozenset("is are was were has have had".split())
+_AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
 _STOPS = frozenset(".!?;:\n")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
 _NOUNS = frozenset(("NOUN", "PROPN"))
@@ -47,7 +50,8 @@ class Element:
 
     "thing" (`things`: indices of phrases), "other" (a noun that is no object), "pronoun" (`is_part`: "their head"),
     "each other", "cue" (`cue`: the row of the lexicon), "order" (`relation`), "verb" (`is_finite`, `is_singular`),
-    "join" (and, comma), "clause" (while), "with", "relative" (which) and "stop" (end of the sentence).
+    "agent" (the "by" of a passive), "join" (and, comma), "clause" (while), "with", "relative" (which) and "stop" (end
+    of the sentence).
     """
 
     kind: str
@@ -69,9 +73,11 @@ def read_elements(doc: Doc, phrases: Sequence[Phrase]) -> list[Element]:
     text = lowered(doc.text)
     elements = _things(text, phrases)
     elements += _outside(_expressions(doc, text, elements), elements)
-    elements += _outside([_other_noun(doc, group) for group in noun_groups(doc)], elements)
+    groups = [group for group in noun_groups(doc) if not _is_owned_part(doc, group)]
+    elements += _outside([_other_noun(doc, group) for group in groups], elements)
     elements += _outside([element for token in doc if (element := _word_element(token))], elements)
-    return _without_contrasts(sorted(elements, key=lambda element: element.start))
+    elements = sorted(elements, key=lambda element: element.start)
+    return _with_agents(_without_prepositions(_without_contrasts(elements)))
 
 
 def _without_contrasts(elements: list[Element]) -> list[Element]:
@@ -82,6 +88,39 @@ def _without_contrasts(elements: list[Element]) -> list[Element]:
         if [e.text if e.kind != "cue" else "cue" for e in kept[-4:]] == [",", "not", "cue", ","]:
             del kept[-4:]
     return kept
+
+
+def _without_prepositions(elements: list[Element]) -> list[Element]:
+    """Leaves out the "on" of "on the king's right"."""
+    kept: list[Element] = []
+    for element in elements:
+        kept.append(element)
+        is_side = element.cue is not None and element.cue.landmark == "owner" and element.text[0] in "'’s"
+        if is_side and [e.text if e.kind == "cue" else e.kind for e in kept[-3:-1]] == ["on", "thing"]:
+            del kept[-3]
+    return kept
+
+
+def _with_agents(elements: list[Element]) -> list[Element]:
+    """Tells the "by" of an agent from that of a place."""
+    marked: list[Element] = []
+    for element in elements:
+        is_agent = element.kind == "cue" and element.text == "by" and _takes_agent(marked)
+        marked.append(replace(element, kind="agent", cue=None) if is_agent else element)
+    return marked
+
+
+def _takes_agent(before: Sequence[Element]) -> bool:
+    """Whether "by" tells who does it: "pulled | by", "flanked on the left | by", "by a monk and on the right | by"."""
+    place = before[-1].cue if before else None
+    is_placed = place is not None and place.landmark in PLACES_ALONE | {"owner"}
+    governor = before[-2:-1] if is_placed else before[-1:]
+    if not governor:
+        return False
+    if governor[0].kind == "verb":
+        return governor[0].text.endswith(("ed", "en")) and governor[0].text not in PLACING_PARTICIPLES
+    is_further = governor[0].kind == "join" and (is_placed or governor[0].text == "and")
+    return is_further and any(element.kind == "agent" or element.text.endswith(" by") for element in before)
 
 
 def _things(text: str, phrases: Sequence[Phrase]) -> list[Element]:
@@ -101,13 +140,12 @@ def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...]) -> Elemen
 def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element]:
     elements = []
     for found in spatial_expressions(text):
-        kind = "cue" if found.row else "order" if found.order else "each other"
-        word = text[found.start : found.end]
+        word = "and" if found.kind == "join" else text[found.start : found.end]
         asides = _asides(doc, found, things) if found.row else frozenset()
         elements.append(
-            Element(kind, found.start, found.end, word, cue=found.row, relation=found.order, asides=asides)
+            Element(found.kind, found.start, found.end, word, cue=found.row, relation=found.order, asides=asides)
         )
-    return elements
+    return [element for element in elements if element.kind != "idle"]
 
 
 def _asides(doc: Doc, found: FoundExpression, things: Sequence[Element]) -> frozenset[int]:
@@ -137,9 +175,17 @@ def _subject_of(doc: Doc, start: int, end: int) -> Token | None:
     return None
 
 
+def _is_owned_part(doc: Doc, group: NounGroup) -> bool:
+    """ "The king's | head" is the king."""
+    owned = group.start > 0 and doc[group.start - 1].lower_ in ("'s", "’s", "'", "’")
+    return owned and singular(doc[group.head].lower_) in BODY_PARTS
+
+
 def _other_noun(doc: Doc, group: NounGroup) -> Element:
     """A noun that is no object; "their head" stands for them."""
     first, head = doc[group.start], doc[group.head]
+    if head.lower_ in POINTING_PRONOUNS:
+        return Element("pronoun", first.idx, head.idx + len(head), head.lower_)
     if first.lower_ in POSSESSIVES and singular(head.lower_) in BODY_PARTS | OWNED_BODY_PARTS:
         return Element("pronoun", first.idx, head.idx + len(head), first.lower_, is_part=True)
     return Element("other", first.idx, head.idx + len(head), head.lower_)
@@ -173,8 +219,13 @@ def _stands_alone(token: Token) -> bool:
 
 def _is_passive(token: Token) -> bool:
     """ "Was overtaken", whatever the tagger says."""
-    after_be = token.i > 0 and token.nbor(-1).lower_ in _FINITE_VERBS
+    after_be = token.i > 0 and token.nbor(-1).lower_ in _AUXILIARIES
     return after_be and len(token) > 4 and token.lower_.endswith(("ed", "en"))
+
+
+def _follows_preposition(token: Token) -> bool:
+    """ "Above | that is a shelf" """
+    return token.i > 0 and token.nbor(-1).lower_ in PREPOSITIONS
 
 
 def _looks_finite(token: Token) -> bool:
@@ -186,7 +237,7 @@ def _word_kind(token: Token, word: str) -> str | None:
     if word in _STOPS or "\n" in token.text:
         return "stop"
     if word in RELATIVE_WORDS:
-        return "relative"
+        return "pronoun" if word in POINTING_PRONOUNS and _follows_preposition(token) else "relative"
     if word in JOINING_WORDS:
         return "join"
     if word in WITH_WORDS:

@@ -84,14 +84,26 @@ def _spatial_tokens(doc: Doc) -> set[int]:
 
 def _is_noun(token: Token) -> bool:
     """Whether tagger or parser take a word for a noun (each alone is wrong now and then)."""
-    if token.is_space or token.is_punct:
+    if token.is_space or token.is_punct or _is_adverb(token):
         return False
+    if token.tag_ == "JJR" and token.lower_ in PEOPLE:  # "a sumo wrestler"
+        return True
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
     if _is_noun_compound(token) or _is_content(token) or split_number(token.lower_)[0]:
         return True
     in_compound = token.i > 0 and token.nbor(-1).pos_ in _GROUP_NOUNS and token.lower_ not in ACTION_VERB_FORMS
     return in_compound and token.pos_ in ("ADJ", "VERB", "X") and token.dep_ in _NOMINAL_ROLES
+
+
+def _is_adverb(token: Token) -> bool:
+    """What is no noun after a verb, whatever the tagger says of the two: "a horse chews | calmly"."""
+    return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
+
+
+def _is_anybody(token: Token) -> bool:
+    """ "Beside the barn | one sees a well" """
+    return token.lower_ == "one" and token.i + 1 < len(token.doc) and token.nbor().pos_ == "VERB"
 
 
 def _is_noun_compound(token: Token) -> bool:
@@ -126,6 +138,8 @@ def _opens_group(token: Token) -> bool:
         return False
     if _is_relative_verb(token):
         return False
+    if _is_anybody(token):
+        return False
     return (
         token.pos_ in ("DET", "NUM", "ADJ")
         or _is_noun(token)
@@ -153,10 +167,14 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
     following = doc[index + 1] if index + 1 < len(doc) else None
     if index == start:
         return True
+    if previous.text == "-":  # "a half-timbered house"
+        return True
     if token.lower_ in DETERMINERS:
         return head is None and previous.lower_ in DETERMINERS
     if token.text == "-":
         return not previous.whitespace_ and not token.whitespace_ and following is not None
+    if _is_anybody(token):
+        return False
     if token.tag_ == "POS":
         return head is not None and not _owner_is_thing(doc, start, index)
     if head is None:
@@ -303,7 +321,8 @@ def _trimmed_group(doc: Doc, start: int, end: int) -> NounGroup | None:
 def _is_whole(doc: Doc, group: NounGroup, nouns: set[str], content: NounGroup) -> bool:
     """A cup (of tea) or a statue (of a king); but a painting that opens the text is the picture itself."""
     if nouns & DEPICTIONS:
-        return group.start > 0 or not nouns & MEDIA_WORDS
+        is_object = group.start > 0 and doc[group.start].lower_ in DETERMINERS
+        return is_object or not nouns & MEDIA_WORDS
     return bool(nouns & CONTAINERS) and singular(doc[content.head].lower_) not in PEOPLE
 
 

@@ -9,6 +9,7 @@ states, and where its landmark is:
 - "none": the text around it has to tell ("to the left", "nearby")
 - "owner": a possessive inside or before it ("to its left", "to the dog's left")
 - "picture": the picture itself ("in the top left corner")
+- "row", "column", "depth": the other rows and so on ("in the second row", "left column: ...", "Background: ...")
 - "list": as "after", unless that has its own place ("flanked by a dog to the left")
 - "held": as "owner", but anything stated elsewhere counts more ("in her left hand")
 - "reversed": as "after", but the landmark stands in the relation to the subject ("contains a spoon")
@@ -24,7 +25,10 @@ from .words import collect_words
 
 _DEGREE = r"(?:(?:far|very|immediate|direct|own|extreme|other|slightly|just|directly|immediately) )?"
 _TO = r"(?:(?:off |over |up |out )?(?:to|on|at|by|from|along|toward|towards|in|onto) )"
-_SIDE = r"(?:[- ]?hand)?(?: side| edge| end| half| flank)?"
+_HAND, _PART = "(?:[- ]?hand)?", "(?: side| edge| end| half| flank| neighbou?r)"
+_SIDE = rf"{_HAND}{_PART}?"
+_IN, _ROW = "(?:(?:in|on|at) )?(?:the )?", "(?:row|tier|line)"
+_INNER = "(?:middle|centre|center|central|second|third|fourth|fifth|next)"
 _OWNER = r"(?:its|it's|their|his|her)"
 _PICTURE = (
     r"(?:picture|image|photo|photograph|scene|frame|canvas|composition|view|screen|page|shot|illustration"
@@ -52,11 +56,12 @@ def _lateral_expressions(side: str) -> list[SpatialExpression]:
         SpatialExpression(rf"{_DEGREE}{side}{_SIDE} (?:of|from)", relation, "after"),
         SpatialExpression(rf"{_TO}the (?:upper|lower|top|bottom)[- ]{side}{_SIDE} of", relation, "after"),
         SpatialExpression(rf"(?:{_TO}|over |under ){_OWNER} {side} {hand}", relation, "held"),
-        SpatialExpression(rf"{_TO}{_OWNER} {_DEGREE}{side}(?:[- ]hand)?(?: side)?", relation, "owner"),
-        SpatialExpression(rf"(?:'s|’s|s') {_DEGREE}{side}(?:[- ]hand)?(?: side)?", relation, "owner"),
+        SpatialExpression(rf"{_TO}{_OWNER} {_DEGREE}{side}{_SIDE}", relation, "owner"),
+        SpatialExpression(rf"{_OWNER} {_DEGREE}{side}(?:{_HAND}{_PART}|(?= (?:is|was|by)))", relation, "owner"),
+        SpatialExpression(rf"(?:'s|’s|s') {_DEGREE}{side}{_SIDE}", relation, "owner"),
         SpatialExpression(rf"(?:to|toward|towards|from|off to|over to) the {_DEGREE}{side}{_SIDE}", relation, "none"),
         SpatialExpression(rf"(?:on|at|in|along) the {_DEGREE}{side}{_SIDE}", side, "none"),
-        SpatialExpression(rf"{side} ?:", side, "picture"),
+        SpatialExpression(rf"{side}{_SIDE}(?= ?:)|the {_DEGREE}{side}{_HAND}{_PART}", side, "picture"),
         SpatialExpression(rf"{side}(?= and )", relation, "none"),
         SpatialExpression(rf"{side}(?=[,.;]|$)", side, "none"),
         SpatialExpression(rf"(?:further |farther )(?:to the )?{side}", relation, "none"),
@@ -78,11 +83,11 @@ def _picture_expressions() -> list[SpatialExpression]:
         rows.append(SpatialExpression(rf"(?:at|in|on|near) the very {words}{_OF_PICTURE}", name, "picture"))
         rows.append(SpatialExpression(rf"(?:at|in|on|near|along) the {words}{_OF_PICTURE_NEEDED}", name, "picture"))
         rows.append(SpatialExpression(rf"(?:at|in|near|along) the {words}", name, "picture"))
-        rows.append(SpatialExpression(rf"{words} ?:", name, "picture"))
+        rows.append(SpatialExpression(rf"{words}(?= ?:)", name, "picture"))
     middle = r"(?:in|at|near|into|to) the (?:very |exact )?(?:middle|centre|center)"
     rows.append(SpatialExpression(rf"{middle}{_OF_PICTURE_NEEDED}", "centre", "picture"))
     rows.append(SpatialExpression(rf"{middle}", "centre", "picture"))
-    rows.append(SpatialExpression(r"(?:middle|centre|center) ?:", "centre", "picture"))
+    rows.append(SpatialExpression(r"(?:middle|centre|center)(?= ?:)", "centre", "picture"))
     return rows
 
 
@@ -94,9 +99,18 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     _lateral_expressions("left")
     + _lateral_expressions("right")
     + _picture_expressions()
+    # --- rows and columns
+    + _rows("top", "row", f"{_IN}(?:top|upper|first) {_ROW}")
+    + _rows("centre", "row", f"{_IN}{_INNER} {_ROW}")
+    + _rows("bottom", "row", f"{_IN}(?:bottom|lower|last) {_ROW}")
+    + _rows("left", "column", f"{_IN}(?:left(?:most)?|first){_HAND} column")
+    + _rows("centre", "column", f"{_IN}{_INNER} column")
+    + _rows("right", "column", f"{_IN}(?:right(?:most)?|last){_HAND} column")
+    + _rows("in front of", "depth", f"{_IN}front {_ROW}", f"{_IN}(?:front|foreground)(?= ?:)")
+    + _rows("behind", "depth", f"{_IN}(?:back|rear) {_ROW}", f"{_IN}(?:back|background)(?= ?:)")
     # --- up and down
     + _rows("above", "maybe", r"(?:directly |just |right |high |slightly )?above", "up above", "over", "overhead")
-    + _rows("above", "after", "over the top of", "higher (?:up )?than")
+    + _rows("above", "after", "over the top of", "(?:over|above) the heads? of", "higher (?:up )?than")
     + _rows("above", "after", r"(?:looks|looking|towers|towering|rises|rising) (?:down )?over")
     + _rows("above", "none", "higher(?: up)?")
     + _rows("below", "maybe", r"(?:directly |just |right |slightly )?(?:below|beneath|underneath|under)", "down below")
@@ -114,16 +128,19 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("inside", "maybe", "inside")
     + _rows("inside", "reversed", "contains", "containing", r"(?:is |are )?(?:filled|full|stuffed|packed) (?:with|of)")
     + _rows("inside", "reversed", "wearing", "wears", "wore", r"dressed in", "encloses", "surrounds")
-    + _rows("between", "list", r"(?:in |sandwiched |nestled )?between", "in the (?:middle|midst|centre|center) of")
+    + _rows("between", "list", r"(?:(?:in|sandwiched|nestled|midway|halfway|exactly|right) )*between")
+    + _rows("between", "list", "in the (?:middle|midst|centre|center) of")
     + _rows("between", "list", r"(?:flanked|sandwiched|bordered|framed|surrounded) (?:on (?:both|either) sides? )?by")
     # --- beside
     + _rows("next to", "after", "next to", "adjacent to", "close (?:by )?to", "near(?: to)?", "against", "touching")
     + _rows("next to", "after", "by", "past", "around", "across from", "opposite(?: to)?", "(?:beside|alongside) of")
     + _rows("next to", "after", r"(?:on|at|by) (?:the|either|one|both|each) sides? of")
     + _rows("opposite", "after", r"(?:on|at) the (?:other|opposite|far) (?:side|end) of")
+    + _rows("opposite", "none", r"(?:on|at) the (?:other|opposite) (?:side|end)", r"(?:on|at) the other(?=[,.;]|$)")
     + _rows("next to", "list", "accompanied by", "joined by", "together with", "along with")
     + _rows("next to", "maybe", "beside", "alongside", "side by side(?: with)?")
     + _rows("next to", "owner", rf"(?:at|by|on) {_OWNER} sides?", r"(?:'s|’s|s') sides?")
+    + _rows("next to", "none", r"(?:on|at) (?:one|either|each) (?:side|end)", r"on both sides")
     + _rows("next to", "none", "nearby", "near by", "close by", "in the vicinity", "next door")
     # --- depth and distance
     + _rows("in front of", "after", "in front of", "in the front of", "ahead of", "at the front of")
@@ -135,19 +152,40 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("far from", "none", "far away", "far off")
 )
 
+_IN_A_ROW = "in (?:a|one) (?:single |straight |vertical )?(?:row|line|column|stack)"
+
+
+def _order(first: str, last: str, onward: str = "") -> str:
+    """ "Lined up from left to right", "from the top down", "in a row, left to right", "from left: ..."."""
+    way = rf"(?:from )?(?:the )?{first}[- ]to[- ](?:the )?{last}|from (?:the )?{first}(?:(?= ?:){onward})"
+    return rf"(?:(?:ordered|lined up|arranged|stacked) )?(?:{_IN_A_ROW},? )?(?:{way})(?:,? {_IN_A_ROW})?"
+
+
 # "from left to right: a cup, a fork, a spoon": each stands in the relation to the next.
 ORDER_EXPRESSIONS: dict[str, str] = {
-    r"(?:ordered |lined up |arranged )?(?:from )?left[- ]to[- ]right": "left of",
-    r"(?:ordered |lined up |arranged )?(?:from )?right[- ]to[- ]left": "right of",
-    r"(?:ordered |stacked |arranged )?(?:from )?top[- ]to[- ]bottom": "above",
-    r"(?:ordered |stacked |arranged )?(?:from )?bottom[- ]to[- ]top": "below",
+    _order("left", "right"): "left of",
+    _order("right", "left"): "right of",
+    _order("top", "bottom", "| down") + "|in (?:a|one) (?:single |straight |vertical )?column": "above",
+    _order("bottom", "top", "| up"): "below",
+    _order("front", "back"): "in front of",
+    _order("back", "front"): "behind",
+}
+# Other expressions of several words, by their kind; the idle ones only look like places.
+_PLAIN_EXPRESSIONS = {
+    "each other": "each other|one another",
+    "join": "as well as",
+    "idle": "in (?:its |their )?turn|all over",
 }
 
 
 @dataclass(frozen=True)
 class FoundExpression:
-    """An expression in a text, characters `start` to `end`: a row of the lexicon, an order, or "each other"."""
+    """
+    An expression in a text, characters `start` to `end`. Its `kind` is "cue" (`row` of the lexicon), "order" (the
+    relation of each to the next), "each other", "join" or "idle".
+    """
 
+    kind: str
     start: int
     end: int
     row: SpatialExpression | None = None
@@ -159,17 +197,17 @@ def _compiled(pattern: str) -> re.Pattern:
     return re.compile(start + "(?:" + pattern.replace(" ", r"\s+").replace(r"\s+?", r"\s*") + r")(?![\w-])")
 
 
-_COMPILED_LEXICON = [(_compiled(row.pattern), row, "") for row in SPATIAL_LEXICON]
-_COMPILED_LEXICON += [(_compiled(pattern), None, relation) for pattern, relation in ORDER_EXPRESSIONS.items()]
-_COMPILED_LEXICON.append((_compiled("each other|one another"), None, ""))
+_COMPILED_LEXICON = [(_compiled(pattern), "order", None, order) for pattern, order in ORDER_EXPRESSIONS.items()]
+_COMPILED_LEXICON += [(_compiled(row.pattern), "cue", row, "") for row in SPATIAL_LEXICON]
+_COMPILED_LEXICON += [(_compiled(pattern), kind, None, "") for kind, pattern in _PLAIN_EXPRESSIONS.items()]
 
 
 @lru_cache(maxsize=4)
 def spatial_expressions(text: str) -> tuple[FoundExpression, ...]:
     """What of the lexicon a lower-case text holds, in order; of several matches the first, then the longest."""
     found = [
-        FoundExpression(*match.span(), row, order)
-        for pattern, row, order in _COMPILED_LEXICON
+        FoundExpression(kind, *match.span(), row, order)
+        for pattern, kind, row, order in _COMPILED_LEXICON
         for match in pattern.finditer(text)
     ]
     chosen: list[FoundExpression] = []
@@ -184,6 +222,8 @@ def lowered(text: str) -> str:
     return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
+# Where expressions have their landmark that need none to follow.
+PLACES_ALONE: frozenset[str] = frozenset("none picture row column depth".split())
 # Words that begin a new clause or another item, and what may stand between an expression and its landmark.
 CLAUSE_WORDS: frozenset[str] = frozenset("while whereas where as but when although though then".split())
 WITH_WORDS: frozenset[str] = frozenset("with having has have had featuring including plus".split())
@@ -196,6 +236,7 @@ FILLERS: frozenset[str] = frozenset(
 PERSON_PRONOUNS: frozenset[str] = frozenset("he him his she her hers".split())
 THING_PRONOUNS: frozenset[str] = frozenset("it its it's".split())
 GROUP_PRONOUNS: frozenset[str] = frozenset("they them their theirs".split())
+POINTING_PRONOUNS: dict[str, int] = {"that": 0, "latter": 0, "former": 1}  # how many mentions lie between
 
 
 # --- Sizes ----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Which words of a prompt name objects: `find_phrases`."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 
 from .groups import NounGroup, noun_groups, split_number
 from .lexicon import CLAUSE_WORDS, JOINING_WORDS, WITH_WORDS, lowered, spatial_expressions
@@ -23,8 +25,10 @@ from .things import (
     OWNED_BODY_PARTS,
     PEOPLE,
     PICTURE_WORDS,
+    SITES,
     SURROUNDINGS,
     TIMES,
+    TOTALS,
     UNSEEN_COMPOUNDS,
 )
 from .words import (
@@ -42,6 +46,8 @@ from .words import (
 
 _NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
 _ACTORS = PEOPLE | ANIMALS
+_PLACINGS = frozenset(("left of", "right of", "left", "right", "above", "below", "between"))
+_OUTLINE = dict.fromkeys("DET ADJ NOUN PROPN CCONJ".split(), "n") | dict.fromkeys(("VERB", "AUX", "ADV", "PRON"), "v")
 _SENTENCE_ENDS = frozenset(".!?;\n")
 _CLAUSE_BOUNDS = CLAUSE_WORDS | JOINING_WORDS | WITH_WORDS | _SENTENCE_ENDS
 
@@ -84,15 +90,16 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     skipped, cues = _commented_tokens(doc), _landmark_starts(doc)
     found: list[list[Phrase]] = []  # one list of instances for each first mention
     for group in noun_groups(doc):
-        if group.head in skipped or not _is_object(doc, group):
-            continue
         phrase = _phrase_of(doc, group)
+        is_resumption = phrase.head == "one" and bool(phrase.modifiers)  # "the red one"
+        if group.head in skipped or not (is_resumption or phrase.head in TOTALS or _is_object(doc, group)):
+            continue
         same = _first_mention(doc, group, phrase, found, cues)
         if same is not None:
-            same[:] = [replace(one, mentions=one.mentions + phrase.mentions) for one in same]
-        else:
+            same[:] = _mentioned_again(same, phrase)
+        elif not is_resumption:
             found.append(_instances(doc, group, phrase))
-    return [phrase for instances in found for phrase in instances]
+    return [phrase for instances in _without_sums(doc, found) for phrase in instances]
 
 
 def _phrase_of(doc: Doc, group: NounGroup) -> Phrase:
@@ -108,6 +115,11 @@ def _phrase_of(doc: Doc, group: NounGroup) -> Phrase:
         mentions=((span.start_char, span.end_char),),
         plural=is_plural(word),
     )
+
+
+def _mentioned_again(same: list[Phrase], phrase: Phrase) -> list[Phrase]:
+    """Instances with another place of the prompt added that speaks of them."""
+    return [replace(one, mentions=one.mentions + phrase.mentions) for one in same]
 
 
 # --- objects only -------------------------------------------------------------------------------------------------
@@ -128,8 +140,29 @@ def _is_object(doc: Doc, group: NounGroup) -> bool:
     if before & OBJECT_MAKERS:
         return True
     if head in _NO_OBJECTS or word in _NO_OBJECTS or head.endswith(ABSTRACT_SUFFIXES):
-        return bool(before & OBJECT_COMPOUNDS.get(head, frozenset()))
+        return bool(before & OBJECT_COMPOUNDS.get(head, frozenset())) or head in SITES and _is_placed(doc, group)
     return True
+
+
+def _is_placed(doc: Doc, group: NounGroup) -> bool:
+    """Whether a side is stated of it or to it: "the inn is left of a barn", "left of a barn and an inn"."""
+    is_inside = group.start > 0 and doc[group.start - 1].pos_ == "ADP"  # "in the inn to the left of a barn"
+    for found in spatial_expressions(lowered(doc.text)):
+        span = doc.char_span(found.start, found.end)
+        if span is None or found.row is None or found.row.relation not in _PLACINGS:
+            continue
+        is_fronted = span.start == 0 or doc[span.start - 1].is_punct
+        landmarks = "[n,]*|n*v+n*" if is_fronted else "[n,]*"
+        if span.end <= group.start and re.fullmatch(landmarks, _outline(doc[span.end : group.start])):
+            return True
+        if span.start >= group.end and not is_inside and re.fullmatch("n*v*", _outline(doc[group.end : span.start])):
+            return True
+    return False
+
+
+def _outline(span: Span) -> str:
+    """A letter for each token: "n" in nouns and lists of them, "v" in verbs and around, "," and "x" for all others."""
+    return "".join("," if token.text == "," else _OUTLINE.get(token.pos_, "x") for token in span)
 
 
 def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
@@ -219,9 +252,45 @@ def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
 
 
 def _agrees(later: Phrase, first: Phrase) -> bool:
-    same_noun = later.head == first.head or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
+    same_noun = later.head in (first.head, "one") or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
     is_other_kind = not first.modifiers.isdisjoint(NAMESAKES.get(later.head, frozenset()) - later.modifiers)
     return same_noun and not is_other_kind and later.modifiers <= first.modifiers
+
+
+# --- sums ---------------------------------------------------------------------------------------------------------
+_LEAD = re.compile(r"\s*[,(–—-]\s*,?\s*|(?:(?!\band\b)[^,.;:!?\n])*,?\s*:\s*,?\s*")
+_LIST_GAP = re.compile(r"\s*(?:,|,?\s*and|&)\s*")
+
+
+def _without_sums(doc: Doc, found: list[list[Phrase]]) -> list[list[Phrase]]:
+    """Leaves out the "three animals" of "three animals: a cat, a dog and a pig", which mean those three."""
+    sums = []
+    for position, total in enumerate(found):
+        later = found[position + 1 :][: 2 * MOST_INSTANCES]
+        items = _items(doc, total, later) if len(total) > 1 else []
+        for item in items:
+            item[:] = _mentioned_again(item, total[0])
+        sums += [position] if items or total[0].head in TOTALS else []
+    return [instances for position, instances in enumerate(found) if position not in sums]
+
+
+def _items(doc: Doc, total: list[Phrase], later: Sequence[list[Phrase]]) -> list[list[Phrase]]:
+    """What a counted noun sums up, if anything: as many things in a list right after it, or after a colon."""
+    plain = doc.text
+    for found in spatial_expressions(lowered(plain)):
+        if found.kind == "order":  # "three animals, from left to right a cat, ..."
+            plain = plain[: found.start] + " " * (found.end - found.start) + plain[found.end :]
+    items: list[list[Phrase]] = []
+    for item in later:
+        gap = plain[(items[-1] if items else total)[0].end : item[0].start]
+        if (_LIST_GAP if items else _LEAD).fullmatch(gap):
+            items.append(item)
+        elif items:
+            break
+    if sum(map(len, items)) != len(total):
+        return []
+    is_apposed = doc.text[total[0].end : items[0][0].start].strip() != ","  # else perhaps "two dogs, a cat and a pig"
+    return items if is_apposed or all(item[0].head in HYPERNYMS.get(total[0].head, ()) for item in items) else []
 
 
 # --- counts -------------------------------------------------------------------------------------------------------

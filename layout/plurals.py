@@ -11,7 +11,7 @@ PLURAL_ONLY = collect_words(
 # "A pair of shoes" is one object, "two shoes" are two.
 PAIRED_THINGS = PLURAL_ONLY | collect_words(
     "skis shoes boots sneakers sandals slippers socks gloves mittens earphones earbuds earrings chopsticks skates"
-    " stilts crutches handcuffs stockings heels flippers dice drumsticks"
+    " stilts crutches handcuffs stockings heels flippers dice drumsticks pads clogs loafers moccasins cufflinks"
 )
 INVARIANT_PLURALS = collect_words(
     "sheep deer fish cattle aircraft spacecraft salmon trout moose bison elk shrimp squid"

@@ -1,12 +1,13 @@
 """What a prompt says about where its objects are: `find_relations`."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from spacy.tokens import Doc
 
 from .clauses import ClauseRow
 from .elements import read_elements
-from .lexicon import GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS
+from .lexicon import GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS, POINTING_PRONOUNS
 from .phrases import Phrase
 from .plurals import singular
 from .regions import Relation
@@ -20,13 +21,21 @@ PICTURE_PLACES: dict[str, tuple[int, int]] = {
     "top left": (-1, -1), "top right": (1, -1), "bottom left": (-1, 1), "bottom right": (1, 1),
 }  # fmt: skip
 _PLACES_IN_PICTURE = {
-    "left of": "left", "right of": "right", "above": "top", "below": "bottom", "between": "centre",
+    "left of": "left", "right of": "right", "above": "top", "on": "top", "below": "bottom", "between": "centre",
 }  # fmt: skip
 _PICTURE_SIDES = ("left of", "right of", "left", "right")
 _RELATION_TO_SIDE = {"left": "left of", "right": "right of"}
+_PLACE_TO_SIDE = _RELATION_TO_SIDE | {"top": "above", "bottom": "below"}
 _HOLDING = ("on", "inside")
 _PRONOUN_CLASS = {word: kind for kind in ("he him his", "she her hers", "it its it's") for word in kind.split()}
 _OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+_OTHER_SIDES = _OPPOSITES | {"left": "right", "right": "left", "top": "bottom", "bottom": "top", "next to": "next to"}
+# Rows, columns and depths: which come first, how one stands to the next, and how the things in one stand to another.
+_LINES = {
+    "row": (("top", "centre", "bottom"), "above", "left of"),
+    "column": (("left", "centre", "right"), "left of", "above"),
+    "depth": (("behind", "in front of"), "behind", ""),
+}
 _WHOLE_PICTURE = SURROUNDINGS | PICTURE_WORDS
 
 
@@ -59,7 +68,10 @@ class _RelationReader:
         self.phrases = phrases
         self.certain: list[Relation] = []
         self.meant: dict[tuple[int, str | None], list[int]] = {}  # (start of a sentence, class of pronouns) -> phrases
+        self.pairs: dict[int, list[list[int]]] = {}  # start of a sentence -> its latter and its former
         self.held: list[Relation] = []  # "in the left hand": what is said elsewhere counts more
+        self.lines: dict[str, list[tuple[str, list[int]]]] = {kind: [] for kind in _LINES}  # (place, things) of each
+        self.fronted: set[int] = set()  # cues that open their clause: "above the bed hangs a lamp"
 
     def read(self) -> list[Relation]:
         for k, element in enumerate(self.row.elements):
@@ -67,12 +79,21 @@ class _RelationReader:
                 self._read_order(k)
             elif k in self.row.following and not self._is_void(k):
                 self._read_cue(k)
+        for kind in _LINES:
+            self._relate_lines(kind)
         return list(dict.fromkeys(self.certain + self.held))
 
     def _read_cue(self, k: int) -> None:
         cue = self.row.elements[k].cue
-        figure = self._inverted_figure(k) or self._figure_before(k)
-        if cue.landmark == "picture" or self._is_of_picture(k):
+        if figure := self._inverted_figure(k):
+            self.fronted.add(k)
+        else:
+            figure = self._figure_before(k)
+        if cue.landmark in _LINES:
+            self._add_to_line(cue.landmark, cue.relation, figure)
+        elif cue.relation == "opposite" and cue.landmark == "none":
+            self._oppose(figure)
+        elif cue.landmark == "picture" or self._is_of_picture(k):
             self._place(k, figure)
         elif landmark := self._landmark(k, figure):
             self._state(figure, _RELATION_TO_SIDE.get(cue.relation, cue.relation), landmark, cue.landmark)
@@ -109,11 +130,36 @@ class _RelationReader:
         start = row.sentence_start(k)
         end = next((i for i in range(k, len(row.elements)) if row.is_sentence_end(i)), len(row.elements))
         for positions in (range(k, end), range(start, k)):
-            things = row.things_at(i for i in positions if i not in row.landmarks)
+            things = list(dict.fromkeys(row.things_at(i for i in positions if i not in row.landmarks)))
             if len(things) > 1:
                 relation = row.elements[k].relation
-                self.certain += [Relation(a, relation, b) for a, b in zip(things, things[1:]) if a != b]
+                self.certain += [Relation(a, relation, b) for a, b in zip(things, things[1:])]
                 return
+
+    def _add_to_line(self, kind: str, place: str, things: Sequence[int]) -> None:
+        """Keeps what a row holds: "the top row" is always the same one, "the second row", "the next row" are not."""
+        same = next((held for name, held in self.lines[kind] if name == place != "centre"), None)
+        if same is not None:
+            same.extend(things)
+        elif things:
+            self.lines[kind].append((place, list(things)))
+
+    def _relate_lines(self, kind: str) -> None:
+        """Rows stand above one another, their things in reading order unless the text arranges them; so do columns."""
+        places, across, along = _LINES[kind]
+        lines = sorted(self.lines[kind], key=lambda line: places.index(line[0]))
+        if len(lines) == 1:
+            self._state(lines[0][1], lines[0][0])
+        for (_, first), (_, second) in zip(lines, lines[1:]):
+            self.certain += [Relation(a, across, b) for a, b in _aligned(first, second)]
+        for _, things in lines:
+            if along and not self._are_arranged(things):
+                self.certain += [Relation(a, along, b) for a, b in zip(things, things[1:])]
+
+    def _are_arranged(self, things: Sequence[int]) -> bool:
+        """Whether it is said how some things stand to each other, or at which side of the picture one of them is."""
+        told = (r for r in self.certain if r.subject in things)
+        return any(r.object in things or r.relation in _PLACE_TO_SIDE for r in told)
 
     def _is_void(self, k: int) -> bool:
         """ "is not above", "neither above nor below", "surveying the scene below"."""
@@ -139,6 +185,13 @@ class _RelationReader:
             figure, landmark = landmark, figure
         stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]
         (self.held if kind == "held" else self.certain).extend(stated)
+
+    def _oppose(self, figure: Sequence[int]) -> None:
+        """ "On the other side": of what something has a side already, be it the picture."""
+        sided = next((r for r in reversed(self.certain) if r.relation in _OTHER_SIDES), None)
+        if sided is not None:
+            landmark = [] if sided.object is None else [sided.object]
+            self._state(figure, _OTHER_SIDES[sided.relation], landmark)
 
     def _opposite_side(self, landmark: Sequence[int]) -> str:
         """ "On the other side of the fence": of the side that something is said to be on."""
@@ -226,17 +279,23 @@ class _RelationReader:
         row = self.row
         if row.kind(k + 1) == "relative":  # "the bridge, on which a car drives"
             return row.things_at([k + 2]) if row.is_thing(k + 2) else []
+        if row.kind(k + 1) == "agent":  # "flanked on the left by a guard"
+            return self._list_at(k + 2)
         opener = opener or row.opener(k)
         if not opener:
             return []
+        if labelled := row.labelled(k):
+            return labelled
         joint, position = row.joint_after(max([k] + row.following[k]))
         if joint in ("and", ",", ", and") and row.kind(position) == "cue":
             return self._inverted_figure(position, opener)
         if joint and (joint != "," or opener not in ("stop", "clause", "order")):
             return []
-        while row.kind(position) == "verb" or row.kind(position) == "stop" and not row.is_sentence_end(position):
-            position += 1
-        return row.things_at(row.list_from(position)) if row.is_thing(position) else []
+        return self._list_at(row.past_predicate(position))
+
+    def _list_at(self, position: int) -> list[int]:
+        """The things of the list that begins at a position; none where no thing stands."""
+        return self.row.things_at(self.row.list_from(position)) if self.row.is_thing(position) else []
 
     # --- landmarks ------------------------------------------------------------------------------------------------
     def _landmark(self, k: int, figure: Sequence[int]) -> list[int]:
@@ -246,8 +305,8 @@ class _RelationReader:
             return [index for i in row.following[k] for index in self._meant_at(i, k, figure)]
         if element.cue.landmark in ("owner", "held"):
             return self._referents(_owner_in(element.text), k, figure)
-        if twin := self._twin_landmark(k):
-            return twin
+        if shared := self._twin_landmark(k) or self._parallel_landmark(k):
+            return shared
         if element.cue.relation == "between" and not row.is_noun(k + 1):  # "and a bowl in between"
             return self._referents("them", k, figure)
         if element.cue.landmark in ("after", "reversed", "list"):
@@ -279,6 +338,22 @@ class _RelationReader:
         is_side = self.row.elements[k].cue.relation not in PICTURE_PLACES
         return self.row.things_at(self.row.following.get(position, ())) if joint == "and" and is_side else []
 
+    def _parallel_landmark(self, k: int) -> list[int]:
+        """The bed in "To the left of the bed is a lamp, to the right (or: to its right) a chair"."""
+        row, cue = self.row, self.row.elements[k].cue
+        if cue is None:
+            return []
+        start = 0 if cue.landmark == "none" and cue.relation in _OPPOSITES else row.sentence_start(k)
+        earlier = max((other for other in row.cues if start <= other < k and self._are_parallel(other, k)), default=k)
+        relations = {_PLACE_TO_SIDE.get(name, name) for name in (cue.relation, row.elements[earlier].cue.relation)}
+        return row.things_at(row.following[earlier]) if len(relations & _OPPOSITES.keys()) == 2 else []
+
+    def _are_parallel(self, first: int, second: int) -> bool:
+        """Whether both cues open their clauses or have an owner: "at the king's right and a page at his left"."""
+        row, cues = self.row, {first, second}
+        are_owned = all(row.elements[k].cue.landmark == "owner" for k in cues) and not row.is_in_with(second)
+        return bool(row.following[first]) and (cues <= self.fronted or are_owned)
+
     def _carried_landmark(self, k: int, figure: Sequence[int]) -> list[int]:
         """The plate in "the fork is to the left of the plate, the knife is to the right"."""
         row, relation = self.row, self.row.elements[k].cue.relation
@@ -304,6 +379,8 @@ class _RelationReader:
     def _referents(self, word: str, k: int, figure: Sequence[int]) -> list[int]:
         """The phrases that a pronoun means which stands at, or is the landmark of, position k."""
         row = self.row
+        if word in POINTING_PRONOUNS:
+            return self._pointed_at(word, k, figure)
         topic, nearest = row.topic(k, figure), row.things_before(k)
         start = row.sentence_start(k)
         known = self.meant.get((start, _PRONOUN_CLASS.get(word)), [])
@@ -312,14 +389,23 @@ class _RelationReader:
         is_opposite = row.kind(k) == "cue" and row.elements[k].cue.relation == "opposite"  # of what has sides already
         about_topic = row.kind(k) == "pronoun" or word in POSSESSIVES or row.is_in_with(k) and not is_opposite
         marks = [] if about_topic else row.things_before(k, (i for i in row.landmarks if i >= start))
-        candidates = [things for things in marks[:1] + [topic] + nearest if things and not set(things) & set(figure)]
-        if not candidates and row.is_in_with(k):  # "with a dog to its left, the cat"
-            candidates = [row.things_at([i]) for i in row.subjects if i > k][:1]
+        marks = [self._parallel_landmark(k)] + marks[:1] + [topic]
+        candidates = [things for things in marks + nearest if things and not set(things) & set(figure)]
         if word in GROUP_PRONOUNS or word == "both":
             return self._group(word, candidates, k, figure)
         found = self._single(word, candidates)
         self.meant[start, _PRONOUN_CLASS.get(word)] = found
         return found
+
+    def _pointed_at(self, word: str, k: int, figure: Sequence[int]) -> list[int]:
+        """What "above that" means, the last thing named, or "the former" and "the latter", two named together."""
+        row, start = self.row, self.row.sentence_start(k)
+        near = [things for things in row.things_before(k, range(start, k)) if not set(things) & set(figure)]
+        earlier = row.things_before(start)
+        if word == "that":
+            return (near + earlier + [[]])[0]
+        pair = self.pairs.setdefault(start, (near if len(near) > 1 else earlier or near)[:2])
+        return pair[min(POINTING_PRONOUNS[word], len(pair) - 1)] if pair else []
 
     def _single(self, word: str, candidates: list[list[int]]) -> list[int]:
         """What "her" means: a person, else an animal, else any single thing; "it": no person."""
@@ -355,6 +441,12 @@ class _RelationReader:
         return len(things) > 1 or self.phrases[things[0]].plural
 
 
+def _aligned(first: list[int], second: list[int]) -> list[tuple[int, int]]:
+    """Each of a row with the one below; where a row is shorter its last with several."""
+    length = max(len(first), len(second))
+    return list(zip(*(things + things[-1:] * (length - len(things)) for things in (first, second))))
+
+
 def _owner_in(text: str) -> str:
     """The possessive in "to its left"."""
     return next((word for word in text.split() if word in POSSESSIVES), "its")
@@ -362,26 +454,49 @@ def _owner_in(text: str) -> str:
 
 def _implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
     """What is at the left of the picture is left of what is at its right, and so on; unless something is stated."""
-    places = [(r.subject, *PICTURE_PLACES[r.relation]) for r in relations if r.object is None]
+    places: dict[int, tuple[int, int]] = {}
+    for r in relations:
+        if r.object is None:  # "top row: a kite on the left": both count
+            x, y = places.get(r.subject, (0, 0))
+            column, row = PICTURE_PLACES[r.relation]
+            places[r.subject] = x or column, y or row
     stated = {frozenset((r.subject, r.object)) for r in relations if r.relation in _OPPOSITES}
     implied = []
-    for n, (first, x0, y0) in enumerate(places):
-        for second, x1, y1 in places[n + 1 :]:
-            if first == second or frozenset((first, second)) in stated:
-                continue
-            if x0 != x1 and abs(x0 - x1) >= abs(y0 - y1):
-                implied.append(Relation(first, "left of" if x0 < x1 else "right of", second))
-            if y0 != y1 and abs(y0 - y1) >= abs(x0 - x1):
-                implied.append(Relation(first, "above" if y0 < y1 else "below", second))
+    for (first, (x0, y0)), (second, (x1, y1)) in combinations(places.items(), 2):
+        if frozenset((first, second)) in stated:
+            continue
+        if x0 != x1 and abs(x0 - x1) >= abs(y0 - y1):
+            implied.append(Relation(first, "left of" if x0 < x1 else "right of", second))
+        if y0 != y1 and abs(y0 - y1) >= abs(x0 - x1):
+            implied.append(Relation(first, "above" if y0 < y1 else "below", second))
     return implied
+
+
+def between_in_order(between: Relation, relations: Sequence[Relation]) -> tuple[int, str, int] | None:
+    """
+    The two landmarks of a "between", in order: (first, "left of" or "above", second). None if nothing tells it:
+    neither the place of one of them in the picture nor how any two of the three stand to each other.
+    """
+    ends = between.object, between.second_object
+    for first, second in (ends, ends[::-1]):
+        pairs = ((first, second), (first, between.subject), (between.subject, second))
+        for r in relations:
+            is_placed = r.relation in _PLACE_TO_SIDE and r.subject == first
+            side = _PLACE_TO_SIDE[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
+            if side in ("left of", "above"):
+                return first, side, second
+            if side in _OPPOSITES:
+                return second, _OPPOSITES[side], first
+    return None
 
 
 def _implied_by_between(relations: Sequence[Relation]) -> list[Relation]:
     """What is between two things of which one is left of (above, ...) the other."""
-    stated = {(r.subject, r.object): r.relation for r in relations if r.relation in _OPPOSITES}
     implied = []
     for r in relations:
-        for first, second in ((r.object, r.second_object), (r.second_object, r.object)):
-            if r.relation == "between" and (relation := stated.get((first, second))):
-                implied += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
-    return [relation for relation in implied if relation not in relations]
+        if r.relation == "between" and (order := between_in_order(r, relations)):
+            first, relation, second = order
+            implied += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
+    stated = {(r.subject, r.relation, r.object) for r in relations}
+    stated |= {(r.object, _OPPOSITES.get(r.relation), r.subject) for r in relations}
+    return [r for r in implied if (r.subject, r.relation, r.object) not in stated]

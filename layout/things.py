@@ -9,17 +9,18 @@ DIRECTION_WORDS = collect_words(
     " upside underside base tip height level direction way position place spot location point placement arrangement"
     " alignment order row line distance vicinity proximity surroundings midst interior inside outside rest remainder"
     " part section portion area region space zone range reach presence addition opposite left-hand right-hand"
-    " lefthand righthand next turn quarter third"
+    " lefthand righthand next turn quarter third grid"
 )
 PICTURE_WORDS = collect_words(
     "photo photograph picture image scene view background foreground backdrop shot close closeup close-up frame"
-    " composition illustration rendering render drawing sketch snapshot depiction portrait landscape"
+    " composition illustration rendering render drawing sketch snapshot depiction landscape"
     " selfie screenshot setting scenery panorama perspective angle focus style layout horizon vista collage"
     " caption detail resolution quality artwork art masterpiece bokeh hdr uhd cgi artstation"
 )
 # "A painting of a fox" and "oil painting" speak of the picture; "a painting above the sofa" is an object.
 MEDIA_WORDS = collect_words(
-    "painting watercolor watercolour poster print mural tapestry photography animation canvas oil acrylic gouache"
+    "painting portrait watercolor watercolour poster print mural tapestry photography animation canvas oil acrylic"
+    " gouache"
 )
 SURROUNDINGS = collect_words(
     # indoors
@@ -42,6 +43,12 @@ SURROUNDINGS = collect_words(
     " sky air heaven universe wilderness valley canyon hillside mountainside terrain land nature environment world"
     " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth"
     " depths"
+)
+# Surroundings that are objects where something is left of or above them (or they of it): "above the village".
+SITES = collect_words(
+    "bakery bank bar barbershop cafe cafeteria cinema city diner factory farm gallery garage gym hall hospital hotel"
+    " lake library mall market motel museum office pond pub restaurant shop stadium station store supermarket terminal"
+    " theater theatre town village warehouse workshop zoo"
 )
 BODY_PARTS = collect_words(
     "hand arm leg foot head face eye ear nose mouth lip tongue tooth chin cheek forehead neck shoulder elbow wrist"
@@ -85,7 +92,7 @@ ABSTRACT_WORDS = collect_words(
     " throw kick hit pose posture stance grip hold jumping running riding skiing surfing swimming cooking eating"
     " anticipation preparation completion observation attraction formation illumination perfection purchase visit"
     " return arrival departure landing takeoff start finish cleaning washing drying toasting coverage protection"
-    " pride glory glimpse blur bloom usage"
+    " pride glory glimpse blur bloom usage latter former"
 )
 ABSTRACT_SUFFIXES = ("ness", "ity", "ism", "tude")
 # Heads from the lists above that are objects after all once one of these words stands before them.
@@ -139,7 +146,7 @@ MEASURES = collect_words(
     "pair couple trio bunch piece slice group set stalk stem sprig head herd flock pack swarm school flight litter"
     " row line pile stack heap bundle cluster clump collection assortment selection variety array series range"
     " number lot plenty handful dozen kind type sort loaf wedge chunk bit cube clove ear bar stick strip sheet roll"
-    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet"
+    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid"
 )
 # ... and "a <container> of <stuff>" is about the container, "a <depiction> of <things>" about the depiction.
 CONTAINERS = collect_words(
@@ -192,13 +199,16 @@ _SWEETS = collect_words(
 )
 # "the animal" after "a horse" is the horse again.
 HYPERNYMS = {
-    "animal": ANIMALS, "creature": ANIMALS, "pet": ANIMALS, "beast": ANIMALS, "vehicle": _VEHICLES,
+    "person": PEOPLE, "animal": ANIMALS, "creature": ANIMALS, "pet": ANIMALS, "beast": ANIMALS, "vehicle": _VEHICLES,
     "fruit": _FRUITS, "vegetable": _VEGETABLES, "veggie": _VEGETABLES, "dessert": _SWEETS, "pastry": _SWEETS,
     "treat": _SWEETS | _FRUITS, "snack": _SWEETS | _FRUITS | _VEGETABLES | {"pizza", "sandwich"},
     "dish": _SWEETS | _VEGETABLES | {"pizza", "sandwich"},
     "food": _SWEETS | _FRUITS | _VEGETABLES | {"pizza", "sandwich", "dog"},
     "furniture": frozenset({"couch", "chair", "bed", "table", "sofa", "desk", "dresser", "bench"}),
 }  # fmt: skip
+
+# What only a list after it names: "three things: ..."
+TOTALS = frozenset(("thing", "object", "item"))
 
 # --- Shapes: boxes of these are higher than wide, or wider than high ----------------------------------------------
 TALL_THINGS = PEOPLE | collect_words(

@@ -69,6 +69,7 @@ ACTION_VERBS = collect_words(
     " locate suspend prop tuck scatter drape wrap attach seat stack lay keep put stand contain support pass shine"
     " glow twinkle sparkle shimmer quack giggle honk sip juggle spin prepare throw bring bite gnaw munch nudge glance"
     " gather shake scratch roar scream shout sing sneak snore squat twirl wade wag wink spray gleam laugh frown grin"
+    " purr growl hiss bleat chirp cluck grunt snort neigh prowl pounce trudge chuckle"
 )
 # Irregular pasts that are nothing else ...
 PRETERITES = collect_words(

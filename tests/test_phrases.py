@@ -77,6 +77,22 @@ def test_surroundings_directions_body_parts_light_and_ideas_are_no_objects(nlp, 
     assert texts(nlp(prompt)) == []
 
 
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("Above the town floats a kite.", ["the town", "a kite"]),
+        ("To the left of the motel is a small museum.", ["the motel", "a small museum"]),
+        ("The bank and the gallery are to the right of a tower.", ["The bank", "the gallery", "a tower"]),
+        ("a kiosk to the left of a cinema and a city hall", ["a kiosk", "a cinema", "a city hall"]),
+        ("A clerk stands in the library to the left of a ladder.", ["A clerk", "a ladder"]),
+        ("A quiet village, a goat on the left, a mule on the right", ["a goat", "a mule"]),
+        ("a tram passing a museum", ["a tram"]),
+    ],
+)
+def test_buildings_and_towns_are_objects_where_a_side_is_stated(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
 def test_what_something_stands_on_is_an_object(nlp):
     assert texts(nlp("A candle stands on a table in the dining room.")) == ["A candle", "a table"]
 
@@ -92,6 +108,9 @@ def test_compounds_are_objects_though_their_last_word_alone_is_not(nlp):
         ("a fox, oil painting, best quality, 8k, in the style of Monet", ["a fox"]),
         ("a painting above a sofa", ["a painting", "a sofa"]),
         ("Above the sofa hangs a painting of a ship.", ["the sofa", "a painting of a ship"]),
+        ("masterpiece, best quality, oil painting of a ship", ["a ship"]),
+        ("a portrait above a desk", ["a portrait", "a desk"]),
+        ("Close-up portrait of a sailor", ["a sailor"]),
     ],
 )
 def test_the_medium_of_the_picture_is_no_object(nlp, prompt, expected):
@@ -114,6 +133,9 @@ def test_the_medium_of_the_picture_is_no_object(nlp, prompt, expected):
         ("a dog that chews a bone", ["a dog", "a bone"]),
         ("A goalie dives as a striker shoots a ball.", ["A goalie", "a striker", "a ball"]),
         ("The lantern gleams above a boat.", ["The lantern", "a boat"]),
+        ("A Jersey cow ruminates quietly beside a barn.", ["A Jersey cow", "a barn"]),
+        ("a judo wrestler beside a drum", ["a judo wrestler", "a drum"]),
+        ("Beside the pay booth one finds a bench.", ["the pay booth", "a bench"]),
     ],
 )
 def test_a_verb_after_a_noun_is_no_part_of_the_phrase(nlp, prompt, expected):
@@ -191,6 +213,49 @@ def test_things_whose_name_may_mean_something_else(nlp, prompt, expected):
     assert texts(nlp(prompt)) == expected
 
 
+@pytest.mark.parametrize(
+    "phrase", ["a half-eaten melon", "a moss-covered rock", "a two-headed ogre", "a state-of-the-art camera"]
+)
+def test_hyphens_hold_a_phrase_together(nlp, phrase):
+    assert texts(nlp(f"An owl is left of {phrase}.")) == ["An owl", phrase]
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("Left column: a jug. Right column: a pan.", ["a jug", "a pan"]),
+        ("The jars stand in the second row, arranged from the top down.", ["The jars"]),
+        ("A grid of four melons", ["a melon"] * 4),
+        ("A stone column stands beside the latter.", ["A stone column"]),
+    ],
+)
+def test_words_of_arrangement_are_no_objects(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("Three instruments: a harp, a lute and a drum", ["a harp", "a lute", "a drum"]),
+        ("A row of two vehicles, from left to right a tram and a hearse", ["a tram", "a hearse"]),
+        ("Two animals, a goat and a horse, stand in a tent.", ["a goat", "a horse", "a tent"]),
+        ("Five toys: two kites and three dolls", ["a kite"] * 2 + ["a doll"] * 3),
+        ("Two things lie on a desk: a pen and a key.", ["a desk", "a pen", "a key"]),
+        ("Two objects on a desk", ["a desk"]),
+        ("Two goats, a mule and a hen", ["a goat", "a goat", "a mule", "a hen"]),
+        ("Three goats: a mule and a hen", ["a goat"] * 3 + ["a mule", "a hen"]),
+    ],
+)
+def test_a_number_of_things_and_the_list_of_them_are_the_same_things(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+def test_what_is_said_of_a_sum_is_said_of_its_items(nlp):
+    prompt = "Two pets lie on a rug: a poodle and a hamster."
+    poodle, hamster = (p for p in find_phrases(nlp(prompt)) if p.head != "rug")
+    assert all("Two pets" in [prompt[start:end] for start, end in pet.mentions] for pet in (poodle, hamster))
+
+
 def test_parts_and_comments_are_no_objects(nlp):
     prompt = "The harp stood beside the drum, its strings shining, adding a touch of gold to the room."
     assert texts(nlp(prompt)) == ["The harp", "the drum"]
@@ -251,6 +316,11 @@ def test_of_several_things_the_one_that_is_called_so_is_meant(nlp):
     assert (len(toy.mentions), len(boat.mentions)) == (1, 2)
 
 
+def test_one_means_the_thing_that_has_the_attribute(nlp):
+    red, blue = find_phrases(nlp("A red jug and a blue jug. The blue one is below the red one, the other one is not."))
+    assert (len(red.mentions), len(blue.mentions)) == (2, 2)
+
+
 def test_two_indefinite_mentions_are_two_things(nlp):
     assert texts(nlp("a goat beside a goat")) == ["a goat", "a goat"]
 
@@ -279,6 +349,7 @@ def test_a_general_word_may_mean_what_was_named_before(nlp):
         ("three hundred sheep", ["three hundred sheep"]),
         ("a pair of boots and a pair of dice", ["a pair of boots", "a pair of dice"]),
         ("two pairs of boots", ["a pair of boots"] * 2),
+        ("a pair of elbow pads", ["a pair of elbow pads"]),
         ("a five-tiered fountain", ["a five-tiered fountain"]),
         ("two three-legged chairs", ["a three-legged chair"] * 2),
         ("A two way road sign", ["A two way road sign"]),
@@ -349,6 +420,10 @@ def test_lists_of_what_is_no_object_do_not_overlap():
     lists = [things.DIRECTION_WORDS, things.PICTURE_WORDS, things.SURROUNDINGS, things.BODY_PARTS]
     lists += [things.LIGHT_AND_WEATHER, things.TIMES, things.ABSTRACT_WORDS]
     assert len(frozenset.union(*lists)) == sum(map(len, lists))
+
+
+def test_sites_are_surroundings_otherwise():
+    assert things.SITES <= things.SURROUNDINGS
 
 
 def test_counted_things_have_a_singular():

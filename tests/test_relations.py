@@ -75,6 +75,8 @@ def test_each_relation_has_its_expressions(nlp, line):
         "A kite in the top left corner, a drum in the bottom right corner "
         "| kite top left; drum bottom right; kite left of drum; kite above drum",
         "panda left, tiger right | panda left; tiger right; panda left of tiger",
+        "On top a hat, in the middle a wig and at the bottom a shoe. "
+        "| hat top; wig centre; shoe bottom; hat above wig; hat above shoe; wig above shoe",
         "At the top a seagull, at the bottom a crab. | seagull top; crab bottom; seagull above crab",
     ],
 )
@@ -218,6 +220,9 @@ def test_inverted_clauses_name_the_subject_last(nlp, line):
         "A harp on the left, a lute on the right, and a drum in between. "
         "| harp left; lute right; drum between lute harp; harp left of lute; harp left of drum; drum left of lute",
         "a sandwich with ham and lettuce on a tray | sandwich on tray; ham on tray; lettuce on tray",
+        "The goat is below the owl as well as the hen. | goat below owl; goat below hen",
+        "To be seen to the left of the tent is a mule. | mule left of tent",
+        "Right of the booth one sees a ladder. | ladder right of booth",
     ],
 )
 def test_coordination(nlp, line):
@@ -241,14 +246,143 @@ def test_each_thing_may_have_its_own_place_around_a_topic(nlp, line):
 
 
 @pytest.mark.parametrize(
-    "prompt",
+    "line",
     [
-        "From left to right: a cactus, a pumpkin and a balloon.",
-        "A cactus, a pumpkin and a balloon are lined up from left to right.",
+        "The tent is flanked on the left by an elm and on the right by a well. | elm left of tent; well right of tent",
+        "A stool flanked to its right by a goat and to its left by a mule | goat right of stool; mule left of stool",
+        "A nun is followed on the left by a poodle. | poodle left of nun",
+        "The wagon was passed on its right by a tram. | tram right of wagon",
+        "Flanked on the left by an owl, a nun reads a book. | owl left of nun",
+        "A nun is flanked by an owl on the left and by a hen on the right. | owl left of nun; hen right of nun",
+        "Flanked by a jug on the left and a pan on the right is a tray. | jug left of tray; pan right of tray",
+        "With a jug on the left and a pan on the right, a tray lies there. | jug left of tray; pan right of tray",
+        "Between a jug on the left and a pan on the right lies a spoon. | jug left of spoon; pan right of spoon",
+        "A stool on the right by the door. | stool right; stool next to door",
     ],
 )
-def test_orders_relate_each_to_the_next(nlp, prompt):
-    assert stated(nlp, prompt) == ["cactus left of pumpkin", "pumpkin left of balloon"]
+def test_what_surrounds_a_thing_may_come_before_it_or_as_an_agent(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The left side of the desk is occupied by a globe. | globe left of desk",
+        "The barrel's right side is taken up by a hen. | hen right of barrel",
+        "The nun's left is taken by a poodle, her right by a mule. | poodle left of nun; mule right of nun",
+        "The space above the desk is occupied by a shelf. | shelf above desk",
+        "The tent's right neighbour is a wagon. | wagon right of tent",
+        "A wagon is the left neighbor of a tent. | wagon left of tent",
+        "On the wagon's right there is a hen. | hen right of wagon",
+        "Over the nun's head flutters an owl. | owl above nun",
+        "A crown floats above the heads of two mules. | crown above mule; crown above mule",
+    ],
+)
+def test_sides_neighbours_and_heads_belong_to_a_thing(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "To the left of the desk is a stool, to the right a globe. | stool left of desk; globe right of desk",
+        "To the tent's left is a hen and to its right a mule. | hen left of tent; mule right of tent",
+        "A monk stands at the nun's right and a mule at her left. | monk right of nun; mule left of nun",
+        "Above the desk hangs a shelf; to the left is a stool. | shelf above desk; stool left of desk",
+        "A tent is left of the well, and on the other side there is a wagon. | tent left of well; wagon right of well",
+        "A jug is on the right, a pan on the other side. | jug right; pan left; jug right of pan",
+        "A desk with a stool on one side and a globe on the other. | stool next to desk; globe next to desk",
+    ],
+)
+def test_sides_said_in_parallel_share_their_landmark(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A jug stands between a pan and a tray, with the tray to the left of the jug. "
+        "| jug between pan tray; tray left of jug; jug left of pan",
+        "A jug stands between a pan and a tray. The tray is on the right. "
+        "| jug between pan tray; tray right; pan left of jug; jug left of tray",
+        "The tray is midway between the jug, which is on the right, and the pan, which is on the left. "
+        "| tray between jug pan; jug right; pan left; jug right of pan; pan left of tray; tray left of jug",
+        "The jug is between a pan and a tray, and the pan is above the jug. "
+        "| jug between pan tray; pan above jug; jug above tray",
+    ],
+)
+def test_the_place_of_any_of_three_orders_a_between(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "From left to right: a cactus, a pumpkin and a balloon. | cactus left of pumpkin; pumpkin left of balloon",
+        "A cactus, a pumpkin and a balloon are lined up from left to right. "
+        "| cactus left of pumpkin; pumpkin left of balloon",
+        "From the left: a cactus, a pumpkin, a balloon. | cactus left of pumpkin; pumpkin left of balloon",
+        "In a line from the right to the left are a goat and a mule. | goat right of mule",
+        "From the top down: a hat, a wig and a shoe. | hat above wig; wig above shoe",
+        "A crate, a stool and a jug are stacked from the bottom up. | crate below stool; stool below jug",
+        "Stacked in a column from top to bottom: a wig, a hat. | wig above hat",
+        "A wig and a hat hang in a column. | wig above hat",
+        "From front to back there are a goat, a mule and a hen. | goat in front of mule; mule in front of hen",
+    ],
+)
+def test_orders_relate_each_to_the_next(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Top row: a jug and a pan. Bottom row: a goat and a mule. "
+        "| jug above goat; pan above mule; jug left of pan; goat left of mule",
+        "In the upper row there is a goat and in the lower row a mule. | goat above mule",
+        "The first row has a jug, the second row a pan and the third row a tray. | jug above pan; pan above tray",
+        "Lower row: a jug. Middle row: a pan. Upper row: a tray. | tray above pan; pan above jug",
+        "Top row, right to left: a jug, a pan. Bottom row: a hen. | jug right of pan; jug above hen; pan above hen",
+        "Left column: a jug above a pan. Right column: a goat. | jug above pan; jug left of goat; pan left of goat",
+        "First column: a jug, a pan. Second column: a goat, a mule. "
+        "| jug left of goat; pan left of mule; jug above pan; goat above mule",
+        "Back row: a goat and a mule. Front row: a hen. | goat behind hen; mule behind hen",
+        "A goat sits in the bottom row. | goat bottom",
+    ],
+)
+def test_rows_and_columns_stand_to_one_another_and_are_read_in_order(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Left side: a goat, right side: a mule. | goat left; mule right; goat left of mule",
+        "On the right: a goat, a hen. On the left: a mule. "
+        "| goat right; hen right; mule left; goat right of mule; hen right of mule",
+        "Left half: a jug above a pan. Right half: a mule. "
+        "| jug left; pan left; jug above pan; mule right; jug left of mule; pan left of mule",
+        "The left half shows a goat, the right half a mule. | goat left; mule right; goat left of mule",
+        "Background: a tent. Foreground: a mule. | tent behind mule",
+    ],
+)
+def test_labels_speak_of_all_up_to_the_next_label(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A goat stands beside a mule. An owl hovers above the former. | goat next to mule; owl above goat",
+        "A tent stands beside a wagon, and an owl hovers above the latter. | tent next to wagon; owl above wagon",
+        "There is a jug and a pan. The latter is below the former. | pan below jug",
+        "Above the desk is a shelf, and above that is a globe. | shelf above desk; globe above shelf",
+        "Left of the tent is a wagon, which is in its turn left of a well. | wagon left of tent; wagon left of well",
+        "A small jug and a large jug, the small one left of the large one. | jug left of jug",
+    ],
+)
+def test_words_that_point_back_are_resolved(nlp, line):
+    check(nlp, line)
 
 
 def test_clothes_are_inside_who_wears_them(nlp):

@@ -96,6 +96,21 @@ def test_between_is_between():
     assert sofa[2] <= lamp[0] and lamp[2] <= piano[0]
 
 
+@pytest.mark.parametrize(
+    "relation", [Relation(2, "left of", 0), Relation(0, "left of", 1), Relation(2, "left of", 1), Relation(2, "left")]
+)
+def test_between_follows_what_is_said_of_any_of_the_three(relation):
+    lamp, sofa, piano = arrange_boxes(["lamp", "sofa", "piano"], [Relation(0, "between", 1, 2), relation])
+    assert piano[2] <= lamp[0] and lamp[2] <= sofa[0]
+
+
+def test_rows_make_a_grid(predictor):
+    boxes = boxes_of(predictor("Top row: a jug, a pan. Middle row: a goat, a mule. Bottom row: an owl, a hen."))
+    centers = [center(box) for box in boxes]
+    assert all(centers[k] == (centers[k % 2][0], centers[k // 2 * 2][1]) for k in range(6))
+    assert centers[0][0] < centers[1][0] and centers[0][1] < centers[2][1] < centers[4][1]
+
+
 def test_far_is_farther_than_near():
     near = arrange_boxes(["a", "b", "c"], [Relation(0, "next to", 1)])
     far = arrange_boxes(["a", "b", "c"], [Relation(0, "far from", 1)])

@@ -23,6 +23,12 @@ IMAGE_PROCESSOR = {  # transformers reads it with and without torchvision
     "image_mean": PIXEL_MEAN,
     "image_std": PIXEL_STD,
 }
+DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint: the best row of `../study.yaml`
+    "default_blend": "guided",
+    "guided_strength": 1.0,
+    "region_shape": "box",
+    "clip_model": "./clip",
+}
 LARGEST_FILE, LARGEST_CHECKPOINT = 16 * 2**20, 28 * 2**20  # bytes
 
 
@@ -35,7 +41,7 @@ def save_checkpoint(
     clip: CLIPModel,
 ) -> None:
     """
-    Saves a Stable Diffusion pipeline, and a CLIP with its processor in the subfolder `clip`.
+    Saves a Stable Diffusion pipeline that carries `DEFAULTS`, and a CLIP with its processor in the subfolder `clip`.
 
     UNet, VAE and CLIP are stored in half precision. The text encoder is stored in single precision, in numbers that
     half precision has too, so that it and CLIP's text tower are the same to the last bit.
@@ -46,6 +52,8 @@ def save_checkpoint(
     text_encoder = text_encoder.half().float().cpu()
     clip.text_model.load_state_dict(text_encoder.state_dict())
     make_pipeline(vae.half().cpu(), text_encoder, tokenizer, unet.half().cpu()).save_pretrained(folder)
+    index = folder / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | DEFAULTS, indent=2) + "\n")
     clip.half().cpu().save_pretrained(folder / "clip")
     tokenizer.save_pretrained(folder / "clip")
     (folder / "clip" / "preprocessor_config.json").write_text(json.dumps(IMAGE_PROCESSOR, indent=2) + "\n")

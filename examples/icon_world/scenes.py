@@ -20,7 +20,7 @@ SPLITS = {"dev": range(0, 2), "test": range(2, 4), "train": range(4, 100)}  # in
 RELATIONS = ("left of", "right of", "above", "below")
 
 _COUNT_SHARES = {1: 0.28, 2: 0.32, 3: 0.22, 4: 0.18}
-_LONG_SIDES = {1: (0.3, 0.8), 2: (0.3, 0.56), 3: (0.29, 0.45), 4: (0.28, 0.4)}  # by the number of objects
+_LONG_SIDES = {1: (0.3, 0.65), 2: (0.3, 0.52), 3: (0.29, 0.45), 4: (0.28, 0.4)}  # by the number of objects
 _OVERLAP = 0.06  # the part of a box's sides that another box may cover
 _REPEATED = 0.12  # how many of the scenes of several objects show one of them more than once
 _UNCOLOURED = 0.2
