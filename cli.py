@@ -50,6 +50,8 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
+    choices = ["rules", "transformer", "llm"]
+    parser.add_argument("--layout-predictor", choices=choices, default="rules", help="default: %(default)s")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +59,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     _add_prompts(parser)
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
-    add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x, 2.x or XL; default: the checkpoint that ships")
+    add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x, 2.x or XL (default: the one that ships)")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
     add("--seed", type=_seed, default=0, help="of the first picture, the next ones count up (default: 0)")
     add("--guidance-scale", type=float, metavar="X", help="classifier-free guidance (default: the pipeline's)")
@@ -120,9 +122,7 @@ def generate(args: argparse.Namespace) -> None:
 def layout(args: argparse.Namespace) -> None:
     """Prints and draws layouts."""
     jobs = _read_jobs(args)
-    from .layout.rules import RuleLayoutPredictor
-
-    predict = RuleLayoutPredictor()
+    predict = _predictor(args.layout_predictor)
     for job in jobs:
         if args.output:
             _check_picture_file(job.place(args.output, ".png"))
@@ -142,6 +142,20 @@ def export(args: argparse.Namespace) -> None:
     from .examples.export import export as write
 
     print(f"{len(write(args.folder, args.assets_repo))} files in {args.folder}")
+
+
+def _predictor(name: str):
+    if name == "transformer":
+        from .layout.learned import TransformerLayoutPredictor
+
+        return TransformerLayoutPredictor()
+    if name == "llm":
+        from .layout.llm import LLMLayoutPredictor
+
+        return LLMLayoutPredictor()
+    from .layout.rules import RuleLayoutPredictor
+
+    return RuleLayoutPredictor()
 
 
 def _count(text: str) -> int:
@@ -202,6 +216,7 @@ def _load_pipeline(args: argparse.Namespace):
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
     pipe = SpaceTimeAttnPipeline.from_pretrained(args.model or default_model(), dtype=getattr(torch, args.dtype))
+    pipe.layout_predictor = args.layout_predictor
     return pipe.to(device)
 
 

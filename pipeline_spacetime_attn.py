@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,15 +54,19 @@ from .layout.elements import Element  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.groups import NounGroup  # noqa: F401
 from .layout.language import load_language  # noqa: F401
+from .layout.learned import TransformerLayoutPredictor
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
+from .layout.llm import LLMLayoutPredictor
 from .layout.phrases import Phrase  # noqa: F401
 from .layout.plurals import is_plural  # noqa: F401
 from .layout.reading import read_prompt  # noqa: F401
 from .layout.regions import OFFICIAL_RADIUS, Layout
 from .layout.relations import find_relations  # noqa: F401
+from .layout.repair import repair_layout  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
 from .layout.solver import place_on_lattice  # noqa: F401
 from .layout.things import PEOPLE  # noqa: F401
+from .layout.transformer import LayoutTransformer
 from .layout.words import ARTICLES  # noqa: F401
 from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
@@ -86,6 +91,7 @@ from .processors.weights import (
 logger = logging.getLogger(__name__)
 
 REGION_SHAPES = ("disc", "box")
+PREDICTORS = ("rules", "transformer", "llm")
 
 # A component that may be left out and yet looks required to diffusers, whose `from_pretrained(custom_pipeline=...)`
 # would else load the checkpoint's own in spite of `safety_checker=None`.
@@ -145,8 +151,10 @@ class SpaceTimeAttnPipeline(
         disc_radius (`float`): Of those discs, in units of the image side.
         clip_model (`str`): The model that judges when weights are optimised, loaded when it is needed: an id or path,
             or `"./name"` for a folder of the checkpoint itself.
-        layout_predictor (`Callable`, *optional*): Called as `predictor(prompt, aspect_ratio=width / height)`, returns
-            a [`Layout`]. Defaults to [`RuleLayoutPredictor`]. Not saved.
+        layout_transformer ([`LayoutTransformer`], *optional*): The learned predictor's model, in the place of the one
+            that ships; saved with the pipeline.
+        layout_predictor (`str` or `Callable`, *optional*): `"rules"`, `"transformer"` or `"llm"`, or anything that is
+            called as `predictor(prompt, aspect_ratio=width / height)` and returns a [`Layout`]. Not saved.
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline of the default predictor, by name,
             path or instance. Defaults to the one that ships. Not saved.
     """
@@ -154,7 +162,11 @@ class SpaceTimeAttnPipeline(
     # diffusers reads these from the class: they hold for both families, one of which lacks some of the components.
     model_cpu_offload_seq = StableDiffusionXLPipeline.model_cpu_offload_seq
     _optional_components = sorted(
-        {*StableDiffusionPipeline._optional_components, *StableDiffusionXLPipeline._optional_components}
+        {
+            *StableDiffusionPipeline._optional_components,
+            *StableDiffusionXLPipeline._optional_components,
+            "layout_transformer",
+        }
     )
     _exclude_from_cpu_offload = StableDiffusionPipeline._exclude_from_cpu_offload
 
@@ -179,7 +191,8 @@ class SpaceTimeAttnPipeline(
         region_shape: str = "disc",
         disc_radius: float = OFFICIAL_RADIUS,
         clip_model: str = "openai/clip-vit-base-patch32",
-        layout_predictor: Callable[..., Layout] | None = None,
+        layout_transformer: LayoutTransformer = None,
+        layout_predictor: str | Callable[..., Layout] = "rules",
         nlp: Any = None,
     ):
         super().__init__()
@@ -188,10 +201,8 @@ class SpaceTimeAttnPipeline(
         check_range("guided_strength", guided_strength)
         check_range("convex_weight", convex_weight, 0, 1)
         check_range("disc_radius", disc_radius, 0.001, 10)
-        if layout_predictor is not None and (nlp is not None or not callable(layout_predictor)):
-            raise TypeError(
-                f"`layout_predictor` has to be callable and goes without `nlp`, got {layout_predictor!r} and {nlp!r}."
-            )
+        if nlp is not None and layout_predictor not in PREDICTORS:
+            raise TypeError(f"`nlp` is for the predictors {', '.join(PREDICTORS)}, got {layout_predictor!r} with it.")
         components = {
             "vae": vae,
             "text_encoder": text_encoder,
@@ -212,6 +223,9 @@ class SpaceTimeAttnPipeline(
         self._family = family_of(components)
         components, settings = self._family.components(components), self._family.settings(settings)
         self.register_modules(**components)
+        self.layout_transformer = layout_transformer
+        if layout_transformer is not None:
+            self.register_modules(layout_transformer=layout_transformer)
         self.register_to_config(
             **settings,
             default_blend=default_blend,
@@ -223,7 +237,8 @@ class SpaceTimeAttnPipeline(
         )
         self._stock = self._family.stock(**components, **settings)
         self._image_text_models: dict[str, ImageTextModel] = {}
-        self.layout_predictor = layout_predictor or RuleLayoutPredictor(nlp)
+        self._nlp = nlp
+        self.layout_predictor = layout_predictor
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> "SpaceTimeAttnPipeline":
@@ -236,6 +251,22 @@ class SpaceTimeAttnPipeline(
     def components(self) -> dict[str, Any]:
         """What makes another pipeline of the same family."""
         return {name: getattr(self, name) for name in self._stock.components}
+
+    @property
+    def layout_predictor(self) -> Callable[..., Layout]:
+        """What predicts layouts; may be set to another one, also by name."""
+        return self._layout_predictor
+
+    @layout_predictor.setter
+    def layout_predictor(self, predictor: str | Callable[..., Layout]) -> None:
+        if not callable(predictor):
+            check_choice("layout_predictor", predictor, PREDICTORS)
+            predictor = {
+                "rules": RuleLayoutPredictor,
+                "transformer": partial(TransformerLayoutPredictor, self.layout_transformer),
+                "llm": LLMLayoutPredictor,
+            }[predictor](nlp=self._nlp)
+        self._layout_predictor = predictor
 
     @property
     def stock(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:

@@ -153,14 +153,14 @@ def _is_placed(doc: Doc, group: NounGroup) -> bool:
             continue
         is_fronted = span.start == 0 or doc[span.start - 1].is_punct
         landmarks = "[n,]*|n*v+n*" if is_fronted else "[n,]*"
-        if span.end <= group.start and re.fullmatch(landmarks, _outline(doc[span.end : group.start])):
+        if span.end <= group.start and re.fullmatch(landmarks, _letters(doc[span.end : group.start])):
             return True
-        if span.start >= group.end and not is_inside and re.fullmatch("n*v*", _outline(doc[group.end : span.start])):
+        if span.start >= group.end and not is_inside and re.fullmatch("n*v*", _letters(doc[group.end : span.start])):
             return True
     return False
 
 
-def _outline(span: Span) -> str:
+def _letters(span: Span) -> str:
     """A letter for each token: "n" in nouns and lists of them, "v" in verbs and around, "," and "x" for all others."""
     return "".join("," if token.text == "," else _OUTLINE.get(token.pos_, "x") for token in span)
 
@@ -267,14 +267,14 @@ def _without_sums(doc: Doc, found: list[list[Phrase]]) -> list[list[Phrase]]:
     sums = []
     for position, total in enumerate(found):
         later = found[position + 1 :][: 2 * MOST_INSTANCES]
-        items = _items(doc, total, later) if len(total) > 1 else []
+        items = _listed(doc, total, later) if len(total) > 1 else []
         for item in items:
             item[:] = _mentioned_again(item, total[0])
         sums += [position] if items or total[0].head in TOTALS else []
     return [instances for position, instances in enumerate(found) if position not in sums]
 
 
-def _items(doc: Doc, total: list[Phrase], later: Sequence[list[Phrase]]) -> list[list[Phrase]]:
+def _listed(doc: Doc, total: list[Phrase], later: Sequence[list[Phrase]]) -> list[list[Phrase]]:
     """What a counted noun sums up, if anything: as many things in a list right after it, or after a colon."""
     plain = doc.text
     for found in spatial_expressions(lowered(plain)):

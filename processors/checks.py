@@ -11,7 +11,7 @@ def _is_count(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
-def _is_number(value) -> bool:
+def _is_finite(value) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -41,16 +41,16 @@ _OPTION_RULES: dict[str, tuple[Callable, str]] = {
     "width": (_is_count, "a whole number of pixels from 8, divisible by 8"),
     "num_inference_steps": (_is_count, "a whole number from 1"),
     "num_images_per_prompt": (_is_count, "a whole number from 1"),
-    "guidance_scale": (_is_number, "a finite number"),
-    "guidance_rescale": (_is_number, "a finite number"),
-    "eta": (_is_number, "a finite number"),
+    "guidance_scale": (_is_finite, "a finite number"),
+    "guidance_rescale": (_is_finite, "a finite number"),
+    "eta": (_is_finite, "a finite number"),
     "generator": (_is_generator, "a torch.Generator or a list of them"),
     "latents": (torch.is_tensor, "a tensor"),
     "prompt_embeds": (torch.is_tensor, "a tensor"),
     "negative_prompt_embeds": (torch.is_tensor, "a tensor"),
     "pooled_prompt_embeds": (torch.is_tensor, "a tensor"),
     "negative_pooled_prompt_embeds": (torch.is_tensor, "a tensor"),
-    "denoising_end": (lambda value: _is_number(value) and 0 <= value <= 1, "a number in 0..1"),
+    "denoising_end": (lambda value: _is_finite(value) and 0 <= value <= 1, "a number in 0..1"),
     "original_size": _SIZE,
     "crops_coords_top_left": _POSITION,
     "target_size": _SIZE,
@@ -141,7 +141,7 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 def check_range(name: str, value: float, lowest: float = -math.inf, highest: float = math.inf) -> None:
     """Raises a ValueError unless the argument `name` is a finite number in lowest..highest."""
-    if not _is_number(value) or not lowest <= value <= highest:
+    if not _is_finite(value) or not lowest <= value <= highest:
         wanted = "a finite number" if highest == math.inf else f"a number in {lowest:g}..{highest:g}"
         raise ValueError(f"`{name}` has to be {wanted}, got {value!r}.")
 

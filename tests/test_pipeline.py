@@ -705,8 +705,8 @@ def test_embeddings_of_another_model_are_refused(pipe):
         ({"guided_strength": float("nan")}, "`guided_strength` has to be a finite number, got nan"),
         ({"convex_weight": 2.0}, "`convex_weight` has to be a number in 0..1, got 2.0"),
         ({"disc_radius": -1.0}, "`disc_radius` has to be a number in"),
-        ({"layout_predictor": 3}, "`layout_predictor` has to be callable"),
-        ({"layout_predictor": print, "nlp": "en"}, "goes without `nlp`"),
+        ({"layout_predictor": 3}, "`layout_predictor` has to be one of 'rules', 'transformer', 'llm', got 3"),
+        ({"layout_predictor": print, "nlp": "en"}, "`nlp` is for the predictors rules, transformer, llm"),
     ],
 )
 def test_defaults_that_make_no_sense_are_refused(components, options, message):

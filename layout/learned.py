@@ -1,0 +1,76 @@
+"""The learned layout predictor: the prompt read by rules, its objects placed by a transformer, relations enforced."""
+
+from pathlib import Path
+
+import torch
+from spacy.language import Language
+
+from .reading import check_aspect_ratio, read_prompt
+from .regions import Layout, Region
+from .repair import repair_layout
+from .transformer import LayoutTransformer
+
+
+SMALLEST = 0.02  # side of a box
+
+
+class TransformerLayoutPredictor:
+    """
+    Places objects where a [`LayoutTransformer`] has learned that such things are, and as large; then moves them as
+    little as possible until all stated relations hold.
+
+    Args:
+        model ([`LayoutTransformer`] or `str`, *optional*): It, or its folder or id. By default the one that ships.
+        nlp (`str` or `spacy.Language`, *optional*): See [`RuleLayoutPredictor`].
+        temperature (`float`): 0 gives the likeliest layout, more gives others; 1 draws as the model believes.
+        generator (`torch.Generator`, *optional*): For what is drawn.
+    """
+
+    def __init__(
+        self,
+        model: LayoutTransformer | str | None = None,
+        nlp: str | Language | None = None,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+    ):
+        if not 0 <= temperature < float("inf"):
+            raise ValueError(f"`temperature` has to be a number from 0, got {temperature!r}.")
+        self._model = model
+        self._nlp = nlp
+        self.temperature = temperature
+        self.generator = generator
+
+    @property
+    def model(self) -> LayoutTransformer:
+        """The transformer, in single precision on the CPU; loaded when it is first asked for."""
+        if not isinstance(self._model, torch.nn.Module):
+            folder = self._model or Path(__file__).parent / "transformer"
+            self._model = LayoutTransformer.from_pretrained(folder, dtype=torch.float32).eval()
+        return self._model
+
+    @torch.no_grad()
+    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0) -> Layout:
+        """See [`RuleLayoutPredictor`]."""
+        check_aspect_ratio(aspect_ratio)
+        phrases, relations = read_prompt(prompt, self._nlp)
+        if not phrases:
+            return Layout(prompt=prompt)
+        model = self.model
+        ids, marked = model.encode(prompt, [(phrase.start, phrase.end) for phrase in phrases])
+        device = model.words.weight.device
+        ratio = torch.tensor([float(aspect_ratio)])
+        mixture = model(*(torch.tensor([part], device=device) for part in (ids, marked)), ratio.to(device))
+        boxes = mixture.boxes(self.temperature, self.generator)[0].double().cpu()
+        regions = [Region(phrase.text, box=_inside(box)) for phrase, box in zip(phrases, boxes.tolist())]
+        return repair_layout(Layout(tuple(regions), tuple(relations), prompt))
+
+
+def _inside(box: list[float]) -> tuple[float, ...]:
+    """The box cut off at the picture's edges, with some width and height left."""
+    x0, y0, x1, y1 = box
+    sides = []
+    for low, high in ((x0, x1), (y0, y1)):
+        low = min(max(low, 0.0), 1 - SMALLEST)
+        sides.append((low, min(max(high, low + SMALLEST), 1.0)))
+    (left, right), (top, bottom) = sides
+    return left, top, right, bottom

@@ -1,0 +1,181 @@
+"""The layout transformer: its mixtures, its marks, saving and loading, and the predictor around it."""
+
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DiffusionPipeline
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from spacetime_attn import Layout, RuleLayoutPredictor, SpaceTimeAttnPipeline
+from spacetime_attn.layout.learned import TransformerLayoutPredictor
+from spacetime_attn.layout.llm import LLMLayoutPredictor
+from spacetime_attn.layout.transformer import BoxMixture, LayoutTransformer
+
+
+LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+VOCABULARY = ["[PAD]", "[UNK]", "dog", "cat", "two", "red", "left", "of", "the", "lamp", "##post", "##s", *LETTERS]
+VOCABULARY += [f"##{letter}" for letter in LETTERS if letter != "s"]
+
+
+@pytest.fixture
+def model() -> LayoutTransformer:
+    torch.manual_seed(0)
+    return LayoutTransformer(VOCABULARY, width=20, layers=2, heads=2).eval()
+
+
+def mixture(model, prompt: str, spans, aspect_ratio: float = 1.0) -> BoxMixture:
+    ids, marked = model.encode(prompt, spans)
+    with torch.no_grad():
+        return model(torch.tensor([ids]), torch.tensor([marked]), torch.tensor([aspect_ratio]))
+
+
+def test_sub_words_of_a_phrase_are_marked(model):
+    ids, marked = model.encode("The red lampposts left of two dogs", [(4, 17), (26, 34)])
+    tokens = [VOCABULARY[number] for number in ids]
+    assert tokens == ["the", "red", "lamp", "##post", "##s", "left", "of", "two", "dog", "##s"]
+    assert [[token for token, mark in zip(tokens, row) if mark] for row in marked] == [tokens[1:5], tokens[7:]]
+
+
+def test_unknown_words_and_other_scripts_are_spelled_or_unknown(model):
+    ids, _ = model.encode("zq 犬", [])
+    assert [VOCABULARY[number] for number in ids] == ["z", "##q", "[UNK]"]
+
+
+def test_the_mixture_has_the_shapes_and_ranges_of_boxes(model):
+    found = mixture(model, "the red dog left of the cat", [(0, 11), (20, 27)])
+    assert found.log_weights.shape == (1, 2, 5) and found.means.shape == found.log_scales.shape == (1, 2, 5, 4)
+    torch.testing.assert_close(found.log_weights.exp().sum(-1), torch.ones(1, 2))
+    assert ((found.means[..., :2] > 0) & (found.means[..., :2] < 1)).all() and (found.means[..., 2:] <= 0).all()
+
+
+def test_the_likelihood_is_that_of_torchs_mixtures():
+    found = BoxMixture(torch.randn(2, 3, 5).log_softmax(-1), torch.randn(2, 3, 5, 4), torch.randn(2, 3, 5, 4))
+    expected = MixtureSameFamily(
+        Categorical(logits=found.log_weights), Independent(Normal(found.means, found.log_scales.exp()), 1)
+    )
+    boxes = torch.randn(2, 3, 4)
+    torch.testing.assert_close(found.log_prob(boxes), expected.log_prob(boxes))
+    torch.testing.assert_close(found.expected(), expected.mean)
+
+
+def test_greedy_boxes_are_the_likeliest_components_means():
+    weights = torch.tensor([[[0.2, 0.8]]]).log()
+    means = torch.tensor([[[[0.1, 0.1, -1.0, -1.0], [0.5, 0.4, -2.0, -1.0]]]])
+    [[box]] = BoxMixture(weights, means, torch.zeros(1, 1, 2, 4)).boxes().tolist()
+    width, height = torch.tensor([-2.0, -1.0]).exp().tolist()
+    assert box == pytest.approx([0.5 - width / 2, 0.4 - height / 2, 0.5 + width / 2, 0.4 + height / 2])
+
+
+def test_drawn_boxes_vary_with_the_generator_and_follow_the_mixture():
+    weights = torch.tensor([0.25, 0.75]).log().expand(1, 4000, 2)
+    means = torch.tensor([[0.2, 0.5, -1.0, -1.0], [0.7, 0.5, -1.0, -1.0]]).expand(1, 4000, 2, 4)
+    found = BoxMixture(weights, means, torch.full((1, 4000, 2, 4), -4.0))
+    first, again = (found.boxes(1.0, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(first, again) and not torch.equal(first, found.boxes(1.0, torch.Generator().manual_seed(2)))
+    centres = (first[..., 0] + first[..., 2]) / 2
+    assert (centres > 0.45).float().mean() == pytest.approx(0.75, abs=0.03)
+
+
+def test_objects_of_one_phrase_get_boxes_of_their_own(model):
+    found = mixture(model, "two dogs", [(0, 8), (0, 8)])
+    assert not torch.allclose(found.means[0, 0], found.means[0, 1])
+
+
+def test_padding_changes_nothing(model):
+    ids, marked = model.encode("the red dog", [(0, 11)])
+    alone = model(torch.tensor([ids]), torch.tensor([marked]), torch.ones(1))
+    padded = model(torch.tensor([ids + [0, 0]]), torch.tensor([[marked[0] + [False] * 2]]), torch.ones(1))
+    torch.testing.assert_close(alone.means, padded.means, atol=1e-5, rtol=1e-5)
+
+
+def test_the_proportions_of_the_picture_matter(model):
+    square, wide = (mixture(model, "the dog", [(0, 7)], ratio) for ratio in (1.0, 2.0))
+    assert not torch.allclose(square.means, wide.means)
+
+
+def test_it_is_saved_with_its_vocabulary_and_loaded_again(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = LayoutTransformer.from_pretrained(tmp_path)
+    prompt, spans = "two red lampposts", [(0, 17)]
+    assert loaded.encode(prompt, spans) == model.encode(prompt, spans)
+    torch.testing.assert_close(mixture(loaded, prompt, spans).means, mixture(model, prompt, spans).means)
+
+
+# The predictor
+
+
+def test_the_predictor_places_what_the_prompt_names_and_stated_relations_hold(model):
+    layout = TransformerLayoutPredictor(model)("A red dog to the left of a cat. A lamppost is above the cat.")
+    assert layout.phrases == ["A red dog", "a cat", "A lamppost"]
+    (dog, cat, lamp) = (region.centre for region in layout.regions)
+    assert dog[0] < cat[0] and lamp[1] < cat[1]
+    assert all(0 <= side <= 1 for region in layout.regions for side in region.bounds)
+
+
+def test_it_is_deterministic_unless_it_has_a_temperature(model):
+    predict = TransformerLayoutPredictor(model)
+    assert predict("a dog and a cat") == predict("a dog and a cat")
+    varied = TransformerLayoutPredictor(model, temperature=1.0, generator=torch.Generator().manual_seed(0))
+    assert varied("a dog and a cat") != varied("a dog and a cat")
+
+
+def test_without_objects_there_is_no_region(model):
+    assert not TransformerLayoutPredictor(model)("it is raining")
+
+
+@pytest.mark.parametrize("options", [{"temperature": -1}, {"temperature": float("nan")}])
+def test_bad_temperatures_are_refused(model, options):
+    with pytest.raises(ValueError, match="temperature"):
+        TransformerLayoutPredictor(model, **options)
+
+
+def test_many_objects_and_long_prompts_are_placed(model):
+    prompt = ", ".join(f"a {colour} dog and a {colour} cat" for colour in ("red", "green", "blue", "black") * 5)
+    layout = TransformerLayoutPredictor(model)(prompt)
+    assert len(layout) > 16
+
+
+# In the pipeline
+
+
+def test_it_is_a_component_that_is_saved_and_loaded_with_the_pipeline(components, model, tmp_path):
+    pipe = SpaceTimeAttnPipeline(
+        **components, requires_safety_checker=False, layout_transformer=model, layout_predictor="transformer"
+    )
+    pipe.save_pretrained(tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    assert index["layout_transformer"] == ["spacetime_attn_layout_transformer", "LayoutTransformer"]
+    loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path, layout_predictor="transformer")
+    prompt = "a red dog left of a cat"
+    assert loaded.predict_layout(prompt) == pipe.predict_layout(prompt)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dynamically_loaded_pipeline_takes_it_too(components, model, tmp_path):
+    pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, layout_transformer=model)
+    pipe.save_pretrained(tmp_path)
+    root = Path(__file__).parents[1]
+    loaded = DiffusionPipeline.from_pretrained(
+        tmp_path, custom_pipeline=str(root / "pipeline_spacetime_attn.py"), trust_remote_code=True
+    )
+    assert type(loaded.layout_transformer).__name__ == "LayoutTransformer"
+    loaded.layout_predictor = "transformer"
+    assert len(loaded.predict_layout("a red dog left of a cat")) == 2
+
+
+def test_without_one_the_index_does_not_name_it(components, tmp_path):
+    SpaceTimeAttnPipeline(**components, requires_safety_checker=False).save_pretrained(tmp_path)
+    assert "layout_transformer" not in json.loads((tmp_path / "model_index.json").read_text())
+
+
+def test_predictors_are_chosen_by_name_or_given(pipe):
+    assert type(pipe.layout_predictor) is RuleLayoutPredictor
+    pipe.layout_predictor = "llm"
+    assert type(pipe.layout_predictor) is LLMLayoutPredictor
+    pipe.layout_predictor = lambda prompt, aspect_ratio: Layout()
+    assert len(pipe.predict_layout("a dog")) == 0
+    with pytest.raises(ValueError, match="`layout_predictor` has to be one of 'rules', 'transformer', 'llm'"):
+        pipe.layout_predictor = "magic"
