@@ -139,6 +139,7 @@ def time_ratio(pipe, optimizer: WeightOptimizer, arguments: argparse.Namespace) 
         ):
             drawn = type(pipe.stock).__call__.__wrapped__(pipe.stock, **options).images
             pull_back(drawn, [control.weights], torch.randn_like(drawn))
+        pipe.scheduler.set_timesteps(steps)  # forgets the graph
 
     @torch.no_grad()
     def plain_decoding() -> None:

@@ -7,11 +7,8 @@ from spacy.language import Language
 
 from .reading import check_aspect_ratio, read_prompt
 from .regions import Layout, Region
-from .repair import repair_layout
+from .repair import inside_picture, repair_layout
 from .transformer import LayoutTransformer
-
-
-SMALLEST = 0.02  # side of a box
 
 
 class TransformerLayoutPredictor:
@@ -61,16 +58,5 @@ class TransformerLayoutPredictor:
         ratio = torch.tensor([float(aspect_ratio)])
         mixture = model(*(torch.tensor([part], device=device) for part in (ids, marked)), ratio.to(device))
         boxes = mixture.boxes(self.temperature, self.generator)[0].double().cpu()
-        regions = [Region(phrase.text, box=_inside(box)) for phrase, box in zip(phrases, boxes.tolist())]
+        regions = [Region(phrase.text, box=inside_picture(box)) for phrase, box in zip(phrases, boxes.tolist())]
         return repair_layout(Layout(tuple(regions), tuple(relations), prompt))
-
-
-def _inside(box: list[float]) -> tuple[float, ...]:
-    """The box cut off at the picture's edges, with some width and height left."""
-    x0, y0, x1, y1 = box
-    sides = []
-    for low, high in ((x0, x1), (y0, y1)):
-        low = min(max(low, 0.0), 1 - SMALLEST)
-        sides.append((low, min(max(high, low + SMALLEST), 1.0)))
-    (left, right), (top, bottom) = sides
-    return left, top, right, bottom

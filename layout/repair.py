@@ -44,10 +44,10 @@ def broken_relations(layout: Layout) -> list[Relation]:
     """
     The stated relations of a layout that do not hold, in order.
 
-    Left of, right of, above, below and "between" compare the boxes' centres, "in front of" and "behind" their lower
-    edges. What is "inside" has its centre in the other's box and is smaller; what is "on" something is higher, or for
-    the better part within its box. "next to" is nearer than 150 of 512 pixels along one axis, "far from" at least 0.4
-    away. "left" is left of the picture's middle, "centre" in its middle third.
+    Left of, right of, above, below and (along either axis) "between" compare the boxes' centres, "in front of" and
+    "behind" their lower edges. What is "inside" has its centre in the other's box and is smaller; what is "on"
+    something is higher, or for the better part within its box. "next to" is nearer than 150 of 512 pixels along one
+    axis, "far from" at least 0.4 away. "left" is left of the picture's middle, "centre" in its middle third.
 
     Raises:
         ValueError: A relation that is none of these, or lacks an object that it needs.
