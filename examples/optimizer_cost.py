@@ -35,7 +35,7 @@ GB = 1e9
 
 
 class LivingTensors(TorchDispatchMode):
-    """Adds up the storages of tensors as operations make them and as they die."""
+    """Adds up the storages of tensors that operations make, for as long as these live."""
 
     def __init__(self):
         super().__init__()
@@ -43,23 +43,28 @@ class LivingTensors(TorchDispatchMode):
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        for tensor in _tensors((args, kwargs)):
+            self._add(tensor, 0)  # such as weights, which were there before
         result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if torch.is_tensor(tensor):
-                self._add(tensor.untyped_storage())
+        for tensor in _tensors(result):
+            self._add(tensor, tensor.untyped_storage().nbytes())
         return result
 
-    def _add(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self._known:
-            self._known.add(key)
+    def _add(self, tensor: torch.Tensor, size: int) -> None:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._known:
+            self._known.add(storage._cdata)
             self.bytes += size
             self.peak = max(self.peak, self.bytes)
-            weakref.finalize(storage, self._remove, key, size)
+            weakref.finalize(storage, self._remove, storage._cdata, size)
 
     def _remove(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.bytes -= size
+
+
+def _tensors(tree) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if torch.is_tensor(leaf)]
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """The console command on the checkpoint that ships, in few steps."""
 
 import json
+import shutil
 
 import pytest
 import torch
 from PIL import Image
 
-from spacetime_attn import Layout, load_weights
+from spacetime_attn import Layout, default_model, load_weights
 from spacetime_attn.cli import main
 
 
@@ -78,9 +79,22 @@ def test_the_options_reach_the_pipeline(tmp_path):
     assert Image.open(tmp_path / "a.png").size == (96, 32)
 
 
-def test_saved_weights_make_the_same_picture_again(tmp_path):
+@pytest.fixture
+def model_with_clip(tmp_path, clip):
+    """The checkpoint that ships with a tiny random CLIP beside it."""
+    folder = tmp_path / "model"
+    shutil.copytree(default_model(), folder)
+    clip.model.save_pretrained(folder / "judge")
+    clip.tokenizer.save_pretrained(folder / "judge")
+    (folder / "judge" / "preprocessor_config.json").write_text('{"image_processor_type": "CLIPImageProcessor"}')
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"clip_model": "./judge"}))
+    return folder
+
+
+def test_saved_weights_make_the_same_picture_again(tmp_path, model_with_clip):
     saved = tmp_path / "weights" / "w.safetensors"
-    options = ["--optimize", "2", "--num-images", "2", "--save-weights", str(saved)]
+    options = ["--model", str(model_with_clip), "--optimize", "2", "--num-images", "2", "--save-weights", str(saved)]
     assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options, *FAST]) == 0
     assert sorted(path.name for path in saved.parent.iterdir()) == ["w-1.safetensors", "w-2.safetensors"]
     first, second = (load_weights(saved.with_stem(f"w-{number}")) for number in (1, 2))
