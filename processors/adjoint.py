@@ -26,9 +26,11 @@ class _Recomputed(torch.autograd.Function):
         ]
         with torch.enable_grad():
             output = ctx.evaluate(*inputs)
-        needed = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-        gradients = dict(zip(map(id, needed), pull_back(output, needed, gradient)))
-        return None, *(gradients.get(id(tensor)) for tensor in inputs)
+        needed = ctx.needs_input_grad[1:]
+        gradients = iter(
+            pull_back(output, [tensor for tensor, is_needed in zip(inputs, needed) if is_needed], gradient)
+        )
+        return None, *(next(gradients) if is_needed else None for is_needed in needed)
 
 
 @contextmanager
@@ -88,9 +90,7 @@ def recomputed_evaluations(
             del unet.forward
 
 
-def pull_back(
-    output: torch.Tensor, inputs: list[torch.Tensor], gradient: torch.Tensor, retain_graph: bool = False
-) -> list[torch.Tensor]:
+def pull_back(output: torch.Tensor, inputs: list[torch.Tensor], gradient: torch.Tensor) -> list[torch.Tensor]:
     """
     The product of `gradient` and the Jacobian of `output` with respect to each of `inputs`, without underflow or
     overflow where these are in half precision: on the way, the gradient is scaled so that its largest value is 1.
@@ -105,7 +105,7 @@ def pull_back(
     gradient = gradient.to(precise)
     scale = gradient.abs().amax().clamp(min=torch.finfo(precise).tiny)
     scaled = (gradient / scale).to(output.dtype)
-    found = torch.autograd.grad(output, inputs, scaled, retain_graph=retain_graph)
+    found = torch.autograd.grad(output, inputs, scaled)
     return [part.to(precise) * scale for part in found]
 
 

@@ -112,12 +112,13 @@ class WeightOptimizer:
         coefficients = torch.zeros(len(start), len(shapes), requires_grad=True)
         adam = torch.optim.Adam([coefficients], lr=self.learning_rate)
         history: list[torch.Tensor] = []
-        best, since_best = start, 0
+        best, least, since_best = start, math.inf, 0
         for epoch in range(self.epochs):
             weights = _weights(start, coefficients @ shapes, blend)
             latents = draw(weights)
             distances, gradient = distances_and_gradient(latents, decode, measure)
-            better = distances < torch.stack([*history, torch.full_like(distances, math.inf)]).amin(0)
+            better = distances < least
+            least = distances.clamp(max=least)
             chosen = better if self.keep == "best" else torch.ones_like(better)
             best = torch.where(chosen[owners, None], weights.detach(), best)
             since_best = 0 if better.any() else since_best + 1

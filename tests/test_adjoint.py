@@ -24,10 +24,8 @@ def left_and_right(height: int, width: int) -> torch.Tensor:
 
 
 @pytest.fixture
-def pipe(components) -> StableDiffusionPipeline:
-    pipe = StableDiffusionPipeline(**components, requires_safety_checker=False)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+def pipe(stock) -> StableDiffusionPipeline:
+    return stock
 
 
 def a_control(pipe, weights: torch.Tensor, blend: str = "guided") -> RegionalControl:
