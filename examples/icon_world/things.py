@@ -29,24 +29,20 @@ class Category:
 CATEGORIES = {
     "apple": Category("🍎", 0.93),
     "banana": Category("🍌", 0.88),
+    "cake": Category("🎂", 0.80),
     "pizza": Category("🍕", 0.79, coloured=False),
     "cup": Category("☕", 1.26),
     "chair": Category("🪑", 0.62),
-    "bed": Category("🛏", 1.71),
     "clock": Category("⏰", 0.85),
-    "laptop": Category("💻", 1.23),
     "umbrella": Category("☂", 1.02),
     "cat": Category("🐱", 1.12, "animal"),
     "dog": Category("🐶", 1.29, "animal"),
     "bird": Category("🐦", 1.18, "animal"),
     "elephant": Category("🐘", 1.08, "animal"),
-    "giraffe": Category("🦒", 0.76, "animal", coloured=False),
-    "zebra": Category("🦓", 1.03, "animal", coloured=False),
     "car": Category("🚗", 1.58, "vehicle"),
     "bus": Category("🚌", 1.49, "vehicle", plural="buses"),
     "boat": Category("⛵", 0.90, "vehicle"),
     "airplane": Category("✈", 1.02, "vehicle"),
-    "bicycle": Category("🚲", 1.40, "vehicle"),
 }
 
 # sRGB, 0..255

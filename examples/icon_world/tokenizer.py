@@ -8,7 +8,7 @@ from transformers import CLIPTokenizer
 from .captions import vocabulary
 
 
-MAX_TOKENS = 64
+MAX_TOKENS = 48
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 

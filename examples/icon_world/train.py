@@ -4,9 +4,8 @@ Trains icon world's models: `python -m icon_world.train`, in the folder `example
 Needs the sprites (`python -m icon_world.sprites`). The stages, in their order:
 
     vae     pictures to latents and back
-    clip    both towers of CLIP, on pictures and crops with true and false captions
-    unet    the UNet, and with it the text tower, which starts as CLIP's and here learns to say what is where
-    align   CLIP's vision tower and projections once more, for the text tower as it has become: they share it
+    unet    the UNet and the text encoder, which is also asked what is where
+    clip    a CLIP around this text encoder, on pictures and crops with true and false captions
     save    `checkpoint/`, for any Stable Diffusion pipeline, with CLIP in `checkpoint/clip`
     judge   the detector that scores pictures (`train_judge.py`); it has no part in the others
 
@@ -35,23 +34,27 @@ from .models import (
     PIXEL_MEAN,
     PIXEL_STD,
     SCALING_FACTOR,
+    WIDTH,
     ExplicitAttention,
     make_clip,
     make_scheduler,
+    make_text_encoder,
     make_unet,
     make_vae,
-    text_encoder_of,
 )
+from .reader import SceneReader
 from .render import compose, crop
 from .saving import save_checkpoint
 from .scenes import SceneBatch, sprite_tensor
 from .sprites import ATLAS, Atlas
+from .start import start_text_encoder, start_unet, start_vae
 from .things import SIZE
 from .tokenizer import make_tokenizer
 from .train_judge import train_judge
 
 
-SHARES = {"vae": 0.1, "clip": 0.08, "unet": 0.66, "align": 0.06, "judge": 0.1}  # of the time, if all are trained
+SHARES = {"vae": 0.1, "unet": 0.7, "clip": 0.1, "judge": 0.1}  # of the time, if all are trained
+READING = 0.01  # the weight of the reader's loss
 BATCH_SIZES = {"cpu": {"vae": 16, "clip": 128, "unet": 64}, "cuda": {"vae": 128, "clip": 1024, "unet": 512}}
 
 
@@ -69,6 +72,7 @@ class Workshop:
         max_steps (`int`, *optional*): Of each stage.
         batch_size (`int`, *optional*): In place of the stages' own.
         compile (`bool`): Whether `torch.compile` makes the UNet and the text encoder faster.
+        start (`Path`, *optional*): A checkpoint that the VAE, the UNet and the text encoder start as.
     """
 
     folder: Path
@@ -79,6 +83,7 @@ class Workshop:
     max_steps: int | None = None
     batch_size: int | None = None
     compile: bool = False
+    start: Path | None = None
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
@@ -108,7 +113,7 @@ class Workshop:
         model.to(self.device, memory_format=torch.channels_last).train()
         trainer = Trainer(model, self.folder / f"{stage}.pt", self.minutes[stage], self.max_steps)
         cuda = self.device.type == "cuda"
-        count = self.batch_size or BATCH_SIZES[self.device.type]["clip" if stage == "align" else stage]
+        count = self.batch_size or BATCH_SIZES[self.device.type][stage]
         workers = max(1, (os.cpu_count() or 1) - 2) if cuda else 0
         batches = loader(partial(make_batch, count=count), f"{stage}, step {trainer.step}", workers, pin_memory=cuda)
         done = trainer.run(batches, loss_of, self.deadline)
@@ -117,7 +122,7 @@ class Workshop:
 
 def train_vae(shop: Workshop) -> bool:
     """Stage `vae`."""
-    model = make_vae()
+    model = make_vae() if shop.start is None else start_vae(shop.start)
     average, done = shop.train("vae", model, scene_batch, partial(_vae_loss, shop, model))
     if done:
         batch = next(iter(loader(partial(scene_batch, count=64), "latent statistics")))
@@ -159,25 +164,13 @@ def normalise_latents(vae: AutoencoderKL, pixels: torch.Tensor) -> None:
 
 
 def train_clip(shop: Workshop) -> bool:
-    """Stage `clip`."""
+    """Stage `clip`: all but the text tower, which is the pipeline's."""
     model = make_clip(shop.tokenizer)
-    return _train_clip(shop, "clip", model)
-
-
-def align_clip(shop: Workshop) -> bool:
-    """Stage `align`: only what is on the pictures' side of the text tower is trained."""
-    model = shop.trained(CLIPModel, "clip")
     model.text_model.load_state_dict(shop.trained(CLIPTextModel, "text_encoder").state_dict())
-    for part in (model.vision_model, model.visual_projection, model.text_projection):
-        part.requires_grad_(True)
-    model.logit_scale.requires_grad_(True)
-    return _train_clip(shop, "align", model)
-
-
-def _train_clip(shop: Workshop, stage: str, model: CLIPModel) -> bool:
+    model.text_model.requires_grad_(False)
     make_batch = partial(pair_batch, tokenizer=shop.tokenizer)
-    average, done = shop.train(stage, model, make_batch, partial(_clip_loss, shop, model))
-    shop.keep(average, stage)
+    average, done = shop.train("clip", model, make_batch, partial(_clip_loss, shop, model))
+    shop.keep(average, "clip")
     return done
 
 
@@ -201,14 +194,17 @@ def _clip_loss(shop: Workshop, model: CLIPModel, batch: PairBatch) -> torch.Tens
 def train_unet(shop: Workshop) -> bool:
     """Stage `unet`."""
     vae = shop.trained(AutoencoderKL, "vae")
-    text_encoder = text_encoder_of(shop.trained(CLIPModel, "clip"))
-    model = nn.ModuleDict({"unet": make_unet(), "text_encoder": text_encoder})
+    if shop.start is None:
+        unet, text_encoder = make_unet(), make_text_encoder(shop.tokenizer)
+    else:
+        unet, text_encoder = start_unet(shop.start), start_text_encoder(shop.start, shop.tokenizer)
+    model = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder, "reader": SceneReader(WIDTH)})
     if shop.device.type == "cpu":
-        model["unet"].set_attn_processor(ExplicitAttention())
+        unet.set_attn_processor(ExplicitAttention())
         text_encoder.set_attn_implementation("eager")
     if shop.compile:
-        for part in model.values():
-            part.compile()
+        unet.compile()
+        text_encoder.compile()
     alphas = make_scheduler().alphas_cumprod.to(shop.device)
     make_batch = partial(text_batch, tokenizer=shop.tokenizer)
     average, done = shop.train("unet", model, make_batch, partial(_unet_loss, shop, model, vae, alphas))
@@ -220,7 +216,7 @@ def train_unet(shop: Workshop) -> bool:
 def _unet_loss(
     shop: Workshop, model: nn.ModuleDict, vae: AutoencoderKL, alphas: torch.Tensor, batch: TextBatch
 ) -> torch.Tensor:
-    """Squared error of the predicted noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023)."""
+    """Squared error of the predicted noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), and the reader's loss."""
     pixels = (2 * shop.pictures(batch.scenes) - 1).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
         latents = SCALING_FACTOR * vae.encode(pixels).latent_dist.sample().float()
@@ -228,11 +224,14 @@ def _unet_loss(
     steps = torch.randint(len(alphas), (len(latents),), device=latents.device)
     alpha = alphas[steps][:, None, None, None]
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-    texts = model["text_encoder"](batch.input_ids).last_hidden_state
-    predicted = model["unet"](noisy.contiguous(memory_format=torch.channels_last), steps, texts).sample
+    texts = model["text_encoder"](batch.input_ids)
+    described = batch.input_ids[:, 1] != shop.tokenizer.eos_token_id
+    reading = model["reader"](texts.pooler_output[described], SceneBatch(*(part[described] for part in batch.scenes)))
+    noisy = noisy.contiguous(memory_format=torch.channels_last)
+    predicted = model["unet"](noisy, steps, texts.last_hidden_state).sample
     errors = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
     snr = (alpha / (1 - alpha)).flatten()
-    return (errors * (5 / snr).clamp(max=1)).mean()
+    return (errors * (5 / snr).clamp(max=1)).mean() + READING * reading
 
 
 def save(shop: Workshop) -> bool:
@@ -243,7 +242,7 @@ def save(shop: Workshop) -> bool:
         shop.trained(CLIPTextModel, "text_encoder"),
         shop.tokenizer,
         shop.trained(UNet2DConditionModel, "unet"),
-        shop.trained(CLIPModel, "align"),
+        shop.trained(CLIPModel, "clip"),
     )
     return True
 
@@ -253,7 +252,7 @@ def judge(shop: Workshop) -> bool:
     return train_judge(shop.folder / "judge", shop.atlas, shop.minutes["judge"], str(shop.device), shop.deadline)
 
 
-STAGES = {"vae": train_vae, "clip": train_clip, "unet": train_unet, "align": align_clip, "save": save, "judge": judge}
+STAGES = {"vae": train_vae, "unet": train_unet, "clip": train_clip, "save": save, "judge": judge}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -268,6 +267,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--folder", type=Path, default=Path("runs/icon_world"), help="states and results (default: %(default)s)")
     add("--atlas", type=Path, default=ATLAS, help="the sprites (default: %(default)s)")
     add("--compile", action="store_true", help="compile the UNet: a quarter faster on a CPU, needs g++ there")
+    add("--start", type=Path, metavar="CHECKPOINT", help="go on from its weights; it may know other words")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     deadline = time.monotonic() + 60 * arguments.pause_after
@@ -283,6 +283,7 @@ def main(argv: list[str] | None = None) -> None:
         torch.device(arguments.device),
         deadline,
         compile=arguments.compile,
+        start=arguments.start,
     )
     run(shop, stages)
 

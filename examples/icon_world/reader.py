@@ -1,0 +1,49 @@
+"""What the text encoder is asked beside what the UNet asks of it: which things a caption puts where, in which colour."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .scenes import SceneBatch
+from .things import CATEGORIES, COLOURS
+
+
+PALETTE = 1 + len(COLOURS)  # the first one is the icon's own
+
+
+class SceneReader(nn.Module):
+    """
+    Reads a scene off the text encoder's last state: for each category whether it is there, its colour, and a Gaussian
+    over its centre. It is there for training only: a text encoder that answers has understood "left of", sooner than
+    from the noise in pictures.
+
+    Args:
+        width (`int`): Of the text encoder.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.projection = nn.Linear(width, len(CATEGORIES) * (1 + PALETTE + 3))
+
+    def forward(self, states: torch.Tensor, scenes: SceneBatch) -> torch.Tensor:
+        """
+        The loss: the sum of the negative log-likelihoods. Colours and centres are asked for things that are there once.
+
+        Args:
+            states (tensor of shape (batch, width)): The text encoder's, at the captions' end.
+            scenes ([`SceneBatch`]): What the captions describe.
+        """
+        answers = self.projection(states).float().unflatten(1, (len(CATEGORIES), -1))
+        presence, colours, centres, log_scale = answers.split([1, PALETTE, 2, 1], dim=2)
+        category = scenes.indices.div(PALETTE, rounding_mode="floor")  # (batch, objects); -1 for none
+        shown = F.one_hot(category + 1, len(CATEGORIES) + 1)[..., 1:]  # (batch, objects, categories)
+        count = shown.sum(1)
+        loss = F.binary_cross_entropy_with_logits(presence.squeeze(2), (count > 0).float(), reduction="sum")
+        row, place = ((category >= 0) & (count.gather(1, category.clamp(min=0)) == 1)).nonzero(as_tuple=True)
+        asked = row, category[row, place]
+        loss = loss + F.cross_entropy(colours[asked], scenes.indices[row, place] % PALETTE, reduction="sum")
+        boxes = scenes.boxes[row, place]
+        distance = centres[asked].sigmoid() - (boxes[:, :2] + boxes[:, 2:]) / 2
+        log_scale = log_scale[asked].clamp(-4, 1)
+        gaussian = 0.5 * distance.square() * (-2 * log_scale).exp() + log_scale
+        return (loss + gaussian.sum()) / len(states)
