@@ -29,9 +29,10 @@ METRICS = {  # name: what it is
     "relation accuracy": "relations of the prompt that hold",
     "relation accuracy (found)": "relations that hold, of those whose objects were both found",
     "spurious objects": "things per picture that the prompt does not name, or more of them than it says",
+    "errors": "objects that are missing or have the wrong colour, and relations that do not hold, per picture",
     "entirely right": "prompts with every object, colour and relation right and nothing spurious",
 }
-COUNTED = ("spurious objects",)  # these are means; all others are fractions
+COUNTED = ("spurious objects", "errors")  # these are means; all others are fractions
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def score_picture(prompt: dict, detections: Sequence[dict]) -> dict[str, tuple[i
         for relation, candidates in zip(relations, pairs)
     )
     spurious = len(detections) - found
-    everything = right == len(objects) and holding == len(relations) and not spurious
+    errors = len(objects) - right + len(relations) - holding
     return {
         "object recall": (found, len(objects)),
         "recall with colour": (right, len(objects)),
@@ -97,7 +98,8 @@ def score_picture(prompt: dict, detections: Sequence[dict]) -> dict[str, tuple[i
         "relation accuracy": (holding, len(relations)),
         "relation accuracy (found)": (holding, sum(map(bool, pairs))),
         "spurious objects": (spurious, 1),
-        "entirely right": (int(everything), 1),
+        "errors": (errors, 1),
+        "entirely right": (int(errors + spurious == 0), 1),
     }
 
 

@@ -105,8 +105,7 @@ def measure(pipe, record: dict, regions, images: torch.Tensor, window: Callable,
 def count_errors(record: dict, detections: list[dict]) -> int:
     """Objects missing or of the wrong colour, relations that do not hold, and things too many."""
     score = score_picture(record, detections)
-    lost = [score[name][1] - score[name][0] for name in ("recall with colour", "relation accuracy")]
-    return sum(lost) + score["spurious objects"][0]
+    return score["errors"][0] + score["spurious objects"][0]
 
 
 def concordance(errors: np.ndarray, distances: np.ndarray) -> float:

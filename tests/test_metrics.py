@@ -36,6 +36,7 @@ def test_a_right_picture_is_right_in_everything():
         "relation accuracy": (3, 3),
         "relation accuracy (found)": (3, 3),
         "spurious objects": (0, 1),
+        "errors": (0, 1),
         "entirely right": (1, 1),
     }
 
@@ -44,7 +45,7 @@ def test_an_empty_picture_has_nothing():
     score = score_picture(PROMPT, [])
     assert score["object recall"] == (0, 3) and score["relation accuracy"] == (0, 3)
     assert score["relation accuracy (found)"] == (0, 0) and score["attribute accuracy"] == (0, 0)
-    assert score["entirely right"] == (0, 1)
+    assert score["errors"] == (6, 1) and score["entirely right"] == (0, 1)
 
 
 def test_a_missing_object_costs_its_relations_but_not_those_of_found_objects():
