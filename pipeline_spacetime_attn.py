@@ -64,6 +64,7 @@ from .layout.regions import OFFICIAL_RADIUS, Layout
 from .layout.relations import find_relations  # noqa: F401
 from .layout.repair import repair_layout  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
+from .layout.shapes import checked_box  # noqa: F401
 from .layout.solver import place_on_lattice  # noqa: F401
 from .layout.things import PEOPLE  # noqa: F401
 from .layout.transformer import LayoutTransformer
@@ -408,6 +409,7 @@ class SpaceTimeAttnPipeline(
         optimizer = self._choose_optimizer(optimize_weights, options)
 
         layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"])
+        _check_negatives(layouts, guided)
         matrices = batch_weights(
             weights, [item.phrases for item in layouts], steps, blend, _strength(self.config, blend)
         )
@@ -592,8 +594,9 @@ def spacetime_attention(
         return chosen, batch_weights(weights, phrases, steps, chosen, _strength(pipe.config, chosen))
 
     def begin_run(guided: bool, steps: int) -> None:
+        _check_negatives(layouts, guided)
         control.blend, matrices = settings(guided, steps)
-        control.weights = torch.cat(matrices)
+        control.weights, control.strengths = torch.cat(matrices), _region_strengths(layouts, steps)
 
     chosen, matrices = settings(guided=blend != "convex")
     with torch.no_grad():
@@ -611,16 +614,18 @@ def _regional_control(
             "Regions have local descriptions, which need a text encoder, and the pipeline has none (SDXL needs"
             " `text_encoder_2`): load it, or pass weights=0."
         )
-    texts = [template.replace("{}", region.phrase) for layout in layouts for region in layout.regions]
-    contexts, *_ = pipe.encode_prompt(
-        prompt=texts or [""],  # there is no encoding of no text
+    regions = [region for layout in layouts for region in layout.regions]
+    negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
+    contexts, negatives, *_ = pipe.encode_prompt(
+        prompt=[template.replace("{}", region.phrase) for region in regions] or [""],  # no text has no encoding
+        negative_prompt=[region.negative_prompt or "" for region in regions] if negated else None,
         device=pipe._execution_device,
         num_images_per_prompt=1,
-        do_classifier_free_guidance=False,
+        do_classifier_free_guidance=bool(negated),
         **encoding,
     )
     return RegionalControl(
-        contexts=contexts[: len(texts)].to(pipe.unet.dtype),
+        contexts=contexts[: len(regions)].to(pipe.unet.dtype),
         owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
         num_prompts=len(layouts),
         masks=lambda height, width: torch.from_numpy(
@@ -628,7 +633,16 @@ def _regional_control(
         ),
         weights=torch.cat(weights),
         blend=blend,
+        strengths=_region_strengths(layouts, weights[0].shape[1]),
+        negatives=negatives[negated].to(pipe.unet.dtype) if negated else None,
+        negated=negated,
     )
+
+
+def _region_strengths(layouts: list[Layout], steps: int) -> torch.Tensor | None:
+    """The factors on all objects' weights at each step; `None` where no region has any."""
+    strengths = np.concatenate([layout.strengths(steps) for layout in layouts])
+    return None if (strengths == 1).all() else torch.from_numpy(strengths)
 
 
 def _columns(scheduler, num_inference_steps: int, timesteps, sigmas) -> list[int]:
@@ -666,6 +680,15 @@ def _strength(config: dict, blend: str) -> float | None:
 def _default(config: dict, name: str, otherwise):
     """A default that belongs to the checkpoint; diffusers keeps those a pipeline does not know with an underscore."""
     return config.get(name, config.get(f"_{name}", otherwise))
+
+
+def _check_negatives(layouts: list[Layout], guided: bool) -> None:
+    for region in (region for layout in layouts for region in layout.regions):
+        if region.negative_prompt is not None and not guided:
+            raise ValueError(
+                f"`negative_prompt` of {region.phrase!r} needs classifier-free guidance, which is off. Pass a"
+                " `guidance_scale` above 1, or leave it out of the layout."
+            )
 
 
 def _check_template(template: str) -> None:

@@ -265,7 +265,7 @@ def _resized(layout: Layout, scale: float, softness: float) -> Layout:
         x0, y0, x1, y1 = region.bounds
         x, y, w, h = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * scale / 2, (y1 - y0) * scale / 2
         box = tuple(min(max(value, 0.0), 1.0) for value in (x - w, y - h, x + w, y + h))
-        return replace(region, box=box, disc=None, mask=None, softness=softness)
+        return region.reshaped(box=box, softness=softness)
 
     return layout if (scale, softness) == (1.0, 0.0) else replace(layout, regions=tuple(map(resized, layout.regions)))
 

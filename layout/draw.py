@@ -18,7 +18,7 @@ def draw_layout(layout: Layout, image: Image.Image | None = None, width: int | N
     Draws the regions of a layout: tinted, outlined and labelled, each in a colour of its own.
 
     Args:
-        layout (`Layout`): Boxes, discs and masks alike.
+        layout (`Layout`): Boxes, discs, polygons and masks alike.
         image (`PIL.Image`, *optional*): The picture to draw on (it is not changed); by default a plain square canvas.
         width (`int`, *optional*): Of the drawing, in pixels. By default the picture's own, but wide enough to read
             the labels; 512 for a plain canvas.
@@ -79,6 +79,8 @@ def _outline(pen: ImageDraw.ImageDraw, region: Region, colour, size: tuple[int, 
         pen.ellipse(corners, outline=colour, width=thickness)
     elif region.box is not None:
         pen.rectangle(_pixels(region.box, size), outline=colour, width=thickness)
+    elif region.polygon is not None:
+        pen.polygon([(x * (width - 1), y * (height - 1)) for x, y in region.polygon], outline=colour, width=thickness)
 
 
 def _pixels(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -5,20 +5,40 @@ import json
 import math
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+
+from .shapes import (
+    box_grid,
+    checked_box,
+    checked_disc,
+    checked_mask,
+    checked_number,
+    checked_polygon,
+    disc_grid,
+    encoded_mask,
+    interval,
+    mask_bounds,
+    mask_grid,
+    polygon_grid,
+    shortened,
+)
 
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2  # 1 had no polygons, strengths, times, negative prompts and masks as text
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
+
+_LAYOUT_KEYS = ("version", "prompt", "objects", "relations")
+_SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_polygon, "mask": checked_mask}
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
     """
-    The part of the picture that one object phrase controls. Exactly one of `box`, `disc` and `mask` is given.
+    The part of the picture that one object phrase controls, how strongly and when. Exactly one of `box`, `disc`,
+    `polygon` and `mask` is given.
 
     Args:
         phrase (`str`): The object as the prompt says it, for example `"the silver bed"`.
@@ -26,39 +46,63 @@ class Region:
             `(x0, y0, x1, y1)` in 0..1 with x0 < x1 and y0 < y1.
         disc (`tuple[float, float, float]`, *optional*):
             `(x, y, radius)` in units of the image's width and height. It may stick out of the picture.
-        mask (array, tensor or `PIL.Image`, *optional*):
+        polygon (`tuple[tuple[float, float], ...]`, *optional*):
+            Three or more points `(x, y)` in 0..1, in order. Its sides may cross.
+        mask (array, tensor, `PIL.Image` or `str`, *optional*):
             A drawing of shape (rows, columns) of any size, stretched over the picture. Values 0..1, or 0..255 for
-            8-bit images and arrays.
+            8-bit images and arrays; as text a PNG in a data URL.
         softness (`float`): Width of the edge of a box, in 0..1: 0 is hard, 0.1 fades over a tenth of the picture.
+        strength (`float`): A factor on the region's weights, from 0.
+        start, end (`float`): When the region acts, in relative time 0..1 of the scheduler's steps. A step stands for
+            the middle of its time; a span that holds no such middle acts in the one step it lies in.
+        negative_prompt (`str`, *optional*): What the region should not show, in the place of the picture's negative
+            prompt. It acts as strongly as the region itself (see [`RegionalAttnProcessor`]) and needs classifier-free
+            guidance.
 
     Raises:
-        ValueError, TypeError: A shape that is missing, doubled, empty or outside the picture.
+        ValueError, TypeError: A shape that is missing, doubled, empty or outside the picture; a number out of range.
     """
 
     phrase: str
     box: tuple[float, float, float, float] | None = None
     disc: tuple[float, float, float] | None = None
+    polygon: tuple[tuple[float, float], ...] | None = None
     mask: np.ndarray | None = None
     softness: float = 0.0
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    negative_prompt: str | None = None
 
     def __post_init__(self):
         if not isinstance(self.phrase, str) or not self.phrase.strip():
             raise ValueError(f"`phrase` has to be a non-empty string, got {self.phrase!r}.")
-        if sum(shape is not None for shape in (self.box, self.disc, self.mask)) != 1:
-            raise ValueError(f"Region {self.phrase!r} needs exactly one of `box`, `disc` and `mask`.")
-        if self.box is not None:
-            object.__setattr__(self, "box", _checked_box(self.phrase, self.box))
-        if self.disc is not None:
-            object.__setattr__(self, "disc", _checked_disc(self.phrase, self.disc))
-        if self.mask is not None:
-            object.__setattr__(self, "mask", _checked_mask(self.phrase, self.mask))
-        object.__setattr__(self, "softness", _checked_softness(self.phrase, self.softness, self.box))
+        if sum(getattr(self, name) is not None for name in _SHAPE_CHECKS) != 1:
+            names = "`box`, `disc`, `polygon` and `mask`"
+            raise ValueError(f"Region {self.phrase!r} needs exactly one of {names}.")
+        for name, checked in _SHAPE_CHECKS.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, checked(self.phrase, getattr(self, name)))
+        for name, highest in {"softness": 1, "strength": math.inf, "start": 1, "end": 1}.items():
+            object.__setattr__(self, name, checked_number(self.phrase, name, getattr(self, name), highest))
+        if self.softness and self.box is None:
+            raise ValueError(
+                f"`softness` of {self.phrase!r} belongs to boxes; draw the soft edge into the mask instead."
+            )
+        if self.start >= self.end:
+            raise ValueError(
+                f"`start` of {self.phrase!r} has to lie before its `end`, got {self.start} and {self.end}."
+            )
+        if not isinstance(self.negative_prompt, str | None):
+            raise TypeError(
+                f"`negative_prompt` of {self.phrase!r} has to be a string, got {shortened(self.negative_prompt)}."
+            )
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Region) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.phrase, self.box, self.disc, self.softness))
+        return hash((self.phrase, self.box, self.disc, self.polygon))
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -68,14 +112,9 @@ class Region:
         if self.disc is not None:
             x, y, radius = self.disc
             return max(x - radius, 0.0), max(y - radius, 0.0), min(x + radius, 1.0), min(y + radius, 1.0)
-        rows, columns = np.nonzero(self.mask.any(axis=1))[0], np.nonzero(self.mask.any(axis=0))[0]
-        height, width = self.mask.shape
-        return (
-            float(columns[0] / width),
-            float(rows[0] / height),
-            float((columns[-1] + 1) / width),
-            float((rows[-1] + 1) / height),
-        )
+        if self.polygon is not None:
+            return (*map(min, zip(*self.polygon)), *map(max, zip(*self.polygon)))
+        return mask_bounds(self.mask)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -85,34 +124,36 @@ class Region:
         x0, y0, x1, y1 = self.bounds
         return (x0 + x1) / 2, (y0 + y1) / 2
 
+    def reshaped(self, **shape) -> "Region":
+        """The region with another shape: `box` (perhaps with `softness`), `disc`, `polygon` or `mask`."""
+        return replace(self, **dict.fromkeys(_SHAPE_CHECKS) | {"softness": 0.0} | shape)
+
     def as_disc(self, radius: float = OFFICIAL_RADIUS) -> "Region":
         """The official shape: a disc around the region's centre, whatever its size was."""
-        return Region(self.phrase, disc=(*self.centre, radius))
+        return self.reshaped(disc=(*self.centre, radius))
 
     def rasterize(self, height: int, width: int) -> np.ndarray:
         """The region on a grid: float32 of shape (height, width) in 0..1."""
         if self.disc is not None:
-            return _disc_mask(self.disc, height, width)
+            return disc_grid(self.disc, height, width)
         if self.box is not None:
-            return _box_mask(self.box, self.softness, height, width)
-        return _resized_mask(self.mask, height, width)
+            return box_grid(self.box, self.softness, height, width)
+        if self.polygon is not None:
+            return polygon_grid(self.polygon, height, width)
+        return mask_grid(self.mask, height, width)
+
+    def strengths(self, steps: int) -> np.ndarray:
+        """The factor on the region's weights at each step: float32 of shape (steps,), 0 outside start..end."""
+        return (self.strength * interval(self.start, self.end, steps)).astype(np.float32)
 
     def to_dict(self) -> dict:
-        """The region as JSON-ready data; inverse of `from_dict`."""
-        data = {"phrase": self.phrase}
-        if self.box is not None:
-            data["box"] = list(self.box)
-        elif self.disc is not None:
-            data["disc"] = list(self.disc)
-        else:
-            data["mask"] = self.mask.tolist()
-        if self.softness:
-            data["softness"] = self.softness
-        return data
+        """The region as JSON-ready data, without what has its default; inverse of `from_dict`."""
+        values = {field: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {field.name: value for field, value in values.items() if value != field.default}
 
     @classmethod
     def from_dict(cls, data: dict) -> "Region":
-        """Reads `{"phrase", "box" | "disc" | "mask", "softness"?}`."""
+        """Reads one of a layout's objects; for the form see [`Layout.from_dict`]."""
         _check_keys(data, cls, "object")
         return cls(**data)
 
@@ -183,7 +224,7 @@ class Layout:
         return len(self.regions)
 
     def __str__(self) -> str:
-        lines = [f"{region.phrase}: {_shape_text(region)}" for region in self.regions]
+        lines = [f"{region.phrase}: {_region_text(region)}" for region in self.regions]
         return "\n".join(lines + [self.describe(relation) for relation in self.relations]) or "no objects"
 
     @property
@@ -205,6 +246,11 @@ class Layout:
         masks = [region.rasterize(height, width) for region in self.regions]
         return np.stack(masks) if masks else np.zeros((0, height, width), dtype=np.float32)
 
+    def strengths(self, steps: int) -> np.ndarray:
+        """The factors on all regions' weights: float32 of shape (objects, steps), 0 where a region does not act."""
+        strengths = [region.strengths(steps) for region in self.regions]
+        return np.stack(strengths) if strengths else np.zeros((0, steps), dtype=np.float32)
+
     def edit(self, phrase: str | int, /, **changes) -> "Layout":
         """
         A copy with one object changed: `layout.edit("the bed", box=(0.5, 0.3, 1, 0.9))`.
@@ -217,10 +263,9 @@ class Layout:
             ValueError: No object, or more than one, goes by that phrase.
         """
         index = self._index(phrase)
-        if {"box", "disc", "mask"} & changes.keys():
-            changes = {"box": None, "disc": None, "mask": None, "softness": 0.0} | changes
         regions = list(self.regions)
-        regions[index] = replace(regions[index], **changes)
+        change = regions[index].reshaped if _SHAPE_CHECKS.keys() & changes.keys() else partial(replace, regions[index])
+        regions[index] = change(**changes)
         return replace(self, regions=tuple(regions))
 
     def with_discs(self, radius: float = OFFICIAL_RADIUS) -> "Layout":
@@ -239,13 +284,38 @@ class Layout:
     @classmethod
     def from_dict(cls, data: dict) -> "Layout":
         """
-        Reads `{"objects": [{"phrase", "box"}, ...], "relations"?, "prompt"?, "version"?}`.
+        Reads the one form that layouts have as JSON. All but `objects` may be left out:
+
+            {
+                "version": 2,
+                "prompt": "a red kite above the boat",
+                "objects": [
+                    {
+                        "phrase": "a red kite",
+                        "box": [0.1, 0.0, 0.5, 0.4],
+                        "softness": 0.1,
+                        "strength": 1.5,
+                        "start": 0.0,
+                        "end": 0.6,
+                        "negative_prompt": "blue"
+                    },
+                    {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]}
+                ],
+                "relations": [{"subject": 0, "relation": "above", "object": 1}]
+            }
+
+        Each object has a `phrase` and one of `box`, `disc`, `polygon` (a list of points `[x, y]`) and `mask` (a list
+        of rows of numbers 0..1, or a PNG as text, `"data:image/png;base64,..."`); the rest are the arguments of
+        [`Region`], with the same defaults. Relations are those of [`Relation`], which count the objects from 0. A file
+        without a version, or of an earlier one, reads the same.
 
         Raises:
-            ValueError, TypeError: Anything that is not a layout, or one of a newer version.
+            ValueError, TypeError: Anything that is not a layout: unknown keys too, and a newer version.
         """
         if not isinstance(data, dict) or not isinstance(data.get("objects"), (list, tuple)):
-            raise ValueError(f'A layout is a JSON object with a list "objects", got {_shortened(data)}.')
+            raise ValueError(f'A layout is a JSON object with a list "objects", got {shortened(data)}.')
+        if unknown := [key for key in data if key not in _LAYOUT_KEYS]:
+            raise ValueError(f"The layout has the unknown keys {unknown}; known keys are {list(_LAYOUT_KEYS)}.")
         version = data.get("version", LAYOUT_VERSION)
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"The layout's version has to be a whole number from 1, got {version!r}.")
@@ -255,10 +325,10 @@ class Layout:
                 " Update spacetime_attn."
             )
         if not isinstance(data.get("prompt", ""), str):
-            raise TypeError(f'"prompt" of a layout has to be a string, got {_shortened(data["prompt"])}.')
+            raise TypeError(f'"prompt" of a layout has to be a string, got {shortened(data["prompt"])}.')
         relations = data.get("relations") or ()
         if not isinstance(relations, (list, tuple)):
-            raise TypeError(f'"relations" of a layout has to be a list, got {_shortened(relations)}.')
+            raise TypeError(f'"relations" of a layout has to be a list, got {shortened(relations)}.')
         return cls(
             regions=tuple(Region.from_dict(item) for item in data["objects"]),
             relations=tuple(Relation.from_dict(item) for item in relations),
@@ -275,9 +345,9 @@ class Layout:
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ValueError(f"There is no layout file {_shortened(str(path))}.") from None
+            raise ValueError(f"There is no layout file {shortened(str(path))}.") from None
         except OSError as error:
-            raise ValueError(f"`layout` names no file that can be read: {_shortened(str(path))} ({error}).") from None
+            raise ValueError(f"`layout` names no file that can be read: {shortened(str(path))} ({error}).") from None
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ValueError(f"The layout file {str(path)!r} is not valid JSON ({error}).") from None
         return cls.from_dict(data)
@@ -310,110 +380,33 @@ def _bare(phrase: str) -> str:
     return " ".join(words[1:] if len(words) > 1 and words[0] in ("a", "an", "the") else words)
 
 
-def _shape_text(region: Region) -> str:
-    name = "box" if region.box is not None else "disc" if region.disc is not None else "mask within"
+def _region_text(region: Region) -> str:
     values = region.disc if region.disc is not None else region.bounds
-    return f"{name} ({', '.join(f'{value:.2f}' for value in values)})"
+    name = next(name for name in _SHAPE_CHECKS if getattr(region, name) is not None)
+    name += "" if values in (region.box, region.disc) else " within"
+    parts = [f"{name} ({', '.join(f'{value:.2f}' for value in values)})"]
+    if region.strength != 1:
+        parts.append(f"strength {region.strength:g}")
+    if (region.start, region.end) != (0, 1):
+        parts.append(f"from {region.start:g} to {region.end:g}")
+    if region.negative_prompt is not None:
+        parts.append(f"not {region.negative_prompt!r}")
+    return ", ".join(parts)
 
 
-def _shortened(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _plain(value):
+    """A region's value as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return encoded_mask(value) if isinstance(value, np.ndarray) else value
 
 
 def _check_keys(data: dict, cls: type, what: str) -> None:
     if not isinstance(data, dict):
-        raise TypeError(f"Each {what} of a layout has to be a JSON object, got {_shortened(data)}.")
+        raise TypeError(f"Each {what} of a layout has to be a JSON object, got {shortened(data)}.")
     fields = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
     missing = [name for name, required in fields.items() if required and name not in data]
     unknown = sorted(data.keys() - fields.keys())
     if missing or unknown:
         problem = f"lacks {missing}" if missing else f"has the unknown keys {unknown}"
-        raise ValueError(f"The {what} {_shortened(data)} {problem}; known keys are {list(fields)}.")
-
-
-def _numbers(phrase: str, name: str, values, count: int) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        raise TypeError(f"`{name}` of {phrase!r} has to be {count} numbers, got {_shortened(values)}.") from None
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"`{name}` of {phrase!r} has to be {count} finite numbers, got {_shortened(values)}.")
-    return numbers
-
-
-def _checked_box(phrase: str, box) -> tuple[float, ...]:
-    x0, y0, x1, y1 = box = _numbers(phrase, "box", box, 4)
-    if min(box) < 0 or max(box) > 1:
-        raise ValueError(f"`box` of {phrase!r} has to lie in 0..1, got {box}. Divide pixels by the picture's size.")
-    if x1 <= x0 or y1 <= y0:
-        raise ValueError(f"`box` of {phrase!r} has to be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {box}.")
-    return box
-
-
-def _checked_disc(phrase: str, disc) -> tuple[float, ...]:
-    x, y, radius = disc = _numbers(phrase, "disc", disc, 3)
-    if radius <= 0:
-        raise ValueError(f"`disc` of {phrase!r} has to be (x, y, radius) with a radius above 0, got {disc}.")
-    if math.hypot(x - min(max(x, 0), 1), y - min(max(y, 0), 1)) >= radius:
-        raise ValueError(f"`disc` of {phrase!r} lies wholly outside the picture: {disc}. Move its centre into 0..1.")
-    return disc
-
-
-def _checked_mask(phrase: str, mask) -> np.ndarray:
-    if isinstance(mask, Image.Image):
-        mask = mask.convert("L")
-    try:
-        mask = np.asarray(mask.detach().cpu() if hasattr(mask, "detach") else mask)
-    except ValueError:
-        raise ValueError(f"`mask` of {phrase!r} has rows of different lengths.") from None
-    if mask.ndim != 2 or mask.dtype.kind not in "biuf" or mask.size == 0:
-        raise ValueError(f"`mask` of {phrase!r} has to be numbers of shape (rows, columns), got {mask.shape}.")
-    mask = mask.astype(np.float32) / (255.0 if mask.dtype == np.uint8 and mask.max() > 1 else 1.0)
-    if not np.isfinite(mask).all() or mask.min() < 0 or mask.max() > 1:
-        raise ValueError(f"`mask` of {phrase!r} has to lie in 0..1, got {mask.min()}..{mask.max()}.")
-    if not mask.any():
-        raise ValueError(f"`mask` of {phrase!r} is empty: every value is 0.")
-    mask.setflags(write=False)
-    return mask
-
-
-def _checked_softness(phrase: str, softness, box) -> float:
-    (softness,) = _numbers(phrase, "softness", (softness,), 1)
-    if not 0 <= softness <= 1:
-        raise ValueError(f"`softness` of {phrase!r} has to lie in 0..1, got {softness}.")
-    if softness and box is None:
-        raise ValueError(f"`softness` of {phrase!r} belongs to boxes; draw the soft edge into the mask instead.")
-    return softness
-
-
-def _disc_mask(disc: tuple[float, float, float], height: int, width: int) -> np.ndarray:
-    """`(c / w - x)^2 + (r / h - y)^2 < radius^2` at the pixels' corners, in float32, as in the official code."""
-    x, y, radius = (np.float32(value) for value in disc)
-    columns = np.arange(width, dtype=np.float32) / np.float32(width)
-    rows = np.arange(height, dtype=np.float32) / np.float32(height)
-    inside = (columns[None, :] - x) ** 2 + (rows[:, None] - y) ** 2 < np.float32(disc[2] ** 2)
-    return inside.astype(np.float32)
-
-
-def _box_mask(box: tuple[float, float, float, float], softness: float, height: int, width: int) -> np.ndarray:
-    """Pixels whose centre lies in the box; a soft edge rises from 0 to 1 over `softness`, 1/2 at the box's side."""
-    x0, y0, x1, y1 = box
-    return np.outer(_interval(y0, y1, softness, height), _interval(x0, x1, softness, width)).astype(np.float32)
-
-
-def _interval(start: float, stop: float, softness: float, size: int) -> np.ndarray:
-    centers = (np.arange(size) + 0.5) / size
-    if softness:
-        return np.clip(np.minimum(centers - start, stop - centers) / softness + 0.5, 0, 1)
-    inside = (start <= centers) & (centers < stop)
-    if not inside.any():  # narrower than a pixel of this grid: keep the one it lies in
-        inside[min(int((start + stop) / 2 * size), size - 1)] = True
-    return inside.astype(np.float64)
-
-
-def _resized_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Area averages when shrinking, bilinear when growing."""
-    shrinking = height <= mask.shape[0] and width <= mask.shape[1]
-    resample = Image.Resampling.BOX if shrinking else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(np.array(mask)).resize((width, height), resample)).clip(0, 1)
+        raise ValueError(f"The {what} {shortened(data)} {problem}; known keys are {list(fields)}.")

@@ -17,8 +17,21 @@ class RegionalAttnProcessor(nn.Module):
         guided: A(D) + sum_i m_i c_i (A(L_i) - A(uncond))        (official code of arXiv:2304.03869)
         convex: A(D) + sum_i m_i c_i (A(L_i) - A(D))             (the paper's text; sum_i m_i c_i at most 1)
 
-    A(uncond) is the unconditional row's own output. All of it happens before `to_out`, whose bias cancels. Only the
-    queries inside a region attend to its description, and keys and values of all texts are projected once a run.
+    A(uncond) is the unconditional row's own output: its own queries on its own text. All of it happens before
+    `to_out`, whose bias cancels. Only the queries inside a region attend to its description, and keys and values of
+    all texts are projected once a run.
+
+    Where object i has a negative prompt N_i of its own, A(N_i), the unconditional row's queries on that text, takes
+    the place of A(uncond) in what concerns the object:
+
+        guided: its term becomes m_i c_i (A(L_i) - A(N_i))
+        convex: the unconditional half becomes A(uncond) + sum_i m_i c_i (A(N_i) - A(uncond)), i with an N_i only
+
+    Guided control is guidance within the layer, away from what it subtracts, so that is where N_i belongs; the
+    unconditional half stays as it is. Convex control subtracts nothing, but moves the conditional half from D to L_i
+    by the share m_i c_i; the same share moves the unconditional half to N_i, so that with a share of 1 classifier-free
+    guidance leads from N_i to L_i, as in a picture of these two texts alone. In both, an N_i that is the whole
+    picture's negative prompt changes nothing.
 
     Args:
         inner: The processor that is replaced. The standard ones are computed here; any other (IP-Adapter, xFormers,
@@ -65,7 +78,11 @@ class RegionalAttnProcessor(nn.Module):
         place = self._place(query[rows])
         local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
         local = _attend(attn, local_query, *self._key_value(attn, "local", self.control.contexts))
-        output = self._blend(output, rows, place, local, output)
+        negative = None
+        if self.control.negates:
+            negative_query = query[: rows.start].flatten(0, 1)[place.index[self.control.negated]]
+            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", self.control.negatives))
+        output = self._blend(output, rows, place, local, negative, output)
         return attn.to_out[1](attn.to_out[0](output))
 
     def _around_inner(self, attn, hidden_states, texts, attention_mask, images) -> torch.Tensor:
@@ -78,30 +95,40 @@ class RegionalAttnProcessor(nn.Module):
 
         rows = self.control.conditional_rows(len(hidden_states))
         place = self._place(hidden_states[rows])
-        local = self._local_outputs(attn, hidden_states[rows], texts).flatten(1, 2)
-        local = local.take_along_dim(place.index[..., None], dim=1)
-        return self._blend(output, rows, place, local, text_only)
+        local = self._by_inner(attn, hidden_states[rows], self.control.contexts, place.index, texts)
+        negative = None
+        if self.control.negates:
+            index = place.index[self.control.negated]
+            negative = self._by_inner(attn, hidden_states[: rows.start], self.control.negatives, index, texts)
+        return self._blend(output, rows, place, local, negative, text_only)
 
-    def _local_outputs(self, attn, hidden_states: torch.Tensor, texts) -> torch.Tensor:
-        """A(L_i) of every object on every conditional row by the inner processor, (E, rows, queries, channels)."""
+    def _by_inner(self, attn, hidden_states: torch.Tensor, contexts, index: torch.Tensor, texts) -> torch.Tensor:
+        """The inner processor's output for each context at its row of `index`, without images, (E, Q, channels)."""
         outputs = []
-        for context in self.control.contexts:
+        for context, inside in zip(contexts, index):
             context = context.expand(len(hidden_states), -1, -1)
             if isinstance(texts, tuple):
                 context = context, [torch.zeros_like(states[: len(hidden_states)]) for states in texts[1]]
-            outputs.append(self.inner(attn, hidden_states, context))
+            outputs.append(self.inner(attn, hidden_states, context).flatten(0, 1)[inside])
         return torch.stack(outputs)
 
-    def _blend(self, output, rows: slice, place: Placement, local: torch.Tensor, text_only) -> torch.Tensor:
-        """Adds sum_i m_i c_i (A(L_i) - base) to the conditional rows of `output`."""
-        guided = self.control.blend == "guided"
+    def _blend(self, output, rows: slice, place: Placement, local: torch.Tensor, negative, text_only) -> torch.Tensor:
+        """Adds the objects' terms of the class's formulas to `output`; `negative` has the A(N_i), (M, Q, channels)."""
+        guided, negated = self.control.blend == "guided", self.control.negated
         base = text_only[: rows.start] if guided else text_only[rows]
+        base = base.flatten(0, 1)[place.index]
         amount = place.mask * self.control.step_weights
         if not guided:
-            amount = _within_one(amount, place.index, base.shape[0] * base.shape[1])
-        change = amount.to(local.dtype)[..., None] * (local - base.flatten(0, 1)[place.index])
-        conditional = output[rows].flatten(0, 1).index_add(0, place.index.flatten(), change.flatten(0, 1))
-        return torch.cat([output[: rows.start], conditional.unflatten(0, output[rows].shape[:2])])
+            amount = _within_one(amount, place.index, output[rows].shape[:2].numel())
+        amount = amount.to(local.dtype)[..., None]
+        unconditional = output[: rows.start]
+        if negative is not None and guided:
+            base[negated] = negative
+        elif negative is not None:
+            index = place.index[negated]
+            change = amount[negated] * (negative - text_only[: rows.start].flatten(0, 1)[index])
+            unconditional = _added(unconditional, index, change)
+        return torch.cat([unconditional, _added(output[rows], place.index, amount * (local - base))])
 
     def _place(self, conditional: torch.Tensor) -> Placement:
         return self.control.placement(conditional.shape[0], conditional.shape[1], conditional.device)
@@ -145,6 +172,12 @@ def _attend(attn: Attention, query: torch.Tensor, key: torch.Tensor, value: torc
     """Multi-head attention without projections; all of shape (rows, positions, channels)."""
     query, key, value = (states.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for states in (query, key, value))
     return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+
+def _added(states: torch.Tensor, index: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """States (rows, queries, channels) and what changes at some of their flattened queries, (E, Q, channels)."""
+    changed = states.flatten(0, 1).index_add(0, index.flatten(), change.flatten(0, 1))
+    return changed.unflatten(0, states.shape[:2])
 
 
 def _within_one(amount: torch.Tensor, index: torch.Tensor, pixels: int) -> torch.Tensor:

@@ -37,6 +37,10 @@ class RegionalControl:
         weights (`torch.Tensor` of shape (E, steps) or (E, 1)): The combination weights; one column means the same
             weight at every step.
         blend (`str`): `"guided"` or `"convex"`.
+        strengths (`torch.Tensor` of shape (E, steps), *optional*): Factors on the weights; without it all are 1.
+        negatives (`torch.Tensor` of shape (M, tokens, channels), *optional*): The encoded negative prompts N_i of
+            those objects that have one.
+        negated (`list[int]` of length M): The objects that these belong to, rising.
     """
 
     contexts: torch.Tensor
@@ -45,6 +49,9 @@ class RegionalControl:
     masks: Callable[[int, int], torch.Tensor]
     weights: torch.Tensor
     blend: str = "guided"
+    strengths: torch.Tensor | None = None
+    negatives: torch.Tensor | None = None
+    negated: list[int] = field(default_factory=list)
 
     size: tuple[int, int] = field(default=(0, 0), init=False)  # of the latents, rows and columns
     guided_batch: bool = field(default=False, init=False)  # the batch is [unconditional, conditional]
@@ -72,9 +79,16 @@ class RegionalControl:
         self.guided_batch = guided_batch
         self.step_weights = None
         weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
+        if self.strengths is not None:
+            weights = weights * self.strengths[:, column : column + 1]
         acts = weights.requires_grad or bool(weights.any())
         if acts and (guided_batch or self.blend == "convex"):
             self.step_weights = weights.to(latents.device)
+
+    @property
+    def negates(self) -> bool:
+        """Whether objects' own negative prompts act at this evaluation: they need the unconditional rows."""
+        return self.negatives is not None and self.guided_batch
 
     def conditional_rows(self, rows: int) -> slice:
         """The conditional part of a batch of `rows` rows."""
