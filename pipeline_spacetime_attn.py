@@ -109,8 +109,9 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
         images (`list[PIL.Image.Image]`, `np.ndarray` or `torch.Tensor`): The pictures, as `output_type` says.
         nsfw_content_detected (`list[bool]` or `None`): The safety checker's verdict, where there is one (not in SDXL).
         layouts (`list[Layout]`): For each picture, which phrase went where.
-        weights (`torch.Tensor` of shape (pictures, objects, steps)): The combination weights used; pictures with
-            fewer objects than the most are padded with zeros.
+        weights (`torch.Tensor` of shape (pictures, objects, steps)): The combination weights used, before the
+            strengths and times of the layouts' regions; pictures with fewer objects than the most are padded with
+            zeros.
         blend (`str`): The blend they belong to.
         loss_history (`torch.Tensor` of shape (pictures, epochs), *optional*): The distances that optimised weights
             went through.
@@ -379,13 +380,15 @@ class SpaceTimeAttnPipeline(
         Args:
             guidance_scale (`float`, *optional*): Defaults to 7.5, and to 5 for SDXL.
             layout ([`Layout`], `dict`, path, or a list of these for each prompt, *optional*):
-                Where the objects go; predicted from the prompt by default. Needed with `prompt_embeds`.
+                Where the objects go; predicted from the prompt by default. Needed with `prompt_embeds`. A [`Region`]
+                may also say how strongly and when it acts, and have a negative prompt of its own.
             blend (`str`, *optional*): `"guided"` or `"convex"` (see [`RegionalAttnProcessor`]). By default the
                 checkpoint's under classifier-free guidance, convex without it.
             weights (`float`, `torch.Tensor`, path, or a list of these for each prompt, *optional*):
                 The combination weights: one number for all objects and steps, shape (objects, num_inference_steps),
                 for several prompts also (prompts, objects, num_inference_steps) padded with zeros, or a saved file.
-                By default the checkpoint's. Where all are zero the result is the stock pipeline's.
+                By default the checkpoint's. The regions' strengths multiply them, and outside a region's time they
+                count as zero. Where all are zero the result is the stock pipeline's.
             local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
             optimize_weights (`int` or [`WeightOptimizer`], *optional*): Optimises the weights of each picture through
                 CLIP, starting from `weights`; a number is that of the pictures tried. Each of them takes the time of
@@ -578,7 +581,8 @@ def spacetime_attention(
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch.
         blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
             guidance, convex in runs without.
-        weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files.
+        weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
+            the times of regions, are those of the whole schedule, in which image-to-image begins late.
         local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
 
     Raises:

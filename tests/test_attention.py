@@ -46,8 +46,11 @@ def plain(attn, hidden_states, context):
     return AttnProcessor()(attn, hidden_states, context.expand(len(hidden_states), -1, -1))
 
 
-def written_out(attn, hidden_states, texts, contexts, owners, masks, weights, blend, copies, guided_batch):
+def written_out(
+    attn, hidden_states, texts, contexts, owners, masks, weights, blend, copies, guided_batch, negatives=None
+):
     """The formulas of the processor's docstring, image by image, with full-size attention for every text."""
+    negatives = negatives or {}
     output = plain(attn, hidden_states, texts)
     first = len(hidden_states) // 2 if guided_batch else 0
     expected = output.clone()
@@ -58,14 +61,21 @@ def written_out(attn, hidden_states, texts, contexts, owners, masks, weights, bl
         if blend == "convex" and mine:
             total = sum(amounts.values()).clamp(min=1)
             amounts = {e: amount / total for e, amount in amounts.items()}
-        base = output[image] if blend == "guided" else output[row]
         for e in mine:
             local = plain(attn, hidden_states[row : row + 1], contexts[e])[0]
-            expected[row] = expected[row] + amounts[e] * (local - base)
+            negative = output[image]
+            if e in negatives:
+                negative = plain(attn, hidden_states[image : image + 1], negatives[e])[0]
+            if blend == "guided":
+                expected[row] = expected[row] + amounts[e] * (local - negative)
+            else:
+                expected[row] = expected[row] + amounts[e] * (local - output[row])
+                if e in negatives:
+                    expected[image] = expected[image] + amounts[e] * (negative - output[image])
     return expected
 
 
-def case(owners, blend, copies=1, guided_batch=True, prompts=None):
+def case(owners, blend, copies=1, guided_batch=True, prompts=None, negated=()):
     torch.manual_seed(1)
     prompts = prompts or max(owners) + 1
     rows = prompts * copies * (2 if guided_batch else 1)
@@ -77,8 +87,12 @@ def case(owners, blend, copies=1, guided_batch=True, prompts=None):
     if blend == "convex":
         weights = weights / 2
     control = RegionalControl(contexts, owners, prompts, lambda height, width: masks, weights, blend)
+    details = contexts, owners, masks, weights, blend, copies, guided_batch
+    if negated:
+        control.negatives, control.negated = torch.randn(len(negated), TOKENS, 16), list(negated)
+        details += (dict(zip(negated, control.negatives)),)
     control.begin_step(0, torch.zeros(rows, 4, HEIGHT, WIDTH), guided_batch)
-    return control, hidden_states, texts, (contexts, owners, masks, weights, blend, copies, guided_batch)
+    return control, hidden_states, texts, details
 
 
 CASES = {
@@ -90,6 +104,10 @@ CASES = {
     "a prompt without objects between others": dict(owners=[0, 2], blend="convex", prompts=3),
     "three pictures of each prompt": dict(owners=[0, 1], blend="guided", copies=3),
     "convex without guidance": dict(owners=[0, 0], blend="convex", guided_batch=False),
+    "a negative prompt, guided": dict(owners=[0, 0], blend="guided", negated=[1]),
+    "a negative prompt, convex": dict(owners=[0, 0], blend="convex", negated=[1]),
+    "negative prompts in a batch, guided": dict(owners=[0, 0, 1], blend="guided", copies=2, negated=[0, 2]),
+    "negative prompts in a batch, convex": dict(owners=[0, 1, 1], blend="convex", copies=2, negated=[0, 1, 2]),
 }
 
 
@@ -111,16 +129,18 @@ def test_unconditional_rows_are_untouched(attn):
     torch.testing.assert_close(output[:1], plain(attn, hidden_states, texts)[:1])
 
 
-def test_pixels_outside_all_regions_are_untouched(attn):
-    control, hidden_states, texts, _ = case([0, 0], "guided")
+@pytest.mark.parametrize("options", [{"blend": "guided"}, {"blend": "convex", "negated": [0, 1]}], ids=str)
+def test_pixels_outside_all_regions_are_untouched(attn, options):
+    control, hidden_states, texts, _ = case([0, 0], **options)
     output = RegionalAttnProcessor(AttnProcessor(), control)(attn, hidden_states, texts)
     outside = ((LEFT + RIGHT_SOFT) == 0).flatten()
-    torch.testing.assert_close(output[1, outside], plain(attn, hidden_states, texts)[1, outside])
+    torch.testing.assert_close(output[:, outside], plain(attn, hidden_states, texts)[:, outside])
 
 
-def test_gradients_with_respect_to_the_weights_are_those_of_the_formula(attn):
+@pytest.mark.parametrize("negated", [(), (1,)], ids=["", "a negative prompt"])
+def test_gradients_with_respect_to_the_weights_are_those_of_the_formula(attn, negated):
     for blend in ("guided", "convex"):
-        control, hidden_states, texts, details = case([0, 0], blend)
+        control, hidden_states, texts, details = case([0, 0], blend, negated=negated)
         control.weights.requires_grad_()
         control.begin_step(0, torch.zeros(2, 4, HEIGHT, WIDTH), True)
         RegionalAttnProcessor(AttnProcessor(), control)(attn, hidden_states, texts).square().sum().backward()
@@ -155,8 +175,9 @@ def test_a_text_changed_in_place_is_projected_again(attn):
         torch.testing.assert_close(output[:1], plain(attn, hidden_states, texts)[:1])
 
 
-def test_image_states_of_an_ip_adapter_act_once_whatever_the_weights(attn):
-    control, hidden_states, texts, details = case([0, 0], "guided")
+@pytest.mark.parametrize("options", [{"blend": "guided"}, {"blend": "convex", "negated": [0]}], ids=str)
+def test_image_states_of_an_ip_adapter_act_once_whatever_the_weights(attn, options):
+    control, hidden_states, texts, details = case([0, 0], **options)
     adapter = IPAdapterAttnProcessor2_0(hidden_size=CHANNELS, cross_attention_dim=16, num_tokens=(3,))
     states = [torch.randn(2, 1, 3, 16)]
     with torch.no_grad():

@@ -52,6 +52,13 @@ def test_regions_are_tinted_in_their_own_colours_and_the_rest_is_left_alone(layo
     assert pixel(image, 0.97, 0.6) == (255, 255, 255)
 
 
+def test_polygons_are_tinted_and_outlined():
+    white = Image.new("RGB", (256, 256), (255, 255, 255))
+    image = draw_layout(Layout((Region("a tent", polygon=((0, 0.9), (0.5, 0.1), (1, 0.9))),)), white)
+    outline, inside, outside = (pixel(image, 0.5, y) for y in (0.895, 0.6, 0.95))
+    assert outline == region_colour(0) and outside == (255, 255, 255) and inside not in (outline, outside)
+
+
 def test_regions_carry_their_phrase(layout):
     renamed = Layout((Region("a chandelier", box=(0.0, 0.0, 0.4, 0.5)), *layout.regions[1:]))
     assert draw_layout(layout).tobytes() != draw_layout(renamed).tobytes()

@@ -10,6 +10,9 @@ from PIL import Image
 from spacetime_attn.layout.regions import Layout, Region, Relation
 
 
+CONTROLS = {"strength": 1.5, "start": 0.25, "end": 0.75, "negative_prompt": "sand"}
+
+
 @pytest.fixture
 def layout():
     return Layout(
@@ -18,6 +21,7 @@ def layout():
             Region("the boat", disc=(0.7, 0.8, 0.2)),
             Region("an island", mask=np.eye(4, dtype=np.float32)),
             Region("a cloud", box=(0.5, 0.0, 1.0, 0.25), softness=0.1),
+            Region("a reef", polygon=[(0.0, 1.0), (0.25, 0.5), (0.5, 1.0)], **CONTROLS),
         ),
         relations=(Relation(0, "above", 1), Relation(1, "between", 0, 2), Relation(3, "top right")),
         prompt="A red kite flies above the boat.",
@@ -28,7 +32,7 @@ def layout():
 @pytest.mark.parametrize("height, width", [(64, 64), (8, 8), (7, 13), (96, 40), (1, 1), (2, 3)])
 def test_masks_have_any_resolution(layout, height, width):
     masks = layout.masks(height, width)
-    assert masks.shape == (4, height, width) and masks.dtype == np.float32
+    assert masks.shape == (5, height, width) and masks.dtype == np.float32
     assert masks.min() >= 0 and masks.max() <= 1
 
 
@@ -86,6 +90,36 @@ def test_drawn_masks_keep_their_area_at_other_resolutions():
         assert region.rasterize(size, size).mean() == pytest.approx(0.25, abs=0.02)
 
 
+def test_a_polygon_covers_the_pixels_whose_centre_it_holds():
+    mask = Region("a tent", polygon=((0, 1), (0.5, 0), (1, 1))).rasterize(20, 30)
+    y, x = (np.mgrid[:20, :30] + 0.5) / np.array([20, 30])[:, None, None]
+    assert np.array_equal(mask, np.abs(x - 0.5) < y / 2) and mask.dtype == np.float32
+
+
+def test_a_polygon_in_the_shape_of_a_box_is_that_box():
+    x0, y0, x1, y1 = box = (0.21, 0.33, 0.78, 0.92)
+    corners = Region("a cup", polygon=((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+    for size in ((64, 64), (7, 13), (1, 1)):
+        assert np.array_equal(corners.rasterize(*size), Region("a cup", box=box).rasterize(*size))
+    assert corners.bounds == box and corners.centre == Region("a cup", box=box).centre
+
+
+def test_what_a_polygon_encloses_twice_is_outside():
+    points = [(0.5 + 0.5 * np.sin(angle), 0.5 - 0.5 * np.cos(angle)) for angle in 0.8 * np.pi * np.arange(5)]
+    star = Region("a star", polygon=points).rasterize(40, 40)
+    assert star[20, 20] == 0 and star[8, 20] == 1 and star[5, 5] == 0
+
+
+def test_a_polygon_without_a_pixels_centre_keeps_the_pixels_of_its_points():
+    mask = Region("a thread", polygon=((0.0, 0.0), (1.0, 0.01), (1.0, 0.0))).rasterize(4, 4)
+    assert mask.sum() == 2 and mask[0, 0] == mask[0, 3] == 1
+
+
+def test_a_mask_may_be_a_tensor_in_half_precision():
+    drawing = torch.eye(8, dtype=torch.bfloat16) / 2
+    assert np.array_equal(Region("a pond", mask=drawing).rasterize(8, 8), np.eye(8) / 2)
+
+
 def test_masks_cannot_be_changed_afterwards():
     drawing = np.ones((4, 4), dtype=np.float32)
     region = Region("a pond", mask=drawing)
@@ -97,9 +131,33 @@ def test_masks_cannot_be_changed_afterwards():
 
 def test_any_region_becomes_the_official_disc(layout):
     discs = layout.with_discs()
-    assert [region.disc[2] for region in discs.regions] == [0.2] * 4
+    assert [region.disc[2] for region in discs.regions] == [0.2] * 5
+    assert {name: getattr(discs.regions[4], name) for name in CONTROLS} == CONTROLS
     assert discs.regions[0].disc[:2] == pytest.approx((0.3, 0.2))
     assert discs.phrases == layout.phrases and discs.relations == layout.relations
+
+
+# --- strength and time -------------------------------------------------------------------------------------------
+def test_a_region_acts_at_every_step_with_strength_one(layout):
+    assert np.array_equal(layout.strengths(6)[:4], np.ones((4, 6))) and layout.strengths(6).dtype == np.float32
+    assert Layout().strengths(6).shape == (0, 6)
+
+
+def test_a_region_acts_with_its_strength_from_start_to_end(layout):
+    assert layout.strengths(8)[4].tolist() == [0, 0, 1.5, 1.5, 1.5, 1.5, 0, 0]
+
+
+@pytest.mark.parametrize("steps", [7, 30, 50])
+@pytest.mark.parametrize("time", [0.2, 1 / 3, 0.5, 0.9])
+def test_what_ends_and_what_starts_then_share_no_step_and_leave_none_out(steps, time):
+    first, second = Region("a", box=(0, 0, 1, 1), end=time), Region("b", box=(0, 0, 1, 1), start=time)
+    assert (first.strengths(steps) + second.strengths(steps)).tolist() == [1] * steps
+
+
+def test_a_span_shorter_than_a_step_acts_in_the_one_it_lies_in():
+    region = Region("a spark", box=(0, 0, 1, 1), start=0.51, end=0.52)
+    assert region.strengths(10).tolist() == [0] * 5 + [1] + [0] * 4
+    assert region.strengths(1).tolist() == [1]
 
 
 # --- JSON --------------------------------------------------------------------------------------------------------
@@ -109,6 +167,55 @@ def test_json_round_trip(layout, tmp_path):
     assert again.to_dict() == layout.to_dict()
     assert again.relations == layout.relations and again.prompt == layout.prompt
     assert np.array_equal(again.masks(16, 16), layout.masks(16, 16))
+
+
+def test_json_has_one_form_for_every_kind_of_region(layout):
+    data = json.loads(json.dumps(layout.to_dict()))
+    assert data["version"] == 2 and data["objects"][:2] == [
+        {"phrase": "a red kite", "box": [0.1, 0.0, 0.5, 0.4]},
+        {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]},
+    ]
+    assert data["objects"][3:] == [
+        {"phrase": "a cloud", "box": [0.5, 0.0, 1.0, 0.25], "softness": 0.1},
+        {"phrase": "a reef", "polygon": [[0.0, 1.0], [0.25, 0.5], [0.5, 1.0]]} | CONTROLS,
+    ]
+    assert Layout.from_dict(data).regions == layout.regions
+
+
+def test_the_form_in_the_documentation_is_read():
+    text = Layout.from_dict.__doc__
+    data = json.loads(text[text.index("{\n") : text.index("Each object")])
+    assert Layout.from_dict(data).to_dict() == data | {"objects": Layout.from_dict(data).to_dict()["objects"]}
+    assert Layout.from_dict(data).regions[0].negative_prompt == "blue"
+
+
+@pytest.mark.parametrize("version", [{}, {"version": 1}, {"version": 2}])
+def test_files_without_a_version_and_of_earlier_ones_are_read(version):
+    data = {"objects": [{"phrase": "a pond", "mask": [[0, 0.3], [1, 0]]}, {"phrase": "a cat", "box": [0, 0, 1, 1]}]}
+    layout = Layout.from_dict(version | data)
+    assert np.array_equal(layout.regions[0].mask, np.float32([[0, 0.3], [1, 0]]))
+    assert layout.to_dict()["version"] == 2
+
+
+@pytest.mark.parametrize("values", ["binary", "8-bit", "one bit of 255", "float"])
+def test_drawings_pass_through_json_without_loss(values, tmp_path):
+    noise = np.random.default_rng(0).random((48, 32), dtype=np.float32)
+    mask = {
+        "binary": noise > 0.5,
+        "8-bit": (noise * 255).astype(np.uint8),
+        "one bit of 255": np.eye(4, dtype=np.float32) / 255,
+        "float": noise,
+    }[values]
+    layout = Layout((Region("a pond", mask=mask),))
+    layout.save(tmp_path / "layout.json")
+    assert np.array_equal(Layout.load(tmp_path / "layout.json").regions[0].mask, layout.regions[0].mask)
+
+
+def test_large_drawings_make_small_files(tmp_path):
+    drawing = np.zeros((512, 512), dtype=np.float32)
+    drawing[100:300, 50:400] = 1
+    Layout((Region("a pond", mask=drawing),)).save(tmp_path / "layout.json")
+    assert (tmp_path / "layout.json").stat().st_size < 4096
 
 
 def test_relations_to_the_picture_have_a_null_object(layout):
@@ -136,6 +243,9 @@ def test_layouts_are_coerced_from_what_users_have(layout, tmp_path):
 def test_layouts_print_readably(layout):
     assert "a red kite: box (0.10, 0.00, 0.50, 0.40)" in str(layout)
     assert "a red kite above the boat" in str(layout)
+    assert "an island: mask within (0.00, 0.00, 1.00, 1.00)\n" in str(layout)
+    reef = "a reef: polygon within (0.00, 0.50, 0.50, 1.00), strength 1.5, from 0.25 to 0.75, not 'sand'"
+    assert reef in str(layout)
     assert "the boat between a red kite and an island" in str(layout)
     assert str(Layout()) == "no objects"
 
@@ -154,10 +264,20 @@ def test_a_new_shape_replaces_the_old_kind_and_its_soft_edge(layout):
 
 
 def test_objects_are_edited_by_index_too(layout):
-    assert layout.edit(-1, softness=0.3).regions[-1].softness == 0.3
+    assert layout.edit(3, softness=0.3).regions[3].softness == 0.3
+    assert layout.edit(-1, strength=2).regions[-1].strength == 2
 
 
-@pytest.mark.parametrize("phrase", ["a dragon", 4])
+def test_editing_one_thing_leaves_the_others(layout):
+    reef = layout.regions[4]
+    assert layout.edit("a reef", box=(0, 0, 1, 1)).regions[4] == Region("a reef", box=(0, 0, 1, 1), **CONTROLS)
+    assert layout.edit("a reef", end=0.5).regions[4].to_dict() == reef.to_dict() | {"end": 0.5}
+    assert layout.edit("a reef", polygon=((0, 0), (1, 0), (0, 1))).regions[4].strength == 1.5
+    cleared = layout.edit("a reef", negative_prompt=None, strength=1, start=0, end=1).regions[4]
+    assert cleared.to_dict() == {"phrase": "a reef", "polygon": [[0.0, 1.0], [0.25, 0.5], [0.5, 1.0]]}
+
+
+@pytest.mark.parametrize("phrase", ["a dragon", 5])
 def test_editing_an_unknown_object_lists_the_known_ones(layout, phrase):
     with pytest.raises(ValueError, match="names 0 objects .*a red kite"):
         layout.edit(phrase, box=(0, 0, 1, 1))
@@ -189,7 +309,24 @@ def test_editing_an_ambiguous_phrase_asks_for_the_index():
         ({"mask": np.ones((3, 4, 4))}, ["mask", "(3, 4, 4)"]),
         ({"mask": np.full((4, 4), 2.0)}, ["mask", "0..1", "2.0"]),
         ({"mask": np.full((4, 4), np.nan)}, ["mask", "nan"]),
+        ({"mask": "pond.png"}, ["mask", "no PNG", "pond.png", "data:image/png;base64,"]),
+        ({"mask": "data:image/png;base64,AAAA"}, ["mask", "no PNG"]),
+        ({"mask": "data:image/png;base64,?"}, ["mask", "no PNG"]),
+        ({"polygon": ((0, 0), (1, 1))}, ["polygon", "three points"]),
+        ({"polygon": 3}, ["polygon", "three points", "3"]),
+        ({"polygon": ((0, 0), (1, 1), (0.5,))}, ["polygon", "2 finite numbers", "0.5"]),
+        ({"polygon": ((0, 0), (1, 1), 0.5)}, ["polygon", "2 numbers"]),
+        ({"polygon": ((0, 0), (32, 0), (0, 1))}, ["polygon", "0..1", "32", "Divide"]),
+        ({"polygon": ((0, 0), (0.5, 0.5), (1, 1))}, ["polygon", "one line"]),
+        ({"polygon": ((0, 0), (1, 0), (0, 1)), "softness": 0.1}, ["softness", "boxes"]),
         ({"box": (0, 0, 1, 1), "softness": -1}, ["softness", "-1"]),
+        ({"box": (0, 0, 1, 1), "strength": -0.5}, ["strength", "from 0", "-0.5"]),
+        ({"box": (0, 0, 1, 1), "strength": float("inf")}, ["strength", "finite"]),
+        ({"box": (0, 0, 1, 1), "strength": None}, ["strength", "None"]),
+        ({"box": (0, 0, 1, 1), "start": -0.1}, ["start", "0..1", "-0.1"]),
+        ({"box": (0, 0, 1, 1), "end": 50}, ["end", "0..1", "50"]),
+        ({"box": (0, 0, 1, 1), "start": 0.5, "end": 0.5}, ["start", "before", "end", "0.5"]),
+        ({"box": (0, 0, 1, 1), "negative_prompt": ["blue"]}, ["negative_prompt", "string", "blue"]),
         ({"disc": (0.5, 0.5, 0.2), "softness": 0.1}, ["softness", "boxes"]),
         ({}, ["exactly one"]),
         ({"box": (0, 0, 1, 1), "disc": (0.5, 0.5, 0.2)}, ["exactly one"]),
@@ -220,6 +357,10 @@ def test_relations_point_at_objects_of_the_layout(relation):
         ({"objects": "none"}, ["objects"]),
         ({"objects": [], "version": 99}, ["version 99", "Update"]),
         ({"objects": [], "version": "new"}, ["version", "new"]),
+        ({"objects": [], "version": 0}, ["version", "0"]),
+        ({"objects": [], "regions": []}, ["unknown keys", "regions", "known keys", "relations"]),
+        ({"objects": [{"phrase": "a cat", "box": [0, 0, 1, 1], "negative": "x"}]}, ["unknown keys", "'negative'"]),
+        ({"objects": [{"phrase": "a cat", "box": [0, 0, 1, 1], "end": "late"}]}, ["end", "late"]),
         ({"objects": [{"box": [0, 0, 1, 1]}]}, ["lacks", "phrase"]),
         ({"objects": [{"phrase": "a cat", "bbox": [0, 0, 1, 1]}]}, ["bbox", "known keys"]),
         ({"objects": ["a cat"]}, ["object", "a cat"]),
