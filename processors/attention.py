@@ -75,7 +75,7 @@ class RegionalAttnProcessor(nn.Module):
         output = _attend(attn, query, *self._key_value(attn, "prompt", texts))
 
         rows = self.control.conditional_rows(len(query))
-        place = self._place(query[rows])
+        place = self.control.placement(query.shape[1])
         local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
         local = _attend(attn, local_query, *self._key_value(attn, "local", self.control.contexts))
         negative = None
@@ -94,7 +94,7 @@ class RegionalAttnProcessor(nn.Module):
             text_only = self.inner(attn, hidden_states, silent, attention_mask)
 
         rows = self.control.conditional_rows(len(hidden_states))
-        place = self._place(hidden_states[rows])
+        place = self.control.placement(hidden_states.shape[1])
         local = self._by_inner(attn, hidden_states[rows], self.control.contexts, place.index, texts)
         negative = None
         if self.control.negates:
@@ -130,25 +130,28 @@ class RegionalAttnProcessor(nn.Module):
             unconditional = _added(unconditional, index, change)
         return torch.cat([unconditional, _added(output[rows], place.index, amount * (local - base))])
 
-    def _place(self, conditional: torch.Tensor) -> Placement:
-        return self.control.placement(conditional.shape[0], conditional.shape[1], conditional.device)
-
     def get_processor(self):
         """The replaced processor: what looks for it by type in `unet.attn_processors` finds it during a run, too."""
         return self.inner
 
     def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of texts, projected once as long as texts, run and adapters are the same."""
+        if torch.compiler.is_compiling():  # which sees no versions, and makes one graph with the projections in it
+            return self._project(attn, texts)
         untracked = texts.is_inference()  # without a version: nobody tells whether the prompt's embeddings changed
         state = (self.control.run, None if untracked else texts._version, *map(_adapters, (attn.to_k, attn.to_v)))
         source, source_state, projected = self._cache.get(name, (None, None, None))
         if source is texts and source_state == state:
             return projected
-        states = attn.norm_encoder_hidden_states(texts) if attn.norm_cross else texts
-        projected = attn.to_k(states), attn.to_v(states)
+        projected = self._project(attn, texts)
         if not projected[0].requires_grad and not (untracked and name == "prompt"):
             self._cache[name] = texts, state, projected
         return projected
+
+    @staticmethod
+    def _project(attn: Attention, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        states = attn.norm_encoder_hidden_states(texts) if attn.norm_cross else texts
+        return attn.to_k(states), attn.to_v(states)
 
 
 def _adapters(projection) -> tuple:

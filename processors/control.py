@@ -1,6 +1,6 @@
 """What the attention layers share in a run: local descriptions, regions and this step's combination weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -58,16 +58,18 @@ class RegionalControl:
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
     recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
-    _placements: dict = field(default_factory=dict, init=False, repr=False)
+    placements: dict[int, Placement] = field(default_factory=dict, init=False, repr=False)  # by a layer's queries
+    _known_placements: dict = field(default_factory=dict, init=False, repr=False)
 
     def begin_run(self) -> None:
         """Forgets what belonged to the last run."""
         self.run += 1
-        self._placements.clear()
+        self._known_placements.clear()
 
     def begin_step(self, column: int, latents: torch.Tensor, guided_batch: bool) -> None:
         """
-        Prepares one evaluation of the UNet.
+        Prepares one evaluation of the UNet. All that depends on values is done here, outside the layers, so that
+        these can be compiled.
 
         Args:
             column (`int`): The column of the weights.
@@ -84,6 +86,7 @@ class RegionalControl:
         acts = weights.requires_grad or bool(weights.any())
         if acts and (guided_batch or self.blend == "convex"):
             self.step_weights = weights.to(latents.device)
+            self._place_all(len(latents[self.conditional_rows(len(latents))]), latents.device)
 
     @property
     def negates(self) -> bool:
@@ -96,21 +99,36 @@ class RegionalControl:
             raise ValueError(f"The UNet runs on {rows} rows, which are not [unconditional, conditional] halves.")
         return slice(rows // 2, rows) if self.guided_batch else slice(0, rows)
 
-    def placement(self, images: int, tokens: int, device: torch.device) -> Placement:
-        """Where the objects act in a layer of `tokens` queries for each of `images` conditional rows."""
-        key = (images, tokens, device, self.size)
-        if key not in self._placements:
-            self._placements[key] = self._place(images, tokens, device)
-        return self._placements[key]
+    def placement(self, tokens: int) -> Placement:
+        """
+        Where the objects act in a layer of `tokens` queries for each conditional row.
 
-    def _place(self, images: int, tokens: int, device: torch.device) -> Placement:
+        Raises:
+            ValueError: No number of halvings of the latents gives that many tokens.
+        """
+        if tokens not in self.placements:
+            height, width = self.size
+            raise ValueError(f"No layer of a UNet on {height} x {width} latents has {tokens} queries.")
+        return self.placements[tokens]
+
+    def _place_all(self, images: int, device: torch.device) -> None:
+        """Prepares `placement` for layers of every size, for so many conditional rows; once a run."""
         if images % self.num_prompts:
             raise ValueError(
                 f"The UNet runs on {images} conditional rows, which is no multiple of the {self.num_prompts} prompts"
                 " that have a layout. Pass one layout for each prompt of the batch."
             )
-        copies = images // self.num_prompts
-        masks = self.masks(*layer_grid(tokens, *self.size)).flatten(1)  # (E, tokens)
+        key = images, device, self.size
+        if key not in self._known_placements:
+            copies = images // self.num_prompts
+            grids = layer_grids(*self.size)
+            self._known_placements[key] = {
+                rows * columns: self._place(rows, columns, copies, device) for rows, columns in grids
+            }
+        self.placements = self._known_placements[key]
+
+    def _place(self, rows: int, columns: int, copies: int, device: torch.device) -> Placement:
+        masks, tokens = self.masks(rows, columns).flatten(1), rows * columns  # (E, tokens)
         inside = [mask.nonzero()[:, 0] for mask in masks]
         longest = max((len(pixels) for pixels in inside), default=0)
         index = torch.zeros(len(masks), copies, longest, dtype=torch.long)
@@ -122,17 +140,9 @@ class RegionalControl:
         return Placement(index.flatten(1).to(device), values.flatten(1).to(device))
 
 
-def layer_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
-    """
-    The rows and columns of a layer with `tokens` queries in a UNet on latents of height x width, which halves both
-    sizes, rounding up.
-
-    Raises:
-        ValueError: No number of halvings gives that many tokens.
-    """
-    rows, columns = height, width
-    while rows * columns > tokens:
-        rows, columns = (rows + 1) // 2, (columns + 1) // 2
-    if rows * columns != tokens:
-        raise ValueError(f"No layer of a UNet on {height} x {width} latents has {tokens} queries.")
-    return rows, columns
+def layer_grids(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """The rows and columns of the layers of a UNet on latents of height x width, which halves both, rounding up."""
+    yield height, width
+    while height * width > 1:
+        height, width = (height + 1) // 2, (width + 1) // 2
+        yield height, width

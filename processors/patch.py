@@ -39,6 +39,7 @@ def regional_attention(
     _check_pipeline(pipe, before)
     clock = StepClock()
 
+    @torch.compiler.disable  # `unet.compile()` would trace it with the UNet
     def begin_evaluation(unet, args, kwargs):
         sample = args[0] if args else kwargs["sample"]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]

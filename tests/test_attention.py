@@ -13,7 +13,7 @@ from diffusers.models.attention_processor import (
 )
 
 from spacetime_attn.processors.attention import RegionalAttnProcessor
-from spacetime_attn.processors.control import RegionalControl, layer_grid
+from spacetime_attn.processors.control import RegionalControl, layer_grids
 from spacetime_attn.processors.patch import regional_attention
 
 
@@ -189,16 +189,16 @@ def test_image_states_of_an_ip_adapter_act_once_whatever_the_weights(attn, optio
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 64), (33, 21), (8, 100)])
-def test_a_layers_grid_follows_from_its_tokens_for_any_size(size):
-    height, width = size
-    for _ in range(4):
-        assert layer_grid(height * width, *size) == (height, width)
-        height, width = -(-height // 2), -(-width // 2)
+def test_the_layers_of_a_unet_halve_the_latents_rounding_up(size):
+    grids = list(layer_grids(*size))
+    assert grids[0] == size and grids[-1] == (1, 1)
+    assert all(after == (-(-before[0] // 2), -(-before[1] // 2)) for before, after in zip(grids, grids[1:]))
 
 
-def test_a_number_of_tokens_that_no_layer_has_is_an_error():
-    with pytest.raises(ValueError, match="8 x 8 latents has 50 queries"):
-        layer_grid(50, 8, 8)
+def test_a_number_of_tokens_that_no_layer_has_is_an_error(attn):
+    control, hidden_states, texts, _ = case([0], "guided")
+    with pytest.raises(ValueError, match="4 x 6 latents has 23 queries"):
+        RegionalAttnProcessor(AttnProcessor(), control)(attn, hidden_states[:, :-1], texts)
 
 
 @pytest.fixture
