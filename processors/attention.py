@@ -19,7 +19,7 @@ class RegionalAttnProcessor(nn.Module):
 
     A(uncond) is the unconditional row's own output: its own queries on its own text. All of it happens before
     `to_out`, whose bias cancels. Only the queries inside a region attend to its description, and keys and values of
-    all texts are projected once a run.
+    all texts are projected once a run (at every evaluation where the UNet is compiled).
 
     Where object i has a negative prompt N_i of its own, A(N_i), the unconditional row's queries on that text, takes
     the place of A(uncond) in what concerns the object:
@@ -136,7 +136,7 @@ class RegionalAttnProcessor(nn.Module):
 
     def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of texts, projected once as long as texts, run and adapters are the same."""
-        if torch.compiler.is_compiling():  # which sees no versions, and makes one graph with the projections in it
+        if torch.compiler.is_compiling():  # a graph that asks for versions breaks, so the projections are part of it
             return self._project(attn, texts)
         untracked = texts.is_inference()  # without a version: nobody tells whether the prompt's embeddings changed
         state = (self.control.run, None if untracked else texts._version, *map(_adapters, (attn.to_k, attn.to_v)))
