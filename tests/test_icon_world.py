@@ -22,8 +22,8 @@ from spacetime_attn.examples.icon_world.loop import Trainer
 from spacetime_attn.examples.icon_world.models import SCALING_FACTOR, make_vae
 from spacetime_attn.examples.icon_world.muon import orthogonal
 from spacetime_attn.examples.icon_world.prompts import prompt_record, prompts, single_prompts
-from spacetime_attn.examples.icon_world.render import compose, crop
 from spacetime_attn.examples.icon_world.reader import SceneReader
+from spacetime_attn.examples.icon_world.render import compose, crop
 from spacetime_attn.examples.icon_world.scenes import (
     RELATIONS,
     IconObject,

@@ -1,4 +1,4 @@
-"""What the text encoder is asked beside what the UNet asks of it: which things a caption puts where, in which colour."""
+"""What the text encoder has to answer beside what the UNet needs of it: what a caption puts where, in which colour."""
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ class SceneReader(nn.Module):
 
     def forward(self, states: torch.Tensor, scenes: SceneBatch) -> torch.Tensor:
         """
-        The loss: the sum of the negative log-likelihoods. Colours and centres are asked for things that are there once.
+        The loss, the negative log-likelihoods. Colours and centres are asked of things that are there once.
 
         Args:
             states (tensor of shape (batch, width)): The text encoder's, at the captions' end.

@@ -216,7 +216,7 @@ def train_unet(shop: Workshop) -> bool:
 def _unet_loss(
     shop: Workshop, model: nn.ModuleDict, vae: AutoencoderKL, alphas: torch.Tensor, batch: TextBatch
 ) -> torch.Tensor:
-    """Squared error of the predicted noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), and the reader's loss."""
+    """Squared error of the noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), and the reader's loss."""
     pixels = (2 * shop.pictures(batch.scenes) - 1).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
         latents = SCALING_FACTOR * vae.encode(pixels).latent_dist.sample().float()
