@@ -597,15 +597,23 @@ def spacetime_attention(
         chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
         return chosen, batch_weights(weights, phrases, steps, chosen, _strength(pipe.config, chosen))
 
+    @torch.no_grad()
+    def controlled(blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
+        return _regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
+
     def begin_run(guided: bool, steps: int) -> None:
         _check_negatives(layouts, guided)
-        control.blend, matrices = settings(guided, steps)
-        control.weights, control.strengths = torch.cat(matrices), _region_strengths(layouts, steps)
+        settings_of_run = {
+            "lora_scale": (getattr(pipe, "cross_attention_kwargs", None) or {}).get("scale"),
+            "clip_skip": getattr(pipe, "clip_skip", None),
+        }
+        encoding = {name: value for name, value in settings_of_run.items() if value is not None}
+        of_run = controlled(*settings(guided, steps), **encoding)
+        control.blend, control.weights, control.strengths = of_run.blend, of_run.weights, of_run.strengths
+        control.contexts, control.negatives = of_run.contexts, of_run.negatives
 
-    chosen, matrices = settings(guided=blend != "convex")
-    with torch.no_grad():
-        control = _regional_control(pipe, layouts, matrices, chosen, local_prompt_template)
-    with regional_attention(pipe, control, begin_run):
+    control = controlled(*settings(guided=blend != "convex"))
+    with text_model_within(pipe.text_encoder), regional_attention(pipe, control, begin_run):
         yield control
 
 

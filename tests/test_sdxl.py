@@ -517,6 +517,17 @@ def test_text_to_image_under_control_equals_the_pipeline(make, family):
         assert torch.equal(run(stock).images, run(make(family)[0], layout=NONE).images)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("options", [{"cross_attention_kwargs": {"scale": 0.3}}, {"clip_skip": 1}])
+def test_local_descriptions_are_read_as_the_run_reads_its_prompt(make, lora, family, options):
+    pipe, stock = make(family)
+    pipe.load_lora_weights(lora(family))
+    expected = run(pipe, layout=LAYOUT, **options).images
+    with spacetime_attention(stock, LAYOUT):
+        assert torch.equal(run(stock, **options).images, expected)
+        assert not torch.allclose(run(stock).images, expected)
+
+
 def image_to_image(components):
     return StableDiffusionXLImg2ImgPipeline(**components), {"image": torch.rand(1, 3, 32, 32), "strength": 0.7}
 
