@@ -78,8 +78,7 @@ class Region:
         if not isinstance(self.phrase, str) or not self.phrase.strip():
             raise ValueError(f"`phrase` has to be a non-empty string, got {self.phrase!r}.")
         if sum(getattr(self, name) is not None for name in _SHAPE_CHECKS) != 1:
-            names = "`box`, `disc`, `polygon` and `mask`"
-            raise ValueError(f"Region {self.phrase!r} needs exactly one of {names}.")
+            raise ValueError(f"Region {self.phrase!r} needs exactly one of `box`, `disc`, `polygon` and `mask`.")
         for name, checked in _SHAPE_CHECKS.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checked(self.phrase, getattr(self, name)))
