@@ -8,6 +8,7 @@ from spacy.language import Language
 from .reading import check_aspect_ratio, read_prompt
 from .regions import Layout, Region
 from .repair import inside_picture, repair_layout
+from .things import kinds_of
 from .transformer import LayoutTransformer
 
 
@@ -54,9 +55,9 @@ class TransformerLayoutPredictor:
             return Layout(prompt=prompt)
         model = self.model
         ids, marked = model.encode(prompt, [(phrase.start, phrase.end) for phrase in phrases])
-        device = model.words.weight.device
-        ratio = torch.tensor([float(aspect_ratio)])
-        mixture = model(*(torch.tensor([part], device=device) for part in (ids, marked)), ratio.to(device))
+        kinds = [kinds_of(phrase.head) for phrase in phrases]
+        inputs = [ids], [marked], [kinds], [float(aspect_ratio)]
+        mixture = model(*(torch.tensor(part, device=model.device) for part in inputs))
         boxes = mixture.boxes(self.temperature, self.generator)[0].double().cpu()
         regions = [Region(phrase.text, box=inside_picture(box)) for phrase, box in zip(phrases, boxes.tolist())]
         return repair_layout(Layout(tuple(regions), tuple(relations), prompt))

@@ -224,3 +224,14 @@ WIDE_THINGS = collect_words(
     " rug mat carpet shelf counter pizza sandwich plate tray pillow wagon sled tank helicopter mouse turtle crab fish"
     " remote banana glasses goggles log mattress dresser sideboard stage"
 )
+
+# --- What kinds of things an object belongs to: for what is known of such things in general -------------------------
+KINDS = (
+    PEOPLE, ANIMALS, CLOTHES, _VEHICLES, _FRUITS, _VEGETABLES, _SWEETS, HYPERNYMS["furniture"], CONTAINERS, DEPICTIONS,
+    TALL_THINGS, WIDE_THINGS,
+)  # fmt: skip
+
+
+def kinds_of(noun: str) -> list[bool]:
+    """Which of `KINDS` a thing belongs to."""
+    return [noun in kind for kind in KINDS]

@@ -12,6 +12,8 @@ from diffusers.configuration_utils import register_to_config
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import nn
 
+from .things import KINDS
+
 
 UNKNOWN, PADDING = "[UNK]", "[PAD]"
 SIDES = 4  # of what is predicted: centre x, centre y, log width, log height
@@ -21,10 +23,12 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
     """
     Boxes from words (arXiv:2304.03869, section 3.1): an encoder over the sub-word tokens of a prompt, in which the
     tokens of each object are marked, and for each object a mixture of Gaussians over its box. The paper's has centres
-    only; this one has sizes too.
+    only; this one has sizes too, and is told which kinds of things the objects are, so that it has an idea of those
+    whose names it has never read.
 
     Args:
         vocabulary (`Sequence[str]`): The sub-words, as WordPiece writes them ("lamp", "##post").
+        kinds (`int`): How many kinds of things there are.
         width (`int`): Channels.
         layers (`int`), heads (`int`): Of the encoder.
         components (`int`): Gaussians of each object.
@@ -36,9 +40,10 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
     def __init__(
         self,
         vocabulary: Sequence[str] = (PADDING, UNKNOWN),
-        width: int = 160,
-        layers: int = 4,
-        heads: int = 5,
+        kinds: int = len(KINDS),
+        width: int = 128,
+        layers: int = 3,
+        heads: int = 4,
         components: int = 5,
         max_tokens: int = 96,
         max_objects: int = 16,
@@ -47,6 +52,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         self.words = nn.Embedding(len(vocabulary), width)
         self.places = nn.Embedding(max_tokens, width)
         self.marks = nn.Embedding(max_objects, width)
+        self.by_kind = nn.Linear(kinds, width, bias=False)
         self.proportions = nn.Linear(1, width)
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout=0.0, activation=F.gelu, batch_first=True, norm_first=True
@@ -54,15 +60,18 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, components * (1 + 2 * SIDES)))
 
-    def forward(self, input_ids: torch.Tensor, marked: torch.Tensor, aspect_ratio: torch.Tensor) -> "BoxMixture":
+    def forward(
+        self, input_ids: torch.Tensor, marked: torch.Tensor, kinds: torch.Tensor, aspect_ratio: torch.Tensor
+    ) -> "BoxMixture":
         """
         Args:
             input_ids (`torch.Tensor` of shape (prompts, tokens), integer): Sub-words, padded with 0.
             marked (`torch.Tensor` of shape (prompts, objects, tokens), bool): Which tokens name each object.
+            kinds (`torch.Tensor` of shape (prompts, objects, kinds), bool): What each object is, see `kinds_of`.
             aspect_ratio (`torch.Tensor` of shape (prompts,)): Width of the picture divided by its height.
         """
         numbers = torch.arange(marked.shape[1], device=marked.device) % self.config.max_objects
-        marks = self.marks(numbers)
+        marks = self.marks(numbers) + self.by_kind(kinds.to(self.marks.weight.dtype))
         marked = marked.to(marks.dtype)
         states = self.words(input_ids) + self.places.weight[: input_ids.shape[1]] + marked.mT @ marks
         states = states + self.proportions(aspect_ratio.log().to(states)[:, None, None])

@@ -5,10 +5,10 @@ import random
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagined import imagine, sizes
+from imagined import imagine, known_sizes, sizes
 from tqdm import tqdm
 
 from spacetime_attn.layout.reading import read_prompt
@@ -17,6 +17,7 @@ from spacetime_attn.layout.regions import Relation
 
 ENGLISH = Path(__file__).parents[1] / "english"  # the grammar of captions that the English model learned from
 MOST_OBJECTS = 8
+RENAMED = 0.5  # of the objects become another thing
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,24 @@ class Sentence:
             return self.boxes, self.aspect_ratio
         aspect_ratio = 2 ** dice.choice((0, 0, dice.uniform(-1, 1)))
         return imagine(self.heads, self.modifiers, self.relations, aspect_ratio, dice).tolist(), aspect_ratio
+
+
+    def about_others(self, dice: random.Random) -> "Sentence":
+        """The same sentence, some of its objects being other things: the grammar knows few that have a known size."""
+        text, spans, heads, modifiers = self.text, list(self.spans), list(self.heads), list(self.modifiers)
+        for index in range(len(spans)):
+            end = spans[index][1]
+            is_one = self.spans.count(self.spans[index]) == 1 and text[:end].endswith(f" {heads[index]}")
+            if self.boxes is not None or not is_one or dice.random() > RENAMED:
+                continue
+            name = dice.choice(list(known_sizes()))
+            noun = end - len(heads[index])
+            text = text[:noun] + name + text[end:]
+            longer = len(name) - len(heads[index])
+            spans = [(a + longer * (a >= end), b + longer * (b >= end)) for a, b in spans]
+            *words, heads[index] = name.split()
+            modifiers[index] = sorted({*modifiers[index], *words})
+        return replace(self, text=text, spans=spans, heads=heads, modifiers=modifiers)
 
 
 def captions(seed: int) -> Iterator[str]:

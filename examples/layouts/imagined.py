@@ -3,25 +3,25 @@
 import csv
 import random
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from spacetime_attn.layout.plurals import singular
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.solver import consistent_relations, place_on_lattice
-from spacetime_attn.layout.things import ANIMALS, CLOTHES, PEOPLE, TALL_THINGS, WIDE_THINGS
+from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of
 from spacetime_attn.layout.words import collect_words
 
 
-SIZES = Path(__file__).parent / "sizes.csv"
+FOLDER = Path(__file__).parent
 COMPRESSION = 0.5  # how far real sizes show in a picture: 1 would make a cup beside a house a dot
 SIZE_NOISE = 0.12  # standard deviation of the logarithms of sizes
 IN_THE_SKY = collect_words(
     "airplane plane jet helicopter kite balloon cloud sun moon star bird eagle hawk seagull gull owl bat butterfly bee"
     " dragonfly rainbow drone rocket ufo blimp airship parachute glider comet planet satellite spaceship"
 )
-LARGE = collect_words("house building tower castle church bridge tree mountain ship truck bus train airplane")
 SMALL_ADJECTIVES = collect_words("small tiny little miniature toy")
 LARGE_ADJECTIVES = collect_words("large big huge giant enormous tall gigantic massive")
 
@@ -29,28 +29,42 @@ LARGE_ADJECTIVES = collect_words("large big huge giant enormous tall gigantic ma
 @cache
 def sizes(split: str) -> dict[str, tuple[float, float]]:
     """Width and height in metres of the things in one half of the table: `"train"` or `"held_out"`."""
-    with open(SIZES, encoding="utf-8", newline="") as file:
+    with open(FOLDER / "sizes.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == split]
-    return {row["thing"]: (float(row["width_m"]), float(row["height_m"])) for row in rows}
+    return {row["thing"].lower(): (float(row["width_m"]), float(row["height_m"])) for row in rows}
+
+
+@cache
+def known_sizes() -> dict[str, tuple[float, float]]:
+    """Width and height in metres of all things that the corpus may know: nothing that is held out."""
+    known = {}
+    for line in (FOLDER / "more_sizes.txt").read_text(encoding="utf-8").splitlines()[1:]:
+        side, names = line.split(":")
+        for name in names.split(","):
+            width, height = _proportions(name.split()[-1]) * float(side)
+            known[name.strip()] = width, height
+    return known | sizes("train")
+
+
+def _proportions(head: str) -> np.ndarray:
+    """Width and height of something of area 1."""
+    return np.array([0.84, 1.2] if head in TALL_THINGS else [1.2, 0.84] if head in WIDE_THINGS else [1.0, 1.0])
+
+
+@cache
+def _usual_size(head: str) -> tuple[float, float]:
+    """The (geometric) mean of the things that are of the same kinds."""
+    sides = {thing: np.log(size) for thing, size in known_sizes().items()}
+    alike = [side for thing, side in sides.items() if kinds_of(thing.split()[-1]) == kinds_of(head)]
+    width, height = np.exp(np.mean(alike or list(sides.values()), axis=0))
+    return width, height
 
 
 def real_size(head: str, modifiers: Sequence[str]) -> np.ndarray:
-    """Width and height in metres: from the table, or what is usual for the kind of thing."""
-    known = sizes("train")
+    """Width and height in metres: what is known, or what is usual for this kind of thing."""
+    known, head = known_sizes(), singular(head)
     name = next((name for name in (f"{word} {head}" for word in modifiers) if name in known), head)
-    if name in known:
-        size = np.array(known[name])
-    elif head in PEOPLE:
-        size = np.array([0.5, 1.7])
-    elif head in ANIMALS:
-        size = np.array([0.6, 0.5])
-    elif head in CLOTHES:
-        size = np.array([0.3, 0.3])
-    elif head in LARGE:
-        size = np.array([7.0, 7.0])
-    else:
-        side = 0.5
-        size = side * np.array([0.7, 1.0] if head in TALL_THINGS else [1.0, 0.7] if head in WIDE_THINGS else [1, 1])
+    size = np.array(known[name] if name in known else _usual_size(head))
     if not SMALL_ADJECTIVES.isdisjoint(modifiers):
         size = size * 0.6
     if not LARGE_ADJECTIVES.isdisjoint(modifiers):
@@ -79,8 +93,7 @@ def imagine(
     shown *= np.exp([[dice.gauss(0, SIZE_NOISE)] for _ in heads])
     shown = np.maximum(shown, 0.22 * shown.max())
 
-    relations = consistent_relations(relations)
-    places = place_on_lattice(count, relations, aspect_ratio) if relations else _row(heads, dice)
+    places = _lattice(count, tuple(relations), round(aspect_ratio, 1)) if relations else _row(heads, dice)
     columns, left = _tracks(places[:, 0], shown[:, 0], dice)
     rows, top = _tracks(places[:, 1], shown[:, 1], dice)
 
@@ -99,6 +112,12 @@ def imagine(
     shift = np.array([dice.uniform(0.3, 0.7), dice.uniform(0.2, 0.5) if sky else dice.uniform(0.5, 0.9)]) * room
     corner = corner + shift
     return np.concatenate([corner, corner + size], 1).clip(0, 1)
+
+
+@lru_cache(maxsize=100_000)
+def _lattice(count: int, relations: tuple[Relation, ...], aspect_ratio: float) -> np.ndarray:
+    """Columns and rows in which the relations hold; most sentences say what others have said of their objects."""
+    return place_on_lattice(count, consistent_relations(relations), aspect_ratio)
 
 
 def _row(heads: Sequence[str], dice: random.Random) -> np.ndarray:
