@@ -51,7 +51,7 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
     choices = ["rules", "transformer", "llm"]
-    parser.add_argument("--layout-predictor", choices=choices, default="rules", help="default: %(default)s")
+    parser.add_argument("--layout-predictor", choices=choices, help="default: transformer, or the checkpoint's")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -144,18 +144,18 @@ def export(args: argparse.Namespace) -> None:
     print(f"{len(write(args.folder, args.assets_repo))} files in {args.folder}")
 
 
-def _predictor(name: str):
-    if name == "transformer":
-        from .layout.learned import TransformerLayoutPredictor
+def _predictor(name: str | None):
+    if name == "rules":
+        from .layout.rules import RuleLayoutPredictor
 
-        return TransformerLayoutPredictor()
+        return RuleLayoutPredictor()
     if name == "llm":
         from .layout.llm import LLMLayoutPredictor
 
         return LLMLayoutPredictor()
-    from .layout.rules import RuleLayoutPredictor
+    from .layout.learned import TransformerLayoutPredictor
 
-    return RuleLayoutPredictor()
+    return TransformerLayoutPredictor()
 
 
 def _count(text: str) -> int:
@@ -216,7 +216,8 @@ def _load_pipeline(args: argparse.Namespace):
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
     pipe = SpaceTimeAttnPipeline.from_pretrained(args.model or default_model(), dtype=getattr(torch, args.dtype))
-    pipe.layout_predictor = args.layout_predictor
+    if args.layout_predictor:
+        pipe.layout_predictor = args.layout_predictor
     return pipe.to(device)
 
 

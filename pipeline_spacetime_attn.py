@@ -46,15 +46,22 @@ from transformers import (
 )
 
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
+from .layout.answers import AnswerReader  # noqa: F401
+from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.chunker import WordListChunker  # noqa: F401
 from .layout.clauses import ClauseRow  # noqa: F401
+from .layout.conversation import opening  # noqa: F401
+from .layout.decoding import constrained  # noqa: F401
 from .layout.draw import draw_layout
 from .layout.elements import Element  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.groups import NounGroup  # noqa: F401
+from .layout.holding import broken_relations  # noqa: F401
+from .layout.inequalities import Inequalities  # noqa: F401
 from .layout.language import load_language  # noqa: F401
 from .layout.learned import TransformerLayoutPredictor
+from .layout.least_squares import least_move  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.llm import LLMLayoutPredictor
 from .layout.phrases import Phrase  # noqa: F401
@@ -155,8 +162,8 @@ class SpaceTimeAttnPipeline(
             or `"./name"` for a folder of the checkpoint itself.
         layout_transformer ([`LayoutTransformer`], *optional*): The learned predictor's model, in the place of the one
             that ships; saved with the pipeline.
-        layout_predictor (`str` or `Callable`, *optional*): `"rules"`, `"transformer"` or `"llm"`, or anything that is
-            called as `predictor(prompt, aspect_ratio=width / height)` and returns a [`Layout`]. Not saved.
+        layout_predictor (`str` or `Callable`): `"rules"`, `"transformer"` or `"llm"`, or anything that is called as
+            `predictor(prompt, aspect_ratio=width / height)` and returns a [`Layout`]. Only a name is saved.
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline of the default predictor, by name,
             path or instance. Defaults to the one that ships. Not saved.
     """
@@ -194,7 +201,7 @@ class SpaceTimeAttnPipeline(
         disc_radius: float = OFFICIAL_RADIUS,
         clip_model: str = "openai/clip-vit-base-patch32",
         layout_transformer: LayoutTransformer = None,
-        layout_predictor: str | Callable[..., Layout] = "rules",
+        layout_predictor: str | Callable[..., Layout] = "transformer",
         nlp: Any = None,
     ):
         super().__init__()
@@ -241,6 +248,8 @@ class SpaceTimeAttnPipeline(
         self._image_text_models: dict[str, ImageTextModel] = {}
         self._nlp = nlp
         self.layout_predictor = layout_predictor
+        if isinstance(layout_predictor, str):
+            self.register_to_config(layout_predictor=layout_predictor)
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> "SpaceTimeAttnPipeline":
@@ -380,8 +389,9 @@ class SpaceTimeAttnPipeline(
         Args:
             guidance_scale (`float`, *optional*): Defaults to 7.5, and to 5 for SDXL.
             layout ([`Layout`], `dict`, path, or a list of these for each prompt, *optional*):
-                Where the objects go; predicted from the prompt by default. Needed with `prompt_embeds`. A [`Region`]
-                may also say how strongly and when it acts, and have a negative prompt of its own.
+                Where the objects go; predicted from the prompt by default, for each of its pictures anew if the
+                predictor has a `temperature` above 0. Needed with `prompt_embeds`. A [`Region`] may also say how
+                strongly and when it acts, and have a negative prompt of its own.
             blend (`str`, *optional*): `"guided"` or `"convex"` (see [`RegionalAttnProcessor`]). By default the
                 checkpoint's under classifier-free guidance, convex without it.
             weights (`float`, `torch.Tensor`, path, or a list of these for each prompt, *optional*):
@@ -417,8 +427,14 @@ class SpaceTimeAttnPipeline(
             weights, [item.phrases for item in layouts], steps, blend, _strength(self.config, blend)
         )
         copies, loss_history = num_images_per_prompt, None
-        if optimizer is not None:  # every picture has weights of its own
+        draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
+        if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
             layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
+            if draws:
+                layouts = [
+                    self.predict_layout(item.prompt, options["height"], options["width"]) if number % copies else item
+                    for number, item in enumerate(layouts)
+                ]
             copies = 1
 
         with text_model_within(self.text_encoder):

@@ -15,18 +15,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = "pipeline_spacetime_attn"
-ASSETS = "layout/english"
+ASSETS = ("layout/english", "layout/transformer")
 MARK = "# Made by `spacetime-attn export` from the modules of spacetime_attn: change those, not this file."
 
 
 def export(folder: str | Path, assets_repo: str | None = None) -> list[Path]:
     """
-    Writes `pipeline.py`, `README.md` and the language model into `folder`.
+    Writes `pipeline.py`, `README.md`, the language model and the layout transformer into `folder`.
 
     Args:
         folder: A new or empty folder, or one that an earlier export wrote, a clone of its repository too.
         assets_repo: `"user/name"` of the Hub repository that will hold the folder; the exported pipeline then fetches
-            its language model from there.
+            its models from there.
 
     Returns:
         The files that were written.
@@ -36,7 +36,7 @@ def export(folder: str | Path, assets_repo: str | None = None) -> list[Path]:
     """
     folder = Path(folder)
     contents = {"pipeline.py": bundle(assets_repo).encode(), "README.md": (ROOT / "model_card.md").read_bytes()}
-    for path in sorted((ROOT / ASSETS).rglob("*")):
+    for path in sorted(path for asset in ASSETS for path in (ROOT / asset).rglob("*")):
         if path.is_file():
             contents[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     _check_folder(folder, contents.keys())

@@ -1,5 +1,5 @@
 """
-Scores the rule-based layouts on a folder of prompt sets: `python examples/layout_scores.py FOLDER`.
+Scores layouts on a folder of prompt sets: `python examples/layout_scores.py FOLDER`.
 
 The folder holds `sets/*.jsonl`, one {"id", "prompt", ...} with the ground truth a line, and the `score.py` that judges
 predictions of the form {"id", "objects": [{"phrase", "box"}], "relations": [{"subject", "relation", "object"}]}.
@@ -12,12 +12,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from spacetime_attn.layout.rules import RuleLayoutPredictor
+from spacetime_attn import RuleLayoutPredictor, TransformerLayoutPredictor
 
 
-def predictions(prompts: list[dict], predictor: RuleLayoutPredictor) -> list[dict]:
+PREDICTORS = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor}
+
+
+def predictions(prompts: list[dict], predictor: Callable) -> list[dict]:
     """One prediction a prompt."""
     lines = []
     for item in prompts:
@@ -30,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     """Predicts, prints the time for a prompt and hands the predictions to the folder's score.py."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder with sets/*.jsonl and score.py")
+    parser.add_argument("--predictor", choices=PREDICTORS, default="transformer", help="default: %(default)s")
     parser.add_argument("--output", type=Path, help="where to keep the predictions (default: nowhere)")
     parser.add_argument("--nlp", help="a spaCy pipeline other than the one that ships")
     arguments, score_arguments = parser.parse_known_args(argv)
@@ -37,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     if not files:
         parser.error(f"there are no prompt sets {arguments.folder / 'sets' / '*.jsonl'}")
     prompts = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    predictor = RuleLayoutPredictor(arguments.nlp)
+    predictor = PREDICTORS[arguments.predictor](nlp=arguments.nlp)
     predictor("a warm-up")
     start = time.perf_counter()
     lines = predictions(prompts, predictor)

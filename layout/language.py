@@ -1,21 +1,17 @@
 """Finds the spaCy pipeline that reads the prompts."""
 
 import os
-import sys
 import warnings
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import spacy
-from huggingface_hub import snapshot_download
 from spacy.language import Language
 
+from .assets import find_asset
 from .chunker import CHUNKER_NAME
 
 
-ASSETS_REPO = os.environ.get("SPACETIME_ATTN_ASSETS_REPO")
-_LANGUAGE_FOLDER = "layout/english"
 _LANGUAGE_FAVOURITES = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_trf")
 
 
@@ -57,7 +53,7 @@ def _named_language(name: str) -> Language:
 
 @cache
 def _default_language() -> Language:
-    source = _shipped_language() or _hub_language() or _installed_language()
+    source = find_asset("english", "config.cfg") or _installed_language()
     if source is not None:
         return spacy.load(source)
     warnings.warn(
@@ -70,45 +66,6 @@ def _default_language() -> Language:
     return nlp
 
 
-def _shipped_language() -> Path | None:
-    """The model folder beside this module, or in the installed package when this module is a copy elsewhere."""
-    folders = [package / _LANGUAGE_FOLDER for package in _package_folders()]
-    if globals().get("__file__"):
-        folders.insert(0, Path(__file__).resolve().parent / Path(_LANGUAGE_FOLDER).name)
-    return next((folder for folder in folders if _is_language(folder)), None)
-
-
-def _package_folders() -> Iterator[Path]:
-    """Every folder that can be imported as `spacetime_attn`.
-
-    importlib.util.find_spec stops at the first, which may be a mere folder of that name in the working directory.
-    """
-    for finder in sys.meta_path:
-        spec = finder.find_spec("spacetime_attn", None) if hasattr(finder, "find_spec") else None
-        yield from map(Path, spec.submodule_search_locations or () if spec else ())
-
-
-def _hub_language() -> Path | None:
-    """The model folder of the configured Hub repository, downloaded once; None, with a warning, if it fails."""
-    if not ASSETS_REPO:
-        return None
-    try:
-        root = snapshot_download(ASSETS_REPO, allow_patterns=f"{_LANGUAGE_FOLDER}/*")
-    except Exception as error:  # whatever the server does, the prompt can still be read without it
-        problem = f"{type(error).__name__}: {error}"
-    else:
-        folder = Path(root) / _LANGUAGE_FOLDER
-        if _is_language(folder):
-            return folder
-        problem = f"it has no folder {_LANGUAGE_FOLDER}"
-    warnings.warn(
-        f"could not get the English model from the Hub repository {ASSETS_REPO!r} "
-        f"(SPACETIME_ATTN_ASSETS_REPO): {problem}; going on without it",
-        stacklevel=4,
-    )
-    return None
-
-
 def _installed_language() -> str | None:
     """The name of an English pipeline installed for spaCy, small ones first."""
     installed = [name for name in spacy.util.get_installed_models() if name.startswith("en_")]
@@ -118,7 +75,3 @@ def _installed_language() -> str | None:
 def _language_rank(name: str) -> tuple[int, str]:
     known = name in _LANGUAGE_FAVOURITES
     return _LANGUAGE_FAVOURITES.index(name) if known else len(_LANGUAGE_FAVOURITES), name
-
-
-def _is_language(folder: Path) -> bool:
-    return (folder / "config.cfg").is_file()

@@ -1,13 +1,16 @@
 """The learned layout predictor: the prompt read by rules, its objects placed by a transformer, relations enforced."""
 
-from pathlib import Path
+import warnings
+from functools import cache
 
 import torch
 from spacy.language import Language
 
+from .assets import find_asset
 from .reading import check_aspect_ratio, read_prompt
 from .regions import Layout, Region
 from .repair import inside_picture, repair_layout
+from .rules import RuleLayoutPredictor
 from .things import kinds_of
 from .transformer import LayoutTransformer
 
@@ -18,7 +21,8 @@ class TransformerLayoutPredictor:
     little as possible until all stated relations hold.
 
     Args:
-        model ([`LayoutTransformer`] or `str`, *optional*): It, or its folder or id. By default the one that ships.
+        model ([`LayoutTransformer`] or `str`, *optional*): It, or its folder or id. By default the one that ships, for
+            which [`RuleLayoutPredictor`] stands in, with a warning, where it is not to be found (see `find_asset`).
         nlp (`str` or `spacy.Language`, *optional*): See [`RuleLayoutPredictor`].
         temperature (`float`): 0 gives the likeliest layout, more gives others; 1 draws as the model believes.
         generator (`torch.Generator`, *optional*): For what is drawn.
@@ -39,21 +43,24 @@ class TransformerLayoutPredictor:
         self.generator = generator
 
     @property
-    def model(self) -> LayoutTransformer:
-        """The transformer, in single precision on the CPU; loaded when it is first asked for."""
+    def model(self) -> LayoutTransformer | None:
+        """The transformer, in single precision; loaded when it is first asked for. None if there is none."""
+        if self._model is None:
+            return _shipped_transformer()
         if not isinstance(self._model, torch.nn.Module):
-            folder = self._model or Path(__file__).parent / "transformer"
-            self._model = LayoutTransformer.from_pretrained(folder, dtype=torch.float32).eval()
+            self._model = LayoutTransformer.from_pretrained(self._model, dtype=torch.float32).eval()
         return self._model
 
     @torch.no_grad()
     def __call__(self, prompt: str, *, aspect_ratio: float = 1.0) -> Layout:
         """See [`RuleLayoutPredictor`]."""
         check_aspect_ratio(aspect_ratio)
+        model = self.model
+        if model is None:
+            return RuleLayoutPredictor(self._nlp)(prompt, aspect_ratio=aspect_ratio)
         phrases, relations = read_prompt(prompt, self._nlp)
         if not phrases:
             return Layout(prompt=prompt)
-        model = self.model
         ids, marked = model.encode(prompt, [(phrase.start, phrase.end) for phrase in phrases])
         kinds = [kinds_of(phrase.head) for phrase in phrases]
         inputs = [ids], [marked], [kinds], [float(aspect_ratio)]
@@ -61,3 +68,16 @@ class TransformerLayoutPredictor:
         boxes = mixture.boxes(self.temperature, self.generator)[0].double().cpu()
         regions = [Region(phrase.text, box=inside_picture(box)) for phrase, box in zip(phrases, boxes.tolist())]
         return repair_layout(Layout(tuple(regions), tuple(relations), prompt))
+
+
+@cache
+def _shipped_transformer() -> LayoutTransformer | None:
+    folder = find_asset("transformer", "config.json")
+    if folder is None:
+        warnings.warn(
+            "the layout transformer that ships with spacetime_attn was not found, so the rules place the objects; "
+            "install the project, or name another model",
+            stacklevel=4,
+        )
+        return None
+    return LayoutTransformer.from_pretrained(folder, dtype=torch.float32).eval()

@@ -241,22 +241,21 @@ POINTING_PRONOUNS: dict[str, int] = {"that": 0, "latter": 0, "former": 1}  # how
 
 # --- Sizes ----------------------------------------------------------------------------------------------------------
 # Steps from the usual size: what an adjective says, and what things usually have (much milder than in the world).
+# What examples/layouts/sizes.csv holds out for measuring is in neither list.
 SIZE_ADJECTIVES: dict[str, int] = {
     "tiny": -2, "minuscule": -2, "microscopic": -2, "small": -1, "little": -1, "mini": -1, "miniature": -1,
     "big": 1, "large": 1, "oversized": 1, "huge": 2, "giant": 2, "gigantic": 2, "enormous": 2, "massive": 2,
     "colossal": 2, "towering": 2,
 }  # fmt: skip
 SMALL_THINGS: frozenset[str] = collect_words(
-    "cup mug glass spoon fork knife toothbrush pen pencil key coin button ring watch phone cellphone remote mouse"
-    " apple orange banana pear peach plum lemon lime kiwi cherry strawberry egg tomato carrot onion mushroom cookie"
-    " donut doughnut cupcake muffin candle bulb dice die marble thimble needle nail screw shell pebble leaf feather"
-    " ant bee fly ladybug butterfly spider snail beetle worm frog hamster rat sparrow hummingbird glove sock scissors"
-    " frisbee ball egg nut acorn badge card ticket match whistle"
+    "cup glass spoon fork knife pen button ring watch phone cellphone remote apple orange peach plum lemon lime kiwi"
+    " cherry egg tomato carrot onion cookie doughnut cupcake muffin candle bulb dice die marble thimble needle nail"
+    " screw shell pebble leaf feather fly butterfly spider snail beetle worm frog sparrow scissors frisbee ball nut"
+    " acorn badge card ticket match whistle"
 )
 LARGE_THINGS: frozenset[str] = collect_words(
-    "elephant giraffe whale rhino hippo dinosaur dragon bus train truck tractor ship ferry yacht airplane plane jet"
-    " helicopter rocket tank house building tower castle church barn lighthouse skyscraper bridge windmill temple"
-    " pyramid tree mountain hill volcano stage tent"
+    "elephant giraffe whale rhino hippo dinosaur dragon truck tractor ship ferry yacht plane jet rocket tank building"
+    " tower castle barn lighthouse skyscraper windmill temple tree mountain hill volcano stage tent"
 )
 
 

@@ -1,61 +1,30 @@
 """
-Stated relations enforced on boxes that come from elsewhere: `repair_layout`, `broken_relations`.
+Stated relations enforced on boxes that come from elsewhere: `repair_layout`.
 
-Every relation, and every two boxes that overlap too much, ask for linear inequalities between centres and edges,
-often in one of several ways ("next to" is beside or above). The least move that fulfils them all is a small quadratic
-programme, solved exactly; where there is none, its multipliers name the inequalities that contradict each other.
+Every relation, and every two boxes that overlap too much, ask for linear inequalities. The least move that fulfils
+them all is a small quadratic programme, solved exactly; where there is none, its multipliers name the inequalities
+that contradict each other.
 """
 
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import combinations, product
-from typing import NamedTuple
 
 import numpy as np
 
+from .holding import broken_relations, check_relations
+from .inequalities import DUTY, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps, directed
+from .least_squares import ACCURACY, least_move
 from .regions import Layout, Relation
-from .relations import PICTURE_PLACES
-from .solver import AXES, DEPTHS
+from .solver import AXES
 
 
-RELATIONS_OF_TWO = (*AXES, *DEPTHS, "inside", "next to", "far from")
-NEAR, FAR = 150 / 512, 0.4  # between centres; near as in T2I-CompBench (arXiv:2307.06350), 150 pixels of 512
-_CENTRE_REACH = 1 / 6  # what is in the centre is in the middle third
-_MOSTLY = 0.5  # part of a thing within what it is on; IoU that things next to each other do not reach
-_CLEARLY = 0.02  # by how much an order of centres or edges shows
-_TO_A_SIDE = 0.1  # how far from the middle of the picture its left begins to look like it
-_GAP = 0.2  # between the boxes of things next to each other, at most
-_CORE = 0.72  # of each side: a box whose core lies in another shares more than half of its area with it
-_HEART = 0.05  # the same, for a centre
-_OVERLAP, _OVERLAP_IN_DEPTH = 0.18, 0.6  # shared area by the geometric mean of both; 0.18 is an IoU below 0.1
-_SMALL_SCALE, _SMALLEST_SCALE = 0.3, 0.05  # rather than the first, boxes overlap; never smaller than the second
-_THINNEST, _SMALLEST_SIDE = 0.01, 0.001  # side of a box at the start, and however it has to shrink
+_THINNEST = 0.01  # side of a box at the start
 _STIFFNESS = 10.0  # by how much rather a box moves than shrinks, if it may
 _TOLERANCE = 3e-4  # of what holds: boxes are rounded to 4 decimals
 _MOST_TRIES, _MOST_SWITCHES = 60, 16  # other ways that relations, and boxes side by side, are given
-_MOST_PARTED, _MOST_MOVED = 16, 64  # more boxes than this are not parted, and not moved, for the time it takes
-_CONTRADICTION, _ACCURACY, _ROUNDING = 1e-5, 1e-6, 1e-12  # of the solver
-_PARTING, _AIM, _DUTY, _FRAME = range(4)  # what an inequality is for; the first give way first
+_MOST_MOVED = 64  # more boxes than this are not moved, for the time it takes
 _repair_logger = logging.getLogger(__name__)
-
-
-def broken_relations(layout: Layout) -> list[Relation]:
-    """
-    The stated relations of a layout that do not hold, in order.
-
-    Left of, right of, above, below and (along either axis) "between" compare the boxes' centres, "in front of" and
-    "behind" their lower edges. What is "inside" has its centre in the other's box and is smaller; what is "on"
-    something is higher, or for the better part within its box. "next to" is nearer than 150 of 512 pixels along one
-    axis, "far from" at least 0.4 away. "left" is left of the picture's middle, "centre" in its middle third.
-
-    Raises:
-        ValueError: A relation that is none of these, or lacks an object that it needs.
-    """
-    _check_relations(layout)
-    bounds = [region.bounds for region in layout.regions]
-    centres = [region.centre for region in layout.regions]
-    return [relation for relation in layout.relations if not _holds(relation, bounds, centres)]
 
 
 def repair_layout(layout: Layout) -> Layout:
@@ -77,7 +46,7 @@ def repair_layout(layout: Layout) -> Layout:
     Raises:
         ValueError: A region is no box; or a relation is unknown, or lacks an object that it needs.
     """
-    _check_relations(layout)
+    check_relations(layout)
     for region in layout.regions:
         if region.box is None:
             raise ValueError(
@@ -88,7 +57,7 @@ def repair_layout(layout: Layout) -> Layout:
         before = np.array([region.box for region in layout.regions])
         sound = np.array([inside_picture(region.box, _THINNEST) for region in layout.regions])
         after = _Repair(sound, layout.relations).run()
-        moved = np.abs(after - before).max(1) > _ACCURACY
+        moved = np.abs(after - before).max(1) > ACCURACY
         after = np.clip(np.round(after, 4), 0.0, 1.0) + 0.0  # no -0.0
         regions = [
             replace(region, box=box) if is_moved else region
@@ -108,241 +77,10 @@ def inside_picture(box: Sequence[float], smallest: float = 0.02) -> tuple[float,
     return (*low, *high)
 
 
-def is_complete(relation: Relation) -> bool:
-    """Whether a relation has a known name, and the objects that it needs and no other."""
-    if relation.relation == "between":
-        return relation.object is not None and relation.second_object is not None
-    known = PICTURE_PLACES if relation.object is None else RELATIONS_OF_TWO
-    return relation.relation in known and relation.second_object is None
-
-
-def _check_relations(layout: Layout) -> None:
-    for relation in layout.relations:
-        if not is_complete(relation):
-            raise ValueError(
-                f"The relation {relation.to_dict()} is none of {', '.join(RELATIONS_OF_TWO)} (with `object`), between"
-                f" (with `object` and `second_object`), {', '.join(PICTURE_PLACES)} (without)."
-            )
-
-
-def _holds(relation: Relation, bounds: Sequence, centres: Sequence) -> bool:
-    name, first = relation.relation, relation.subject
-    (x, y), (x0, y0, x1, y1) = centres[first], bounds[first]
-    if name == "centre":
-        return max(abs(x - 0.5), abs(y - 0.5)) <= _CENTRE_REACH
-    if relation.object is None:
-        return all((value - 0.5) * side > 0 for value, side in zip((x, y), PICTURE_PLACES[name]) if side)
-    (u, v), (u0, v0, u1, v1) = centres[relation.object], bounds[relation.object]
-    if name in AXES:
-        column, row = AXES[name]
-        return (x - u) * column + (y - v) * row > 0
-    if name in ("in front of", "behind"):
-        return y1 > v1 if name == "in front of" else y1 < v1
-    if name == "between":
-        s, t = centres[relation.second_object]
-        return min(u, s) < x < max(u, s) or min(v, t) < y < max(v, t)
-    if name == "far from":
-        return (x - u) ** 2 + (y - v) ** 2 >= FAR**2
-    area, other_area = (x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0)
-    if name == "inside":
-        return u0 <= x <= u1 and v0 <= y <= v1 and area < other_area
-    shared = max(min(x1, u1) - max(x0, u0), 0) * max(min(y1, v1) - max(y0, v0), 0)
-    if name == "on":
-        return y < v or shared > _MOSTLY * area
-    return min(abs(x - u), abs(y - v)) < NEAR and shared < _MOSTLY * (area + other_area - shared)  # next to
-
-
-# --- what relations ask for -----------------------------------------------------------------------------------------
-class _Rows(NamedTuple):
-    """Inequalities `coefficients @ state >= least`, and what each is for."""
-
-    coefficients: np.ndarray  # (inequalities, 3 * objects)
-    least: np.ndarray
-    purpose: np.ndarray
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[np.ndarray, float, int]]) -> "_Rows":
-        return cls(*map(np.array, zip(*rows)))
-
-    def shortfall(self, state: np.ndarray) -> np.ndarray:
-        """By how much each is not fulfilled, at least 0."""
-        return np.maximum(self.least - self.coefficients @ state, 0)
-
-    def where(self, chosen: np.ndarray) -> "_Rows":
-        """Some of them: a mask or indices."""
-        return _Rows(*(part[chosen] for part in self))
-
-
-class _Geometry:
-    """
-    Writes down the inequalities. They are about a state: all centres' x, all centres' y, and for each box a scale,
-    1 at the start.
-    """
-
-    def __init__(self, boxes: np.ndarray):
-        self.count = len(boxes)
-        self.halves = (boxes[:, 2:] - boxes[:, :2]).T / 2  # (2, objects)
-        self.start = np.concatenate([*(boxes[:, :2] + boxes[:, 2:]).T / 2, np.ones(self.count)])
-        self._units = np.eye(3 * self.count)
-
-    def boxes(self, state: np.ndarray) -> np.ndarray:
-        """(objects, 4)"""
-        x, y, scales = state.reshape(3, -1)
-        centres, halves = np.stack([x, y]), self.halves * scales
-        return np.concatenate([centres - halves, centres + halves]).T
-
-    def point(self, index: int, axis: int, part: float = 0) -> np.ndarray:
-        """Where a box is along an axis: its centre (0), its lower (-1) or upper (1) edge, or between these."""
-        return self._units[axis * self.count + index] + part * self.halves[axis, index] * self.scale(index)
-
-    def scale(self, index: int) -> np.ndarray:
-        return self._units[2 * self.count + index]
-
-    def frame(self) -> _Rows:
-        """Every box lies in the picture and has a scale that it may have."""
-        rows = []
-        for index in range(self.count):
-            smallest = max(_SMALLEST_SCALE, _SMALLEST_SIDE / (2 * self.halves[:, index].min()))
-            rows += [(self.scale(index), min(smallest, 1.0), _FRAME), (-self.scale(index), -1.0, _FRAME)]
-            rows.append((self.scale(index), _SMALL_SCALE, _PARTING))
-            for axis in (0, 1):
-                rows += [(self.point(index, axis, -1), 0.0, _FRAME), (-self.point(index, axis, 1), -1.0, _FRAME)]
-        return _Rows.of(rows)
-
-    def parting(self, low: int, high: int, axis: int, overlap: float, purpose: int = _PARTING) -> list:
-        """One box before another along an axis, with such a part of each in common at most."""
-        gap = self.point(high, axis, -1) - self.point(low, axis, 1)
-        sides = [self.point(index, axis, 1) - self.point(index, axis, -1) for index in (low, high)]
-        return [(gap + overlap * side, 0.0, purpose) for side in (sides if overlap else sides[:1])]
-
-    def options(self, relation: Relation) -> list[_Rows]:
-        """The ways in which a relation may hold."""
-        name, first, second, third = relation.relation, relation.subject, relation.object, relation.second_object
-        if second is None:
-            ways = [self._at_place(first, PICTURE_PLACES[name])]
-        elif name in AXES:
-            ways = [self._in_order(*directed(first, name, second))]
-        elif name == "between":
-            orders = product(((second, third), (third, second)), (0, 1))
-            ways = [self._in_order(a, first, axis) + self._in_order(first, b, axis) for (a, b), axis in orders]
-        elif name == "on":
-            ways = [self._standing(first, second), self._within(first, second, _CORE, _DUTY)]
-        elif name == "inside":
-            ways = [self._inside(first, second)]
-        elif name == "next to":
-            orders = product(((first, second), (second, first)), (0, 1))
-            ways = [self._beside(low, high, axis) for (low, high), axis in orders]
-        elif name == "far from":
-            ways = [self._apart(first, second, direction) for direction in self._directions(first, second)]
-        else:
-            ways = [self._in_depth(*((first, second) if name == "in front of" else (second, first)))]
-        return [_Rows.of(rows) for rows in ways]
-
-    def _at_place(self, index: int, place: tuple[int, int]) -> list:
-        rows = []
-        for axis, side in enumerate(place):
-            centre = self.point(index, axis)
-            if place == PICTURE_PLACES["centre"]:
-                rows += [(sign * centre, sign * 0.5 - _CENTRE_REACH + _CLEARLY, _DUTY) for sign in (-1, 1)]
-            elif side:
-                rows.append((side * centre, side * 0.5 + _CLEARLY, _DUTY))
-                rows.append((side * centre, side * 0.5 + _TO_A_SIDE, _AIM))
-        return rows
-
-    def _in_order(self, low: int, high: int, axis: int) -> list:
-        """One centre before another along an axis, and farther so than along the other axis."""
-        along, across = (self.point(high, a) - self.point(low, a) for a in (axis, 1 - axis))
-        return [(along, _CLEARLY, _DUTY)] + [(along + sign * across, _CLEARLY, _AIM) for sign in (-1, 1)]
-
-    def _in_depth(self, front: int, back: int) -> list:
-        """The nearer one ends lower; some columns of the picture show both."""
-        return [
-            (self.point(front, 1, 1) - self.point(back, 1, 1), _CLEARLY, _DUTY),
-            (self.point(front, 0, 1) - self.point(back, 0, -1), 0.0, _AIM),
-            (self.point(back, 0, 1) - self.point(front, 0, -1), 0.0, _AIM),
-        ]
-
-    def _standing(self, index: int, support: int) -> list:
-        """Higher than its support, its middle over it and its lower edge on it."""
-        foot, middle = self.point(index, 1, 1), self.point(index, 0)
-        return [
-            (self.point(support, 1) - self.point(index, 1), _CLEARLY, _DUTY),
-            (foot - self.point(support, 1, -1), 0.0, _AIM),
-            (self.point(support, 1, 1) - foot, 0.0, _AIM),
-            (middle - self.point(support, 0, -1), 0.0, _AIM),
-            (self.point(support, 0, 1) - middle, 0.0, _AIM),
-        ]
-
-    def _within(self, index: int, outer: int, core: float, purpose: int) -> list:
-        """Such a part of each side of a box, around its centre, within another box."""
-        rows = []
-        for axis in (0, 1):
-            rows.append((self.point(index, axis, -core) - self.point(outer, axis, -1), 0.0, purpose))
-            rows.append((self.point(outer, axis, 1) - self.point(index, axis, core), 0.0, purpose))
-        return rows
-
-    def _inside(self, index: int, outer: int) -> list:
-        side, outer_side = np.sqrt(self.halves[:, [index, outer]].prod(0))
-        smaller = (1 - _CLEARLY) * outer_side * self.scale(outer) - side * self.scale(index)
-        within = self._within(index, outer, _HEART, _DUTY) + self._within(index, outer, 1.0, _AIM)
-        return [(smaller, 0.0, _DUTY), *within]
-
-    def _beside(self, low: int, high: int, axis: int) -> list:
-        """One before the other along an axis, with a small gap, and near each other along the other axis."""
-        across = self.point(high, 1 - axis) - self.point(low, 1 - axis)
-        return [
-            (across, _CLEARLY - NEAR, _DUTY),
-            (-across, _CLEARLY - NEAR, _DUTY),
-            *self.parting(low, high, axis, _OVERLAP_IN_DEPTH, _DUTY),
-            (self.point(low, axis, 1) - self.point(high, axis, -1), -_GAP, _AIM),
-        ]
-
-    def _directions(self, a: int, b: int) -> list[tuple[float, float]]:
-        """From b to a, as they are; and all of the compass."""
-        x, y = ((self.point(a, axis) - self.point(b, axis)) @ self.start for axis in (0, 1))
-        compass = [place for place in product((-1, 0, 1), repeat=2) if place != (0, 0)]
-        return [(x, y), *compass] if (x, y) != (0, 0) else compass
-
-    def _apart(self, a: int, b: int, direction: tuple[float, float]) -> list:
-        along = sum(part * (self.point(a, axis) - self.point(b, axis)) for axis, part in enumerate(direction))
-        return [(along / np.hypot(*direction), FAR + _CLEARLY, _DUTY)]
-
-
-def directed(first: int, relation: str, second: int) -> tuple[int, int, int]:
-    """Of "left of" and the like: which of two has the smaller coordinate, which the larger, and along which axis."""
-    column, row = AXES[relation]
-    low, high = (first, second) if column + row < 0 else (second, first)
-    return low, high, 0 if column else 1
-
-
-def _allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
-    """How much each two boxes may share, (objects, objects), upper triangle; anything if one holds the other."""
-    if count > _MOST_PARTED:
-        return np.full((count, count), np.inf)
-    allowed = np.full((count, count), _OVERLAP)
-    holders = [_holders(index, relations) for index in range(count)]
-    in_depth = {frozenset((r.subject, r.object)) for r in relations if r.relation in ("in front of", "behind")}
-    for a, b in combinations(range(count), 2):
-        if a in holders[b] or b in holders[a]:
-            allowed[a, b] = np.inf
-        elif any({c, d} in in_depth for c, d in product(holders[a] - holders[b], holders[b] - holders[a])):
-            allowed[a, b] = _OVERLAP_IN_DEPTH
-    return allowed
-
-
-def _holders(index: int, relations: Sequence[Relation]) -> set[int]:
-    """A thing, what it is on or in, what that is on or in, and so on."""
-    found = {index}
-    while more := {r.object for r in relations if r.relation in ("on", "inside") and r.subject in found} - found:
-        found |= more
-    return found
-
-
-# --- the search -----------------------------------------------------------------------------------------------------
 class _Demand:
     """What one relation, or one pair of boxes, asks for, in one of several ways."""
 
-    def __init__(self, options: Sequence[_Rows], state: np.ndarray):
+    def __init__(self, options: Sequence[Inequalities], state: np.ndarray):
         self.options = sorted(options, key=lambda rows: (rows.shortfall(state) ** 2).sum())
         self.take(0)
 
@@ -354,8 +92,8 @@ class _Demand:
     def is_met(self, state: np.ndarray) -> bool:
         return bool((self.rows.shortfall(state) <= _TOLERANCE).all())
 
-    def duties(self) -> _Rows:
-        return self.rows.where(self.rows.purpose >= _DUTY)
+    def duties(self) -> Inequalities:
+        return self.rows.where(self.rows.purpose >= DUTY)
 
     def give_way(self, row: int) -> None:
         """Goes on without one inequality."""
@@ -368,8 +106,8 @@ class _Repair:
 
     def __init__(self, boxes: np.ndarray, relations: Sequence[Relation]):
         self.relations = relations
-        self.geometry = _Geometry(boxes)
-        self.overlap = _allowed_overlaps(len(boxes), relations)
+        self.geometry = BoxGeometry(boxes)
+        self.overlap = allowed_overlaps(len(boxes), relations)
         self.frame = _Demand([self.geometry.frame()], self.geometry.start)
         self.shrinking: set[int] = set()  # boxes that cannot be brought in order by moving alone
         self.tries = 0
@@ -398,7 +136,7 @@ class _Repair:
         too_much = np.triu(shared > self.overlap * np.sqrt(np.outer(areas, areas)) + _TOLERANCE, 1)
         return [(int(a), int(b)) for a, b in np.argwhere(too_much)]
 
-    def _partings(self, a: int, b: int) -> list[_Rows]:
+    def _partings(self, a: int, b: int) -> list[Inequalities]:
         """As the relations of the two say, else side by side in any order along any axis."""
         ways = [
             directed(relation.subject, relation.relation, relation.object)
@@ -406,8 +144,8 @@ class _Repair:
             if relation.relation in AXES and {relation.subject, relation.object} == {a, b}
         ]
         ways = ways or [(low, high, axis) for axis in (0, 1) for low, high in ((a, b), (b, a))]
-        overlap = _OVERLAP_IN_DEPTH if self.overlap[a, b] == _OVERLAP_IN_DEPTH else 0.0
-        return [_Rows.of(self.geometry.parting(*way, overlap)) for way in ways]
+        overlap = OVERLAP_IN_DEPTH if self.overlap[a, b] == OVERLAP_IN_DEPTH else 0.0
+        return [Inequalities.of(self.geometry.parting(*way, overlap)) for way in ways]
 
     def _consistent(self, demands: list[_Demand]) -> list[_Demand]:
         """Lets the relations hold in ways that go together; leaves out those that contradict earlier ones."""
@@ -429,7 +167,7 @@ class _Repair:
         state, multipliers = self._nearest(parts, shrinking)
         if state is not None:
             scales = state[2 * self.geometry.count :]
-            self.shrinking = set(np.flatnonzero(scales < 1 - _ACCURACY).tolist())
+            self.shrinking = set(np.flatnonzero(scales < 1 - ACCURACY).tolist())
             return set()
         owners = np.repeat(np.arange(len(parts)) - 1, [len(part.least) for part in parts])
         involved = sorted(set(owners[multipliers > 0].tolist()) - {-1}, reverse=True)
@@ -464,7 +202,7 @@ class _Repair:
     def _settle(self, conflict: Sequence[tuple[_Demand, int]]) -> None:
         """Two boxes part in another way; or boxes shrink, if that helps; or the least important inequality goes."""
         for demand, row in conflict:
-            is_parting = demand.rows.purpose[row] == _PARTING
+            is_parting = demand.rows.purpose[row] == PARTING
             if is_parting and demand.number + 1 < len(demand.options) and self.tries > 0:
                 self.tries -= 1
                 demand.take(demand.number + 1)
@@ -479,10 +217,10 @@ class _Repair:
             demand.give_way(row)
 
     def _nearest(
-        self, parts: Sequence[_Rows], shrinking: Collection[int], multipliers: np.ndarray | None = None
+        self, parts: Sequence[Inequalities], shrinking: Collection[int], multipliers: np.ndarray | None = None
     ) -> tuple[np.ndarray | None, np.ndarray]:
         """The state nearest to the start that fulfils all inequalities, None if there is none; and multipliers."""
-        rows = _Rows(*(np.concatenate(columns) for columns in zip(*parts)))
+        rows = Inequalities(*(np.concatenate(columns) for columns in zip(*parts)))
         start, centres = self.geometry.start, 2 * self.geometry.count
         free = [*range(centres), *(centres + index for index in sorted(shrinking))]
         ease = np.where(np.array(free) < centres, 1.0, 1 / _STIFFNESS)
@@ -493,62 +231,3 @@ class _Repair:
         state = start.copy()
         state[free] += move * ease
         return state, multipliers
-
-
-# --- least squares --------------------------------------------------------------------------------------------------
-def least_move(
-    rows: np.ndarray, least: np.ndarray, multipliers: np.ndarray | None = None
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """
-    The shortest vector x with `rows @ x >= least`: problem LDP of Lawson and Hanson, Solving Least Squares Problems
-    (1974), chapter 23.
-
-    Args:
-        rows (`np.ndarray` of shape (inequalities, variables)), least (`np.ndarray` of shape (inequalities,)):
-            The inequalities.
-        multipliers (`np.ndarray` of shape (inequalities,), *optional*): A guess, not negative.
-
-    Returns:
-        x and the multipliers of the inequalities; without any such x None, and what is not 0 in the multipliers marks
-        inequalities that contradict each other.
-    """
-    gram = rows @ rows.T + np.outer(least, least) + _ROUNDING * np.eye(len(least))
-    multipliers = _nonnegative_minimum(gram, least, np.zeros(len(least)) if multipliers is None else multipliers)
-    move = rows.T @ multipliers / max(1 - least @ multipliers, _CONTRADICTION)
-    if (rows @ move >= least - _ACCURACY).all():
-        return move, multipliers
-    return None, np.where(multipliers > _ACCURACY * multipliers.max(), multipliers, 0.0)
-
-
-def _nonnegative_minimum(gram: np.ndarray, linear: np.ndarray, guess: np.ndarray) -> np.ndarray:
-    """The u >= 0 of lowest `u @ gram @ u / 2 - linear @ u`, by the same book's algorithm NNLS."""
-
-    def minimum(active: np.ndarray) -> np.ndarray:
-        chosen = np.flatnonzero(active)
-        result = np.zeros(len(linear))
-        result[chosen] = np.linalg.solve(gram[chosen][:, chosen], linear[chosen])
-        return result
-
-    active, barred = guess > 0, np.zeros(len(linear), dtype=bool)  # barred: cannot enter, for rounding alone
-    while (solution := minimum(active))[active].min(initial=1) <= 0:
-        active &= solution > 0
-    for _ in range(3 * len(linear)):
-        gradient = np.where(active | barred, 0.0, linear - gram @ solution)
-        entering = int(gradient.argmax())
-        if gradient[entering] <= _ROUNDING or 1 - linear @ solution <= _CONTRADICTION:
-            break
-        active[entering] = True
-        trial = minimum(active)
-        if trial[entering] <= 0:
-            active[entering], barred[entering] = False, True
-            continue
-        barred[:] = False
-        while trial[active].min() <= 0:
-            blocking = np.flatnonzero(active & (trial <= 0))
-            steps = solution[blocking] / np.maximum(solution[blocking] - trial[blocking], _ROUNDING)
-            solution += steps.min() * (trial - solution)
-            active[blocking[steps.argmin()]] = False
-            solution[~active] = 0.0
-            trial = minimum(active)
-        solution = trial
-    return solution

@@ -11,7 +11,7 @@ import pytest
 import spacy
 from spacy.language import Language
 
-from spacetime_attn.layout import language
+from spacetime_attn.layout import assets, language
 from spacetime_attn.layout.chunker import WordListChunker, chunk_bounds
 from spacetime_attn.layout.language import load_language
 
@@ -24,7 +24,7 @@ def forget_found_pipelines():
 
 @pytest.fixture
 def nothing_shipped(monkeypatch):
-    monkeypatch.setattr(language, "_shipped_language", lambda: None)
+    monkeypatch.setattr(assets, "_shipped", lambda name, file: None)
 
 
 @pytest.fixture
@@ -77,18 +77,18 @@ def test_the_shipped_model_comes_first():
 
 
 def test_a_copy_of_the_module_elsewhere_finds_the_model_of_the_installed_package(monkeypatch):
-    monkeypatch.setitem(vars(language), "__file__", "/somewhere/else/language.py")
+    monkeypatch.setitem(vars(assets), "__file__", "/somewhere/else/assets.py")
     assert load_language().meta["name"] == "spacetime_attn_english"
 
 
 def test_code_without_a_file_finds_the_model_of_the_installed_package(monkeypatch):
-    monkeypatch.delitem(vars(language), "__file__")
+    monkeypatch.delitem(vars(assets), "__file__")
     assert load_language().meta["name"] == "spacetime_attn_english"
 
 
 def test_a_folder_of_the_same_name_in_the_working_directory_does_not_hide_the_package(tmp_path, monkeypatch):
     (tmp_path / "spacetime_attn").mkdir()
-    monkeypatch.delitem(vars(language), "__file__")
+    monkeypatch.delitem(vars(assets), "__file__")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     assert load_language().meta["name"] == "spacetime_attn_english"
@@ -112,15 +112,15 @@ def test_word_lists_are_the_last_resort_and_it_is_said_once(nothing_installed):
 
 
 def test_no_hub_repository_is_asked_unless_one_is_configured(nothing_installed, monkeypatch):
-    monkeypatch.setattr(language, "ASSETS_REPO", None)
-    monkeypatch.setattr(language, "snapshot_download", lambda *args, **kwargs: pytest.fail("asked the Hub"))
+    monkeypatch.setattr(assets, "ASSETS_REPO", None)
+    monkeypatch.setattr(assets, "snapshot_download", lambda *args, **kwargs: pytest.fail("asked the Hub"))
     with pytest.warns(UserWarning, match="word lists"):
         load_language()
 
 
 def test_a_hub_repository_without_the_model_is_named_in_a_warning(nothing_installed, monkeypatch, tmp_path):
-    monkeypatch.setattr(language, "ASSETS_REPO", "someone/assets")
-    monkeypatch.setattr(language, "snapshot_download", lambda *args, **kwargs: str(tmp_path))
+    monkeypatch.setattr(assets, "ASSETS_REPO", "someone/assets")
+    monkeypatch.setattr(assets, "snapshot_download", lambda *args, **kwargs: str(tmp_path))
     with pytest.warns(UserWarning, match="word lists"):
         with pytest.warns(UserWarning, match="'someone/assets'.*no folder layout/english"):
             nlp = load_language()
@@ -130,8 +130,8 @@ def test_a_hub_repository_without_the_model_is_named_in_a_warning(nothing_instal
 def test_a_dead_hub_is_named_in_a_warning_and_the_search_goes_on(tmp_path):
     script = """
 import spacy
-from spacetime_attn.layout import language
-language._shipped_language = lambda: None
+from spacetime_attn.layout import assets, language
+assets._shipped = lambda name, file: None
 spacy.util.get_installed_models = lambda: []
 print(language.load_language().pipe_names)
 """

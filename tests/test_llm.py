@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from spacetime_attn.layout.holding import broken_relations, is_complete
 from spacetime_attn.layout.llm import LLMLayoutPredictor
 from spacetime_attn.layout.regions import Relation
-from spacetime_attn.layout.repair import broken_relations, is_complete
 from spacetime_attn.layout.rules import RuleLayoutPredictor
 
 

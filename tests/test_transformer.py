@@ -1,6 +1,5 @@
 """The layout transformer: its mixtures, its marks, saving and loading, and the predictor around it."""
 
-
 import json
 from pathlib import Path
 
@@ -10,8 +9,10 @@ from diffusers import DiffusionPipeline
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from spacetime_attn import Layout, RuleLayoutPredictor, SpaceTimeAttnPipeline
+from spacetime_attn.layout import learned
 from spacetime_attn.layout.learned import TransformerLayoutPredictor
 from spacetime_attn.layout.llm import LLMLayoutPredictor
+from spacetime_attn.layout.things import kinds_of
 from spacetime_attn.layout.transformer import BoxMixture, LayoutTransformer
 
 
@@ -26,10 +27,11 @@ def model() -> LayoutTransformer:
     return LayoutTransformer(VOCABULARY, width=20, layers=2, heads=2).eval()
 
 
-def mixture(model, prompt: str, spans, aspect_ratio: float = 1.0) -> BoxMixture:
+def mixture(model, prompt: str, spans, aspect_ratio: float = 1.0, noun: str = "thing") -> BoxMixture:
     ids, marked = model.encode(prompt, spans)
+    kinds = [kinds_of(noun)] * len(spans)
     with torch.no_grad():
-        return model(torch.tensor([ids]), torch.tensor([marked]), torch.tensor([aspect_ratio]))
+        return model(*(torch.tensor(part) for part in ([ids], [marked], [kinds], [aspect_ratio])))
 
 
 def test_sub_words_of_a_phrase_are_marked(model):
@@ -86,14 +88,20 @@ def test_objects_of_one_phrase_get_boxes_of_their_own(model):
 
 def test_padding_changes_nothing(model):
     ids, marked = model.encode("the red dog", [(0, 11)])
-    alone = model(torch.tensor([ids]), torch.tensor([marked]), torch.ones(1))
-    padded = model(torch.tensor([ids + [0, 0]]), torch.tensor([[marked[0] + [False] * 2]]), torch.ones(1))
+    kinds = torch.tensor([[kinds_of("dog")]])
+    alone = model(torch.tensor([ids]), torch.tensor([marked]), kinds, torch.ones(1))
+    padded = model(torch.tensor([ids + [0, 0]]), torch.tensor([[marked[0] + [False] * 2]]), kinds, torch.ones(1))
     torch.testing.assert_close(alone.means, padded.means, atol=1e-5, rtol=1e-5)
 
 
 def test_the_proportions_of_the_picture_matter(model):
     square, wide = (mixture(model, "the dog", [(0, 7)], ratio) for ratio in (1.0, 2.0))
     assert not torch.allclose(square.means, wide.means)
+
+
+def test_the_kinds_of_things_matter_where_their_names_are_unknown(model):
+    animal, vehicle = (mixture(model, "the zq", [(0, 6)], noun=noun) for noun in ("dog", "bus"))
+    assert not torch.allclose(animal.means, vehicle.means)
 
 
 def test_it_is_saved_with_its_vocabulary_and_loaded_again(model, tmp_path):
@@ -172,6 +180,8 @@ def test_without_one_the_index_does_not_name_it(components, tmp_path):
 
 
 def test_predictors_are_chosen_by_name_or_given(pipe):
+    assert type(pipe.layout_predictor) is TransformerLayoutPredictor
+    pipe.layout_predictor = "rules"
     assert type(pipe.layout_predictor) is RuleLayoutPredictor
     pipe.layout_predictor = "llm"
     assert type(pipe.layout_predictor) is LLMLayoutPredictor
@@ -179,3 +189,50 @@ def test_predictors_are_chosen_by_name_or_given(pipe):
     assert len(pipe.predict_layout("a dog")) == 0
     with pytest.raises(ValueError, match="`layout_predictor` has to be one of 'rules', 'transformer', 'llm'"):
         pipe.layout_predictor = "magic"
+
+
+def test_the_name_of_the_predictor_is_saved_with_the_pipeline_and_may_be_overruled(components, tmp_path):
+    pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, layout_predictor="rules")
+    pipe.save_pretrained(tmp_path)
+    assert type(SpaceTimeAttnPipeline.from_pretrained(tmp_path).layout_predictor) is RuleLayoutPredictor
+    other = SpaceTimeAttnPipeline.from_pretrained(tmp_path, layout_predictor="llm")
+    assert type(other.layout_predictor) is LLMLayoutPredictor
+
+
+def test_pictures_of_one_prompt_have_different_layouts_if_these_are_drawn(pipe, model):
+    pipe.layout_predictor = TransformerLayoutPredictor(model, temperature=1.0)
+    call = {"num_inference_steps": 1, "num_images_per_prompt": 2, "output_type": "np"}
+    first, second, third, fourth = pipe(["a dog and a cat", "a red lamppost"], **call).layouts
+    assert first.phrases == second.phrases and third.phrases == fourth.phrases
+    assert first != second and third != fourth
+    same, again = pipe("a dog and a cat", layout=first, **call).layouts
+    assert same == again == first
+
+
+# The one that ships
+
+
+def test_it_knows_how_large_things_are_beside_each_other():
+    predict = TransformerLayoutPredictor()
+
+    def area(region):
+        x0, y0, x1, y1 = region.box
+        return (x1 - x0) * (y1 - y0)
+
+    for larger, smaller in (("elephant", "cup"), ("truck", "cat"), ("tree", "apple"), ("horse", "hammer")):
+        first, second = predict(f"a {larger} and a {smaller}").regions
+        assert area(first) > 2 * area(second), larger
+
+
+def test_it_is_small():
+    folder = Path(__file__).parents[1] / "layout" / "transformer"
+    assert 0 < sum(path.stat().st_size for path in folder.iterdir()) <= 8e6
+
+
+def test_the_rules_stand_in_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr(learned, "find_asset", lambda name, file: None)
+    learned._shipped_transformer.cache_clear()
+    with pytest.warns(UserWarning, match="the rules place the objects"):
+        layout = TransformerLayoutPredictor()("a dog and a cat")
+    learned._shipped_transformer.cache_clear()
+    assert layout == RuleLayoutPredictor()("a dog and a cat")

@@ -49,14 +49,13 @@ class Sentence:
         aspect_ratio = 2 ** dice.choice((0, 0, dice.uniform(-1, 1)))
         return imagine(self.heads, self.modifiers, self.relations, aspect_ratio, dice).tolist(), aspect_ratio
 
-
     def about_others(self, dice: random.Random) -> "Sentence":
         """The same sentence, some of its objects being other things: the grammar knows few that have a known size."""
         text, spans, heads, modifiers = self.text, list(self.spans), list(self.heads), list(self.modifiers)
         for index in range(len(spans)):
             end = spans[index][1]
             is_one = self.spans.count(self.spans[index]) == 1 and text[:end].endswith(f" {heads[index]}")
-            if self.boxes is not None or not is_one or dice.random() > RENAMED:
+            if not is_one or dice.random() > RENAMED:
                 continue
             name = dice.choice(list(known_sizes()))
             noun = end - len(heads[index])

@@ -40,7 +40,7 @@ def main() -> None:
     add("--folder", type=Path, default=Path("runs/layouts"), help="corpus, state and result (default: %(default)s)")
     add("--sentences", type=int, default=60_000, help="in the corpus (default: %(default)s)")
     add("--coco", type=Path, nargs=2, metavar=("CAPTIONS", "INSTANCES"), help="JSON files in COCO's format")
-    add("--steps", type=int, default=8_000, help="default: %(default)s")
+    add("--steps", type=int, default=5_000, help="default: %(default)s")
     add("--batch-size", type=int, default=128, help="default: %(default)s")
     add("--learning-rate", type=float, default=2e-3, help="at its highest (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
@@ -51,8 +51,11 @@ def main() -> None:
     sentences = [sentence.about_others(dice) for sentence in sentences]
     if arguments.coco:
         sentences += coco_sentences(*arguments.coco)
-    model = LayoutTransformer(learn_vocabulary(sentence.text for sentence in sentences)).to(arguments.device)
-    train(model, sentences, arguments)
+    file = arguments.folder / "state.pt"
+    state = torch.load(file, map_location=arguments.device) if file.exists() else None
+    vocabulary = state["vocabulary"] if state else learn_vocabulary(sentence.text for sentence in sentences)
+    model = LayoutTransformer(vocabulary).to(arguments.device)
+    train(model, sentences, file, state, arguments)
     model.half().save_pretrained(arguments.folder / "model")
 
 
@@ -70,14 +73,14 @@ def learn_vocabulary(texts, size: int = 4000) -> list[str]:
     return sorted(vocabulary, key=vocabulary.get)
 
 
-def train(model: LayoutTransformer, sentences: list[Sentence], arguments: argparse.Namespace) -> None:
-    """AdamW with a cosine schedule; the state is kept in `state.pt` every two minutes."""
-    file = arguments.folder / "state.pt"
+def train(
+    model: LayoutTransformer, sentences: list[Sentence], file: Path, state: dict | None, arguments: argparse.Namespace
+) -> None:
+    """AdamW with a cosine schedule; the state is kept in `file` every two minutes."""
     rate = arguments.learning_rate
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     step = 0
-    if file.exists():
-        state = torch.load(file, map_location=arguments.device)
+    if state:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
@@ -103,6 +106,7 @@ def train(model: LayoutTransformer, sentences: list[Sentence], arguments: argpar
         bar.set_postfix(loss=f"{average:.3f}", refresh=False)
         if time.monotonic() - saved > 120 or step == arguments.steps:
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+            state["vocabulary"] = list(model.config.vocabulary)
             torch.save(state, file.with_suffix(".writing"))
             os.replace(file.with_suffix(".writing"), file)
             saved = time.monotonic()

@@ -1,0 +1,103 @@
+"""
+Scores layout predictors; README's table of predictors comes from here.
+
+    python examples/layouts/evaluate.py FOLDER                         # rules and transformer
+    python examples/layouts/evaluate.py FOLDER --predictors llm --model Qwen/Qwen3-4B-Instruct-2507
+
+FOLDER is as for examples/layout_scores.py; its score.py also judges tests/constructions.jsonl. Sizes are asked in
+prompts that name two things of one half of sizes.csv: of those whose areas differ by a factor of two or more, how
+often the larger one gets the larger box.
+"""
+
+import argparse
+import json
+import math
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from imagined import sizes
+
+from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor
+
+
+EXAMPLES, TESTS = Path(__file__).parents[1], Path(__file__).parents[2] / "tests"
+PAIRS = 500
+TEMPLATES = (
+    "a photo of the {} and the {}",
+    "the {} to the left of the {}",
+    "the {} is to the right of the {}",
+    "the {} next to the {}",
+    "the {} above the {}",
+    "the {} below the {}",
+)
+COLUMNS = ("relA", "promptA", "axis", "triple", "obj", "extra")  # of score.py
+
+
+def main() -> None:
+    """Prints the scores of each predictor."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder with sets/*.jsonl and score.py")
+    names = ["rules", "transformer", "llm"]
+    parser.add_argument("--predictors", nargs="+", choices=names, default=names[:2], help="default: %(default)s")
+    parser.add_argument("--model", help="of the transformer or the language model (default: the project's own)")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, from each half (default: %(default)s)")
+    arguments = parser.parse_args()
+    kinds = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor, "llm": LLMLayoutPredictor}
+    for name in arguments.predictors:
+        predictor = kinds[name](arguments.model) if arguments.model and name != "rules" else kinds[name]()
+        print(f"\n{name}", flush=True)
+        for title, scores in relation_scores(predictor, arguments.folder).items():
+            found = {column: scores[column] for column in COLUMNS if scores[column] is not None}
+            print(f"  {title:14}" + "".join(f"{column} {value:6.2f}  " for column, value in found.items()), flush=True)
+        for split in ("train", "held_out"):
+            part, count = size_order(predictor, split, arguments.pairs)
+            print(f"  sizes, {split:8}: {100 * part:.1f} % of {count} pairs in the right order", flush=True)
+
+
+def relation_scores(predictor: Callable, folder: Path) -> dict[str, dict]:
+    """What score.py says of the folder's sets and of tests/constructions.jsonl."""
+    result = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        lines, report = Path(scratch) / "predictions.jsonl", Path(scratch) / "scores.json"
+        for sets, files in ((folder / "sets", None), (TESTS, "constructions")):
+            paths = [sets / f"{files}.jsonl"] if files else sorted(sets.glob("*.jsonl"))
+            prompts = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+            layouts = [(prompt["id"], predictor(prompt["prompt"]).to_dict()) for prompt in prompts]
+            lines.write_text("".join(json.dumps({"id": key} | layout) + "\n" for key, layout in layouts), "utf-8")
+            command = [sys.executable, folder / "score.py", lines, "--json", report, "--data", sets]
+            subprocess.run(command + (["--bench", files] if files else []), check=True, stdout=subprocess.DEVNULL)
+            result |= json.loads(report.read_text(encoding="utf-8"))
+    return result
+
+
+def size_order(predictor: Callable, split: str, count: int) -> tuple[float, int]:
+    """
+    Args:
+        predictor (`Callable`): From prompts to layouts.
+        split (`str`): Half of the table, `"train"` or `"held_out"`.
+        count (`int`): Pairs of things that are drawn, always the same ones.
+
+    Returns:
+        The part of the pairs in which the larger thing has the larger box (a pair of which not both things are found
+        counts as wrong), and how many pairs there were.
+    """
+    dice, things = random.Random(split), sizes(split)
+    pairs, right = [], 0
+    while len(pairs) < count:
+        first, second = dice.sample(sorted(things), 2)
+        if abs(math.log(math.prod(things[first]) / math.prod(things[second]))) >= math.log(2):
+            pairs.append((first, second))
+    for first, second in pairs:
+        regions = predictor(dice.choice(TEMPLATES).format(first, second)).regions
+        if len(regions) == 2:
+            areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (region.bounds for region in regions)]
+            right += (areas[0] > areas[1]) == (math.prod(things[first]) > math.prod(things[second]))
+    return right / count, count
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""What of a language model's answer can be believed: `AnswerReader`."""
+
+import json
+import re
+from collections.abc import Sequence
+from itertools import dropwhile
+
+from .conversation import LONGEST_ANSWER
+from .decoding import LONGEST_PHRASE, MOST_OBJECTS, MOST_RELATIONS
+from .holding import broken_relations, is_complete
+from .phrases import Phrase
+from .plurals import singular
+from .regions import Layout, Region, Relation
+from .repair import inside_picture
+from .words import DETERMINERS, NUMERALS
+
+
+_MOST_DRAFTS = 8  # lists of objects that are read
+_FARTHEST = 1e6  # no number that counts is larger
+_SEPARATORS = re.compile(r"[\s,]*")
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+class AnswerReader:
+    """Makes layouts of answers, as far as these stand up to the prompt and to what the rules read in it."""
+
+    def __init__(self, expected: Layout, phrases: Sequence[Phrase]):
+        self.expected = expected
+        self.words = _words_of(expected.prompt)
+        self.heads = [singular(phrase.head) for phrase in phrases]
+        self.names = [set(_words_of(" ".join([phrase.head, *phrase.modifiers]))) for phrase in phrases]
+
+    def read(self, answer: str) -> tuple[Layout, list[str]]:
+        """
+        What can be used of an answer, boxes not moved yet; and what is wrong with it, in sentences. If there are
+        several lists of objects, the one that has most to do with the prompt counts, and of those the last.
+        """
+        parts = re.split(r'"objects"\s*:\s*\[', answer[:LONGEST_ANSWER])[1:]
+        drafts = [self._layout(part) for part in reversed(parts[-_MOST_DRAFTS:])]
+        nothing = Layout(prompt=self.expected.prompt), ["The answer has no list of objects."]
+        return max(drafts, key=lambda draft: (len(draft[0]), -len(draft[1])), default=nothing)
+
+    def _layout(self, text: str) -> tuple[Layout, list[str]]:
+        """Of the text that follows upon `"objects": [`."""
+        objects, problems = _json_items(text, "objects", MOST_OBJECTS)
+        regions, places = [], {}  # number in the answer -> index
+        for number, item in enumerate(objects):
+            region, problem = self._region(item)
+            problems += [f"Object {number} {problem}."] if problem else []
+            if region is not None:
+                places[number] = len(regions)
+                regions.append(region)
+        if not regions:
+            return Layout(prompt=self.expected.prompt), problems + list(map(_not_placed, self.expected.phrases))
+        relations = self._expected_relations(regions, problems)
+        start = re.search(r'"relations"\s*:\s*\[', text)
+        stated, flaws = _json_items(text[start.end() :], "relations", MOST_RELATIONS) if start else ([], [])
+        for item in stated:
+            relation = _relation_of(item, len(objects))
+            if relation is None:
+                flaws.append(f"This is no relation of the objects: {quoted(item)}.")
+            elif (renumbered := _renumbered(relation, places)) is not None:
+                relations.append(renumbered)
+        layout = Layout(regions, dict.fromkeys(relations), self.expected.prompt)
+        hidden = [f"The boxes do not show: {quoted(layout.describe(r))}." for r in broken_relations(layout)]
+        return layout, problems + flaws + hidden
+
+    def _region(self, item) -> tuple[Region | None, str]:
+        """The region of an item, if it can be one; and what is wrong with the item."""
+        phrase, box = (item.get("phrase"), item.get("box")) if isinstance(item, dict) else (None, None)
+        if (
+            not isinstance(phrase, str)
+            or not isinstance(box, list)
+            or len(box) != 4
+            or not all(map(_is_coordinate, box))
+        ):
+            return None, f'is not {{"phrase": ..., "box": [x0, y0, x1, y1]}} with four numbers: {quoted(item)}'
+        if len(phrase) > LONGEST_PHRASE or not self._occurs(phrase):
+            return None, f"is not in the words of the prompt: {quoted(phrase)}"
+        x0, y0, x1, y1 = box
+        if 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1:
+            return Region(phrase, box=box), ""
+        problem = f"has a box that is not 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1: {quoted(box)}"
+        (left, right), (top, bottom) = sorted((x0, x1)), sorted((y0, y1))
+        if left >= 1 or right <= 0 or top >= 1 or bottom <= 0:
+            return None, problem
+        return Region(phrase, box=inside_picture((left, top, right, bottom))), problem
+
+    def _occurs(self, phrase: str) -> bool:
+        """Whether the prompt has the words of a phrase, one after the other: "a dog" is in "two dogs"."""
+        if not phrase.isascii() and phrase.casefold() in self.expected.prompt.casefold():  # also without spaces
+            return any(map(str.isalpha, phrase))
+        words = list(dropwhile((DETERMINERS | NUMERALS.keys()).__contains__, _words_of(phrase)))
+        return bool(words) and any(words == self.words[n : n + len(words)] for n in range(len(self.words)))
+
+    def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
+        """What the rules read, between the regions; what of it these lack is added to them."""
+        places, is_named = self._matches(regions)
+        for index in sorted({index for relation in self.expected.relations for index in _indices(relation)}):
+            if not is_named[index]:
+                problems.append(_not_placed(self.expected.phrases[index]))
+                places[index] = len(regions)
+                regions.append(self.expected.regions[index])
+        renumbered = [_renumbered(relation, places) for relation in self.expected.relations]
+        return [relation for relation in renumbered if relation is not None]
+
+    def _matches(self, regions: Sequence[Region]) -> tuple[dict[int, int], list[bool]]:
+        """Which region is which expected object, one to one; and for each of those whether any region is like it."""
+        alike = []
+        for i, (head, name) in enumerate(zip(self.heads, self.names)):
+            for j, region in enumerate(regions):
+                words = set(_words_of(region.phrase)) - DETERMINERS
+                alike += [(len(name ^ words), i, j)] if head in words else []
+        places: dict[int, int] = {}
+        for _, i, j in sorted(alike):
+            if i not in places and j not in places.values():
+                places[i] = j
+        return places, [any(i == index for _, i, _ in alike) for index in range(len(self.heads))]
+
+
+def _json_items(text: str, name: str, most: int) -> tuple[list, list[str]]:
+    """The whole items of a list of JSON, from after its bracket; and what is wrong with the list."""
+    decoder, items, position = json.JSONDecoder(strict=False), [], 0
+    while (position := _SEPARATORS.match(text, position).end()) < len(text) and text[position] != "]":
+        if len(items) == most:
+            return items, [f"The list of {name} has more than {most} items."]
+        try:
+            item, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            return items, [f"The list of {name} breaks off."]
+        items.append(item)
+    return items, [] if position < len(text) else [f"The list of {name} breaks off."]
+
+
+def _relation_of(item, count: int) -> Relation | None:
+    """The relation that an item of the answer states between some of so many objects, if it does."""
+    if not isinstance(item, dict) or not isinstance(item.get("relation"), str):
+        return None
+    subject, *others = indices = [item.get(name) for name in ("subject", "object", "second_object")]
+    given = [index for index in indices if index is not None]
+    if not all(type(index) is int and 0 <= index < count for index in given) or len(set(given)) < len(given):
+        return None
+    relation = Relation(subject, item["relation"], *others)
+    return relation if subject is not None and is_complete(relation) else None
+
+
+def _renumbered(relation: Relation, places: dict[int, int]) -> Relation | None:
+    """A relation of the same objects at their new places; None if one of them has none."""
+    if not places.keys() >= set(_indices(relation)):
+        return None
+    subject, *others = (places.get(index) for index in (relation.subject, relation.object, relation.second_object))
+    return Relation(subject, relation.relation, *others)
+
+
+def _indices(relation: Relation) -> list[int]:
+    return [i for i in (relation.subject, relation.object, relation.second_object) if i is not None]
+
+
+def _words_of(text: str) -> list[str]:
+    """Lower-case, in the singular."""
+    return [singular(word) for word in _WORD.findall(text.lower())]
+
+
+def _is_coordinate(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _FARTHEST
+
+
+def _not_placed(phrase: str) -> str:
+    return f"There is no object for {quoted(phrase)}."
+
+
+def quoted(value) -> str:
+    """As JSON on one line, not too long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else text[:117] + "..."
