@@ -16,11 +16,11 @@ def test_the_exported_file_is_one_module_with_one_pipeline():
     assert text.startswith("# Copyright") and "Apache License" in text.partition('"""')[0]
 
 
-def test_the_exported_folder_holds_the_file_the_card_and_the_language_model(tmp_path):
+def test_the_exported_folder_holds_the_file_the_card_and_the_models(tmp_path):
     written = export(tmp_path / "hub")
     assert sorted(written) == sorted(path for path in (tmp_path / "hub").rglob("*") if path.is_file())
     names = {path.relative_to(tmp_path / "hub").as_posix() for path in written}
-    assert {"pipeline.py", "README.md", "layout/english/config.cfg"} <= names
+    assert {"pipeline.py", "README.md", "layout/english/config.cfg", "layout/transformer/config.json"} <= names
     assert (tmp_path / "hub" / "README.md").read_text(encoding="utf-8").startswith("---\nlicense:\n  - apache-2.0\n")
 
 

@@ -115,15 +115,16 @@ def test_a_saved_pipeline_makes_the_same_picture(routes, picture):
     assert routes["saved"] == routes["file"]
 
 
-def test_the_language_model_comes_from_the_hub_once(routes):
-    paths = [path for path in (ROOT / "layout" / "english").rglob("*") if path.is_file()]
+def test_the_models_come_from_the_hub_once(routes):
+    paths = [path for name in ("english", "transformer") for path in (ROOT / "layout" / name).rglob("*")]
+    paths = [path for path in paths if path.is_file()]
     model = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
     fetched = routes["hub layout downloads"][len(routes["hub again downloads"]) :]
     assert {model[name] for name in fetched} == set(model.values()) and len(fetched) == len(set(fetched))
     assert routes["hub layout again downloads"] == routes["hub layout downloads"]
 
 
-def test_the_language_model_from_the_hub_works_also_offline(routes):
+def test_the_models_from_the_hub_work_also_offline(routes):
     phrases, warnings, pipe_names = routes["hub layout"]
     assert phrases == ["a cat", "a green bus"] and warnings == [] and "parser" in pipe_names
     assert routes["hub layout again"] == routes["offline layout"] == routes["hub layout"]

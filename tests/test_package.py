@@ -61,10 +61,11 @@ def test_the_default_model_is_a_complete_checkpoint():
     assert {path.parent.name for path in checkpoint.glob("*/*.safetensors")} == {"unet", "vae", "text_encoder"}
 
 
-def test_the_wheel_holds_the_modules_the_checkpoint_and_the_language_model(wheel):
+def test_the_wheel_holds_the_modules_and_the_models(wheel):
     names = set(wheel.namelist())
     shipped = [path for folder in ("layout", "processors") for path in (ROOT / folder).glob("*.py")]
-    shipped += [path for path in (ROOT / "layout" / "english").rglob("*") if path.is_file()]
+    models = [path for name in ("english", "transformer") for path in (ROOT / "layout" / name).rglob("*")]
+    shipped += [path for path in models if path.is_file()]
     shipped += [path for path in Path(spacetime_attn.default_model()).rglob("*") if path.is_file()]
     shipped += [ROOT / name for name in ("__init__.py", "cli.py", "pipeline_spacetime_attn.py", "model_card.md")]
     assert {f"spacetime_attn/{path.relative_to(ROOT).as_posix()}" for path in shipped} <= names
