@@ -101,7 +101,7 @@ class BoxGeometry:
             orders = product(((second, third), (third, second)), (0, 1))
             ways = [self._in_order(a, first, axis) + self._in_order(first, b, axis) for (a, b), axis in orders]
         elif name == "on":
-            ways = [self._standing(first, second), self._within(first, second, _CORE, DUTY)]
+            ways = [self._standing(first, second), self._lying(first, second)]
         elif name == "inside":
             ways = [self._inside(first, second)]
         elif name == "next to":
@@ -147,6 +147,11 @@ class BoxGeometry:
             (middle - self.point(support, 0, -1), 0.0, _AIM),
             (self.point(support, 0, 1) - middle, 0.0, _AIM),
         ]
+
+    def _lying(self, index: int, support: int) -> list:
+        """For the better part before its support, its middle higher than that one's."""
+        higher = (self.point(support, 1) - self.point(index, 1), _CLEARLY, _AIM)
+        return [*self._within(index, support, _CORE, DUTY), higher]
 
     def _within(self, index: int, outer: int, core: float, purpose: int) -> list:
         """Such a part of each side of a box, around its centre, within another box."""

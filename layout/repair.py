@@ -31,7 +31,8 @@ def repair_layout(layout: Layout) -> Layout:
     """
     A layout with its boxes moved as little as possible, so that
 
-    - every stated relation holds, and shows (what is left of something is so by more than it is above or below),
+    - every stated relation holds, and shows (what is left of something is so by more than it is above or below, what
+      is on something is higher),
     - what is not on, in, behind or in front of something hardly overlaps it,
     - and everything lies inside the picture.
 

@@ -220,8 +220,14 @@ def test_what_is_not_related_hardly_overlaps():
 
 @pytest.mark.parametrize("name", ["on", "inside", "in front of", "behind"])
 def test_what_is_on_in_or_in_front_of_something_may_overlap_it(name):
-    boxes = [(0.4, 0.45, 0.6, 0.65), (0.3, 0.3, 0.7, 0.7 if name != "in front of" else 0.6)]
+    boxes = [(0.4, 0.45, 0.6, 0.65), (0.3, 0.3, 0.7, {"in front of": 0.6, "on": 0.85}.get(name, 0.7))]
     assert repaired(boxes, Relation(0, name, 1)) == boxes
+
+
+def test_what_is_on_something_is_higher_though_it_may_lie_within_it():
+    book, bed = repaired([(0.4, 0.5, 0.6, 0.6), (0.2, 0.2, 0.8, 0.7)], Relation(0, "on", 1))
+    assert center(book)[1] < center(bed)[1] and size(book) == pytest.approx((0.2, 0.1))
+    assert bed[1] < book[1] < book[3] < bed[3]
 
 
 def test_what_lies_in_something_on_a_table_may_overlap_the_table():
