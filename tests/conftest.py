@@ -6,9 +6,11 @@ import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
+    DDIMScheduler,
     EulerDiscreteScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from tokenizers.pre_tokenizers import ByteLevel
@@ -86,6 +88,14 @@ def tiny_components(**unet_options) -> dict:
         "safety_checker": None,
         "feature_extractor": None,
     }
+
+
+def tiny_sd2_components(**unet_options) -> dict:
+    """A random Stable Diffusion 2: linear projections, heads of one size, and velocity is predicted."""
+    options = {"use_linear_projection": True, "attention_head_dim": (2, 4), "upcast_attention": True}
+    components = tiny_components(**options | unet_options)
+    options = {"prediction_type": "v_prediction", "clip_sample": False}
+    return components | {"scheduler": DDIMScheduler.from_config(components["scheduler"].config, **options)}
 
 
 def tiny_sdxl_components(**unet_options) -> dict:
@@ -175,6 +185,28 @@ def pipe(components):
     pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@pytest.fixture
+def make():
+    """Makes our pipeline and the stock one of a family, on the same components with other options of the UNet."""
+    from spacetime_attn import SpaceTimeAttnPipeline
+
+    def both(family: str, **unet_options):
+        if family == "SDXL":
+            parts = tiny_sdxl_components(**unet_options)
+            return SpaceTimeAttnPipeline(**parts), StableDiffusionXLPipeline(**parts)
+        parts = tiny_sd2_components(**unet_options) if family == "SD 2" else tiny_components(**unet_options)
+        parts |= {"requires_safety_checker": False}
+        return SpaceTimeAttnPipeline(**parts), StableDiffusionPipeline(**parts)
+
+    return both
+
+
+@pytest.fixture(params=["SD", "SD 2", "SDXL"])
+def family(request) -> str:
+    """Each family of checkpoints in turn."""
+    return request.param
 
 
 @pytest.fixture

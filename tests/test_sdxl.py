@@ -67,20 +67,6 @@ def pipe(components) -> SpaceTimeAttnPipeline:
     return SpaceTimeAttnPipeline(**components)
 
 
-@pytest.fixture
-def make(make_components, make_sdxl_components):
-    """Makes our pipeline and the stock one of a family, on the same components with other options of the UNet."""
-
-    def both(family: str, **unet_options):
-        if family == "SDXL":
-            parts = make_sdxl_components(**unet_options)
-            return SpaceTimeAttnPipeline(**parts), StableDiffusionXLPipeline(**parts)
-        parts = make_components(**unet_options) | {"requires_safety_checker": False}
-        return SpaceTimeAttnPipeline(**parts), StableDiffusionPipeline(**parts)
-
-    return both
-
-
 # Off is exactly off
 
 
