@@ -1,11 +1,15 @@
-"""A Hub on this machine: the part of huggingface.co's interface that downloads ask for, serving local folders."""
+"""A Hub on this machine: the part of huggingface.co that downloads and uploads ask for, on local folders."""
 
+import base64
 import hashlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+
+USER = "user"  # whose token it is
 
 
 class FakeHub:
@@ -70,8 +74,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def do_POST(self):
+        """Uploads: a repository is made, says of each file how it takes it, and is given them all in one commit."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        kind, *parts = urlsplit(self.path).path.removeprefix("/api/").split("/")
+        if (kind, parts) == ("repos", ["create"]):
+            asked = json.loads(body)
+            self._json({"url": f"{self.hub.url}/{asked.get('organization') or USER}/{asked['name']}"})
+        elif kind == "validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        elif parts[2:] == ["preupload", "main"]:
+            paths = [file["path"] for file in json.loads(body)["files"]]
+            self._json({"files": [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in paths]})
+        elif parts[2:] == ["commit", "main"]:
+            self._commit("/".join(parts[:2]), [json.loads(line) for line in body.splitlines()])
+        else:
+            self._error(404, "EntryNotFound")
+
+    def _commit(self, repo: str, changes: list[dict]):
+        for file in (change["value"] for change in changes if change["key"] == "file"):
+            path = self.hub.repos[repo] / file["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(base64.b64decode(file["content"]))
+        commit = self.hub.commit(repo)
+        self._json({"success": True, "commitOid": commit, "commitUrl": f"{self.hub.url}/{repo}/commit/{commit}"})
+
     def _api(self, parts: list[str]):
         """`models/user/name` and `datasets/user/name`: description; `.../tree/revision`: list of files."""
+        if parts == ["whoami-v2"]:
+            return self._json({"name": USER})
         kind, user, name, *rest = parts
         repo = f"{user}/{name}" if kind == "models" else f"{kind}/{user}/{name}"
         if not self._known(repo, rest[1] if len(rest) > 1 else "main"):
@@ -113,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(content)
 
     def log_message(self, *args):

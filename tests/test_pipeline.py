@@ -6,22 +6,17 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
-    ControlNetModel,
     DDIMScheduler,
     EulerDiscreteScheduler,
     LCMScheduler,
     StableDiffusionAttendAndExcitePipeline,
-    StableDiffusionControlNetPipeline,
     StableDiffusionImg2ImgPipeline,
-    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
-    schedulers,
 )
 from diffusers.callbacks import IPAdapterScaleCutoffCallback, SDCFGCutoffCallback
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProjection
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
-from diffusers.schedulers import KarrasDiffusionSchedulers
 from peft import LoraConfig
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor
@@ -63,18 +58,6 @@ def test_without_control_the_result_is_the_stock_pipelines_bit_for_bit(pipe, sto
     assert torch.equal(run(pipe, **options).images, run(stock).images)
 
 
-@pytest.mark.parametrize("scheduler", [member.name for member in KarrasDiffusionSchedulers])
-def test_every_karras_scheduler_runs_and_off_equals_the_stock_pipeline(pipe, stock, scheduler):
-    cls = getattr(schedulers, scheduler)
-    pipe.scheduler = cls.from_config(stock.scheduler.config)
-    stock.scheduler = cls.from_config(stock.scheduler.config)
-    options = {"num_inference_steps": 5}
-    expected = run(stock, **options).images
-    assert torch.equal(run(pipe, layout=NONE, **options).images, expected)
-    controlled = run(pipe, layout=LAYOUT, weights=torch.ones(2, 5), **options)
-    assert not torch.allclose(controlled.images, expected) and controlled.weights.shape == (1, 2, 5)
-
-
 def test_a_controlled_call_leaves_no_trace(pipe, stock):
     before = pipe.unet.attn_processors
     controlled = run(pipe, layout=LAYOUT).images
@@ -104,24 +87,6 @@ def test_the_output_tells_layouts_and_weights(pipe):
     assert output.images.shape == (1, 3, 32, 32) and output.nsfw_content_detected is None
     assert [region.phrase for region in output.layouts[0].regions] == ["a red cat", "a green bus"]
     assert torch.equal(output.weights, torch.full((1, 2, 3), 2.5))  # the official 5/N
-
-
-def test_a_tuple_holds_the_same_as_the_output(pipe):
-    output, parts = run(pipe, layout=LAYOUT), run(pipe, layout=LAYOUT, return_dict=False)
-    assert torch.equal(parts[0], output.images) and parts[1] is output.nsfw_content_detected
-    assert parts[2] == output.layouts and torch.equal(parts[3], output.weights)
-
-
-@pytest.mark.parametrize("kind", ["np", "pil", "latent"])
-def test_output_types(pipe, kind):
-    images = run(pipe, layout=LAYOUT, output_type=kind).images
-    tensor = run(pipe, layout=LAYOUT).images
-    if kind == "latent":
-        assert images.shape == (1, 4, 16, 16)
-    else:
-        assert isinstance(images[0], Image.Image if kind == "pil" else np.ndarray)
-        array = np.asarray(images[0], dtype=np.float32) / (255 if kind == "pil" else 1)
-        np.testing.assert_allclose(array, tensor[0].permute(1, 2, 0), atol=1 / 255)
 
 
 def test_the_same_seed_gives_the_same_picture(pipe):
@@ -259,21 +224,6 @@ def test_a_batchs_weights_may_be_a_list_or_a_padded_tensor(pipe):
     assert torch.equal(run(pipe, prompts, layout=layouts, weights=padded).images, listed.images)
 
 
-def test_several_pictures_of_a_prompt(pipe):
-    latents = torch.randn(4, 4, 16, 16)
-    output = run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE], num_images_per_prompt=2, latents=latents)
-    assert [layout.phrases for layout in output.layouts] == [LAYOUT.phrases] * 2 + [ONE.phrases] * 2
-    assert output.weights.shape == (4, 2, 3)
-    single = run(pipe, "a bird", layout=ONE, latents=latents[3:])
-    torch.testing.assert_close(output.images[3], single.images[0], atol=2e-5, rtol=0)
-
-
-def test_prompt_embeds_equal_the_text_they_were_made_from(pipe):
-    embeds, negative = pipe.encode_prompt(PROMPT, "cpu", 1, True, "fog")
-    output = run(pipe, None, prompt_embeds=embeds, negative_prompt_embeds=negative, layout=LAYOUT)
-    assert torch.equal(output.images, run(pipe, negative_prompt="fog", layout=LAYOUT).images)
-
-
 def test_prompt_embeds_without_a_layout_are_an_error(pipe):
     embeds, negative = pipe.encode_prompt(PROMPT, "cpu", 1, True)
     with pytest.raises(ValueError, match="`prompt_embeds` say nothing of objects: pass `layout`"):
@@ -341,17 +291,6 @@ def test_a_list_of_generators(pipe):
     torch.testing.assert_close(both[1], run(pipe, layout=LAYOUT, seed=5).images[0], atol=2e-5, rtol=0)
 
 
-def test_callbacks_read_and_change_the_latents(pipe):
-    seen = []
-
-    def zero(pipe, step, timestep, kwargs):
-        seen.append((step, int(timestep)))
-        return {"latents": torch.zeros_like(kwargs["latents"])}
-
-    output = run(pipe, layout=LAYOUT, callback_on_step_end=zero, output_type="latent")
-    assert len(seen) == 4 and not output.images.any()
-
-
 @pytest.mark.parametrize("blend", ["guided", "convex"])
 def test_a_callback_may_switch_guidance_off_in_mid_run(pipe, blend):
     output = run(pipe, layout=LAYOUT, blend=blend, callback_on_step_end=SDCFGCutoffCallback(None, 1))
@@ -371,40 +310,10 @@ def test_a_callback_may_interrupt(pipe, which):
     assert calls == [0]
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision(pipe, dtype):
-    pipe.to(dtype)
-    latents = run(pipe, layout=LAYOUT, output_type="latent").images
-    assert latents.dtype == dtype and torch.isfinite(latents).all()
-
-
 def test_inference_mode_changes_nothing(pipe):
     expected = run(pipe, layout=LAYOUT).images
     with torch.inference_mode():
         assert torch.equal(run(pipe, layout=LAYOUT).images, expected)
-
-
-def test_vae_slicing_and_tiling(pipe):
-    expected = run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images
-    pipe.vae.enable_slicing()
-    torch.testing.assert_close(run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images, expected, atol=1e-5, rtol=0)
-    pipe.vae.enable_tiling()
-    assert run(pipe, [PROMPT, "a bird"], layout=[LAYOUT, ONE]).images.shape == expected.shape
-
-
-def test_attention_slicing_changes_nothing_but_rounding(pipe):
-    expected = run(pipe, layout=LAYOUT).images
-    pipe.enable_attention_slicing()
-    torch.testing.assert_close(run(pipe, layout=LAYOUT).images, expected, atol=1e-4, rtol=0)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CPU offload needs an accelerator to offload from")
-@pytest.mark.parametrize("offload", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
-def test_cpu_offload(pipe, offload):
-    expected = run(pipe, layout=LAYOUT).images
-    getattr(pipe, offload)()
-    torch.testing.assert_close(run(pipe, layout=LAYOUT).images.cpu(), expected, atol=1e-3, rtol=0)
-    assert pipe.text_encoder.device.type != "cuda"
 
 
 def test_the_safety_checker_has_its_say(components):
@@ -415,15 +324,6 @@ def test_the_safety_checker_has_its_say(components):
     components |= {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
     output = run(SpaceTimeAttnPipeline(**components), layout=LAYOUT)
     assert output.nsfw_content_detected == [True] and not output.images.any()
-
-
-def test_sd_2_predicts_velocity(make_components):
-    components = make_components(use_linear_projection=True, attention_head_dim=(2, 4), upcast_attention=True)
-    pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False)
-    stock = StableDiffusionPipeline(**components, requires_safety_checker=False)
-    stock.scheduler = pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, prediction_type="v_prediction")
-    assert torch.equal(run(pipe, layout=NONE).images, run(stock).images)
-    assert not torch.allclose(run(pipe, layout=LAYOUT).images, run(stock).images)
 
 
 def test_distilled_models_with_a_guidance_embedding_are_convex(make_components):
@@ -438,14 +338,6 @@ def test_a_new_scheduler_is_used_as_it_is(pipe, stock):
         either.scheduler = DDIMScheduler(steps_offset=0, clip_sample=True)
     assert torch.equal(run(pipe, layout=NONE).images, run(stock).images)
     assert pipe.scheduler.config.steps_offset == 0
-
-
-def test_progress_bar_settings_hold(pipe, capsys):
-    run(pipe, layout=LAYOUT)
-    assert "it/s" not in capsys.readouterr().err
-    pipe.set_progress_bar_config(disable=False, desc="drawing")
-    run(pipe, layout=LAYOUT)
-    assert "drawing" in capsys.readouterr().err
 
 
 def test_callbacks_are_given_the_pipeline_itself_with_all_that_the_stock_one_has(pipe):
@@ -522,14 +414,6 @@ def test_ip_adapter_acts_under_control(pipe, stock, callback):
 # Together with other pipelines
 
 
-def test_components_make_a_stock_pipeline_and_back(pipe):
-    stock = StableDiffusionPipeline(**pipe.components, requires_safety_checker=False)
-    assert stock.unet is pipe.unet
-    again = SpaceTimeAttnPipeline.from_pipe(stock)
-    assert again.unet is pipe.unet
-    assert StableDiffusionImg2ImgPipeline.from_pipe(again).vae is pipe.vae
-
-
 def test_image_to_image_under_control(pipe, components):
     img2img = StableDiffusionImg2ImgPipeline(**components, requires_safety_checker=False)
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8))
@@ -554,23 +438,6 @@ def test_a_run_may_start_at_the_timestep_that_plms_repeats(components):
         control.begin_step = lambda column, *args: columns.append(column) or begin_step(control, column, *args)
         run(img2img, image=torch.rand(1, 3, 32, 32), strength=0.76, num_inference_steps=8)
     assert columns == [1, 2, 3, 4, 5, 6, 7]
-
-
-def test_inpainting_under_control(components):
-    inpaint = StableDiffusionInpaintPipeline(**components, requires_safety_checker=False)
-    options = {"image": torch.rand(1, 3, 32, 32), "mask_image": torch.ones(1, 1, 32, 32), "height": 32, "width": 32}
-    plain = run(inpaint, **options).images
-    with spacetime_attention(inpaint, LAYOUT):
-        assert not torch.allclose(run(inpaint, **options).images, plain)
-
-
-def test_controlnet_under_control(components):
-    controlnet = ControlNetModel.from_unet(components["unet"], conditioning_embedding_out_channels=(16, 32))
-    pipe = StableDiffusionControlNetPipeline(**components, controlnet=controlnet, requires_safety_checker=False)
-    options = {"image": torch.rand(1, 3, 32, 32)}
-    plain = run(pipe, **options).images
-    with spacetime_attention(pipe, LAYOUT):
-        assert not torch.allclose(run(pipe, **options).images, plain)
 
 
 def test_a_stock_pipeline_made_from_ours_keeps_the_checkpoints_defaults(components):

@@ -4,20 +4,16 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from diffusers import (
-    ControlNetModel,
     DDIMScheduler,
     DiffusionPipeline,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     LCMScheduler,
-    StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
-    StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
@@ -26,7 +22,6 @@ from diffusers.callbacks import SDXLCFGCutoffCallback
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from diffusers.utils import dynamic_modules_utils
 from peft import LoraConfig, get_peft_model_state_dict
-from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessor
 
@@ -196,30 +191,11 @@ def test_one_negative_prompt_serves_several_prompts(pipe):
     assert torch.equal(run(pipe, prompts, layout=layouts, negative_prompt="fog").images, expected)
 
 
-def test_prompt_embeds_equal_the_text_they_were_made_from(pipe):
-    names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
-    embeds = dict(zip(names, pipe.encode_prompt(PROMPT, negative_prompt="fog")))
-    output = run(pipe, None, layout=LAYOUT, **embeds)
-    assert torch.equal(output.images, run(pipe, negative_prompt="fog", layout=LAYOUT).images)
-
-
 def test_clip_skip_reads_an_earlier_layer_of_both_text_encoders(pipe):
     ids = pipe.tokenizer(PROMPT, padding="max_length", truncation=True, return_tensors="pt").input_ids
     layers = [encoder(ids, output_hidden_states=True).hidden_states for encoder in encoders(pipe)]
     skipped = pipe.encode_prompt(PROMPT, clip_skip=2)[0]
     assert torch.equal(skipped, torch.cat([states[-4] for states in layers], dim=-1))
-
-
-@pytest.mark.parametrize("kind", ["np", "pil", "latent"])
-def test_output_types(pipe, kind):
-    images = run(pipe, layout=LAYOUT, output_type=kind).images
-    if kind == "latent":
-        assert images.shape == (1, 4, 16, 16)
-        return
-    tensor = run(pipe, layout=LAYOUT).images
-    assert isinstance(images[0], Image.Image if kind == "pil" else np.ndarray)
-    array = np.asarray(images[0], dtype=np.float32) / (255 if kind == "pil" else 1)
-    np.testing.assert_allclose(array, tensor[0].permute(1, 2, 0), atol=1 / 255)
 
 
 def test_a_callback_may_switch_guidance_off_in_mid_run(pipe, stock):
@@ -257,15 +233,6 @@ def test_models_are_offloaded_in_the_stock_pipelines_order(make, family):
     pipe, stock = make(family)
     order = [name for name in pipe.model_cpu_offload_seq.split("->") if name in stock.components]
     assert order == stock.model_cpu_offload_seq.split("->")
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="CPU offload needs an accelerator to offload from")
-@pytest.mark.parametrize("offload", ["enable_model_cpu_offload", "enable_sequential_cpu_offload"])
-def test_cpu_offload(pipe, offload):
-    expected = run(pipe, layout=LAYOUT).images
-    getattr(pipe, offload)()
-    torch.testing.assert_close(run(pipe, layout=LAYOUT).images.cpu(), expected, atol=1e-3, rtol=0)
-    assert pipe.text_encoder_2.device.type != "cuda"
 
 
 # Optimised weights
@@ -334,18 +301,6 @@ def test_settings_are_saved_and_loaded(components, tmp_path):
     expected = StableDiffusionXLPipeline(**components, force_zeros_for_empty_prompt=False)
     assert torch.equal(run(loaded, layout=NONE).images, run(expected).images)
     assert not torch.equal(run(expected).images, run(StableDiffusionXLPipeline(**components)).images)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_components_and_from_pipe_make_other_pipelines_of_the_family(make, family):
-    pipe, stock = make(family)
-    img2img = StableDiffusionXLImg2ImgPipeline if family == "SDXL" else StableDiffusionImg2ImgPipeline
-    assert pipe.components.keys() == stock.components.keys()
-    expected = run(pipe, layout=LAYOUT).images
-    for other in (type(stock)(**pipe.components), type(stock).from_pipe(pipe), img2img.from_pipe(pipe)):
-        assert other.unet is pipe.unet and other.vae is pipe.vae
-        for again in (SpaceTimeAttnPipeline(**other.components), SpaceTimeAttnPipeline.from_pipe(other)):
-            assert again.unet is pipe.unet and torch.equal(run(again, layout=LAYOUT).images, expected)
 
 
 CUSTOM = {
@@ -512,31 +467,6 @@ def test_local_descriptions_are_read_as_the_run_reads_its_prompt(make, lora, fam
     with spacetime_attention(stock, LAYOUT):
         assert torch.equal(run(stock, **options).images, expected)
         assert not torch.allclose(run(stock).images, expected)
-
-
-def image_to_image(components):
-    return StableDiffusionXLImg2ImgPipeline(**components), {"image": torch.rand(1, 3, 32, 32), "strength": 0.7}
-
-
-def inpainting(components):
-    image, mask = torch.rand(1, 3, 32, 32), torch.ones(1, 1, 32, 32)
-    return StableDiffusionXLInpaintPipeline(**components), {"image": image, "mask_image": mask, "strength": 0.99}
-
-
-def controlnet(components):
-    model = ControlNetModel.from_unet(components["unet"], conditioning_embedding_out_channels=(16, 32))
-    return StableDiffusionXLControlNetPipeline(**components, controlnet=model), {"image": torch.rand(1, 3, 32, 32)}
-
-
-@pytest.mark.parametrize("kind", [image_to_image, inpainting, controlnet])
-def test_other_pipelines_of_sdxl_under_control(components, kind):
-    pipe, options = kind(components)
-    options |= {"height": 32, "width": 32} if kind is not image_to_image else {}
-    before, plain = pipe.unet.attn_processors, run(pipe, **options).images
-    with spacetime_attention(pipe, LAYOUT):
-        controlled = run(pipe, **options).images
-    assert not torch.allclose(controlled, plain) and torch.equal(run(pipe, **options).images, plain)
-    assert all(pipe.unet.attn_processors[name] is before[name] for name in before)
 
 
 def test_a_refiner_goes_on_in_the_columns_where_the_base_stopped(pipe, components):
