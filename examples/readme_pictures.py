@@ -18,7 +18,7 @@ SIDE = 256  # pixels
 PROMPTS = {  # name: prompt, seed
     "apple": ("a red apple to the left of a blue car", 0),
     "cat": ("a cat above a green bus", 0),
-    "boat": ("a yellow boat in the bottom right corner and a bird", 0),
+    "clock": ("a black clock to the right of a pink cake", 0),
 }
 
 

@@ -35,8 +35,7 @@ def run(pipe, **options):
 
 
 def under_control(pipe, weights=None, **options):
-    scale = options.get("cross_attention_kwargs", {}).get("scale")
-    with spacetime_attention(pipe, LAYOUT, weights=weights, lora_scale=scale):
+    with spacetime_attention(pipe, LAYOUT, weights=weights):
         return run(pipe, **options)
 
 
@@ -240,12 +239,3 @@ def test_the_image_part_is_added_once_whatever_the_weights(stock):
     for weights in (0.3, 1.0):
         with spacetime_attention(stock, same, "convex", weights, local_prompt_template="{}"):
             torch.testing.assert_close(run(stock, **options), plain, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("scale", [float("nan"), "strong"])
-def test_a_lora_scale_that_is_no_number_is_refused(stock, scale):
-    before = stock.unet.attn_processors
-    with pytest.raises(ValueError, match="`lora_scale` has to be a finite number"):
-        with spacetime_attention(stock, LAYOUT, lora_scale=scale):
-            pass
-    assert stock.unet.attn_processors == before

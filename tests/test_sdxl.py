@@ -279,6 +279,11 @@ def test_the_unet_tells_the_family(make_components, make_sdxl_components):
         SpaceTimeAttnPipeline(**sdxl, safety_checker=sd["vae"])
 
 
+def assert_the_same(pictures, expected):
+    """But for rounding: loaded weights lie elsewhere in memory, where kernels may split their sums otherwise."""
+    torch.testing.assert_close(pictures, expected, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_saved_loads_in_the_stock_pipeline_and_the_other_way_round(make, family, tmp_path):
     pipe, stock = make(family)
@@ -288,8 +293,8 @@ def test_what_is_saved_loads_in_the_stock_pipeline_and_the_other_way_round(make,
     assert {name for name, value in index.items() if isinstance(value, list)} <= stock.components.keys()
     kinds = {"ours": type(stock), "stock": SpaceTimeAttnPipeline}
     loaded = {folder: kind.from_pretrained(tmp_path / folder) for folder, kind in kinds.items()}
-    assert torch.equal(run(loaded["ours"]).images, run(stock).images)
-    assert torch.equal(run(loaded["stock"], layout=LAYOUT).images, run(pipe, layout=LAYOUT).images)
+    assert_the_same(run(loaded["ours"]).images, run(stock).images)
+    assert_the_same(run(loaded["stock"], layout=LAYOUT).images, run(pipe, layout=LAYOUT).images)
 
 
 def test_settings_are_saved_and_loaded(components, tmp_path):
@@ -299,7 +304,7 @@ def test_settings_are_saved_and_loaded(components, tmp_path):
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
     assert settings.items() <= dict(loaded.config).items()
     expected = StableDiffusionXLPipeline(**components, force_zeros_for_empty_prompt=False)
-    assert torch.equal(run(loaded, layout=NONE).images, run(expected).images)
+    assert_the_same(run(loaded, layout=NONE).images, run(expected).images)
     assert not torch.equal(run(expected).images, run(StableDiffusionXLPipeline(**components)).images)
 
 
@@ -323,7 +328,7 @@ def test_the_file_is_a_custom_pipeline_of_sdxl(stock, pipe, tmp_path, modules_ca
     stock.save_pretrained(tmp_path)
     expected = run(pipe, layout=LAYOUT).images
     loaded = DiffusionPipeline.from_pretrained(tmp_path, **CUSTOM)
-    assert torch.equal(run(loaded, layout=LAYOUT.to_dict()).images, expected)
+    assert_the_same(run(loaded, layout=LAYOUT.to_dict()).images, expected)
     second = {name: stock.components[name] for name in ("text_encoder_2", "tokenizer_2")}
     made = DiffusionPipeline.from_pipe(stock, safety_checker=None, **second, **CUSTOM)
     assert torch.equal(run(made, layout=LAYOUT.to_dict()).images, expected)

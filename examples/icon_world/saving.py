@@ -23,10 +23,11 @@ IMAGE_PROCESSOR = {  # transformers reads it with and without torchvision
     "image_mean": PIXEL_MEAN,
     "image_std": PIXEL_STD,
 }
-DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint: the best row of `../study.yaml`
+DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint
     "default_blend": "guided",
-    "guided_strength": 1.0,
+    "guided_strength": 2.0,
     "region_shape": "box",
+    "layout_predictor": "rules",  # all things of this world are of one size
     "clip_model": "./clip",
 }
 LARGEST_FILE, LARGEST_CHECKPOINT = 16 * 2**20, 28 * 2**20  # bytes
