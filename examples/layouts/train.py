@@ -6,7 +6,7 @@ Its texts are made by the grammar in examples/english and read by the rules, and
 
     python examples/layouts/train.py --coco captions_train2017.json instances_train2017.json
 
-An hour on one CPU core is enough; the same command goes on where it was stopped.
+The same command goes on where it was stopped.
 """
 
 import argparse
