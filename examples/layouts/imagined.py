@@ -53,7 +53,7 @@ def _proportions(head: str) -> np.ndarray:
 
 @cache
 def _usual_size(head: str) -> tuple[float, float]:
-    """The (geometric) mean of the things that are of the same kinds."""
+    """The (geometric) mean of the things that are of just the same kinds; of all things where none is."""
     sides = {thing: np.log(size) for thing, size in known_sizes().items()}
     alike = [side for thing, side in sides.items() if kinds_of(thing.split()[-1]) == kinds_of(head)]
     width, height = np.exp(np.mean(alike or list(sides.values()), axis=0))
