@@ -614,23 +614,31 @@ def spacetime_attention(
         return chosen, batch_weights(weights, phrases, steps, chosen, _strength(pipe.config, chosen))
 
     @torch.no_grad()
-    def controlled(blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
+    def controlled(blend: str, matrices: list[torch.Tensor]) -> RegionalControl:
         return _regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
 
     def begin_run(guided: bool, steps: int) -> None:
+        nonlocal encoding
         _check_negatives(layouts, guided)
-        settings_of_run = {
-            "lora_scale": (getattr(pipe, "cross_attention_kwargs", None) or {}).get("scale"),
-            "clip_skip": getattr(pipe, "clip_skip", None),
-        }
-        encoding = {name: value for name, value in settings_of_run.items() if value is not None}
-        of_run = controlled(*settings(guided, steps), **encoding)
-        control.blend, control.weights, control.strengths = of_run.blend, of_run.weights, of_run.strengths
-        control.contexts, control.negatives = of_run.contexts, of_run.negatives
+        control.blend, matrices = settings(guided, steps)
+        control.weights, control.strengths = torch.cat(matrices), _region_strengths(layouts, steps)
+        asked = _text_settings(pipe)
+        if asked != encoding:
+            encoding = asked
+            of_run = controlled(control.blend, matrices)
+            control.contexts, control.negatives = of_run.contexts, of_run.negatives
 
+    encoding: dict[str, float | int] = {}
     control = controlled(*settings(guided=blend != "convex"))
     with text_model_within(pipe.text_encoder), regional_attention(pipe, control, begin_run):
         yield control
+
+
+def _text_settings(pipe) -> dict[str, float | int]:
+    """What the run that a stock pipeline is in has asked of its text encoders."""
+    scale = (getattr(pipe, "cross_attention_kwargs", None) or {}).get("scale")
+    settings = {"lora_scale": scale, "clip_skip": getattr(pipe, "clip_skip", None)}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _regional_control(

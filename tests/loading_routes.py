@@ -95,6 +95,7 @@ def picture(given: dict, custom_pipeline: str) -> list[str]:
 def phrases(given: dict, custom_pipeline: str) -> list:
     """The phrases found in a prompt, the warnings on the way, and what the language model consists of."""
     pipe = load(given, custom_pipeline)
+    pipe.layout_predictor = "transformer"
     module = sys.modules[type(pipe).__module__]
     module._default_language.cache_clear()
     with warnings.catch_warnings(record=True) as caught:

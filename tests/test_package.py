@@ -58,7 +58,7 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_the_default_model_is_a_complete_checkpoint():
     checkpoint = Path(spacetime_attn.default_model())
     assert (checkpoint / "model_index.json").is_file()
-    assert {path.parent.name for path in checkpoint.glob("*/*.safetensors")} == {"unet", "vae", "text_encoder"}
+    assert {path.parent.name for path in checkpoint.glob("*/*.safetensors")} == {"unet", "vae", "text_encoder", "clip"}
 
 
 def test_the_wheel_holds_the_modules_and_the_models(wheel):
