@@ -10,9 +10,7 @@ from diffusers import (
     HeunDiscreteScheduler,
     PNDMScheduler,
     StableDiffusionImg2ImgPipeline,
-    StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
-    StableDiffusionXLPipeline,
 )
 from diffusers.callbacks import SDCFGCutoffCallback
 from PIL import Image
@@ -20,7 +18,6 @@ from PIL import Image
 from spacetime_attn import (
     Layout,
     Region,
-    SpaceTimeAttnPipeline,
     WeightOptimizer,
     load_weights,
     save_weights,
@@ -47,14 +44,9 @@ def with_changes(**changes) -> Layout:
 
 
 @pytest.fixture(params=["SD", "SDXL"])
-def pipes(request, make_components, make_sdxl_components):
+def pipes(request, make):
     """Our pipeline and the stock one of a family, on the same components."""
-    if request.param == "SDXL":
-        parts = make_sdxl_components()
-        pair = SpaceTimeAttnPipeline(**parts), StableDiffusionXLPipeline(**parts)
-    else:
-        parts = make_components() | {"requires_safety_checker": False}
-        pair = SpaceTimeAttnPipeline(**parts), StableDiffusionPipeline(**parts)
+    pair = make(request.param)
     for pipe in pair:
         pipe.set_progress_bar_config(disable=True)
     return pair

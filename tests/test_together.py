@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from diffusers.models import attention_processor
 from diffusers.models.attention_processor import XFormersAttnProcessor
 from safetensors.torch import save_file
@@ -30,13 +29,9 @@ def run(pipe, prompt=PROMPT, **options):
 
 
 @pytest.fixture(params=["SD", "SDXL"])
-def pipes(request, make_components, make_sdxl_components):
+def pipes(request, make):
     """Our pipeline and the stock one of a family, on the same components."""
-    if request.param == "SDXL":
-        parts = make_sdxl_components()
-        return SpaceTimeAttnPipeline(**parts), StableDiffusionXLPipeline(**parts)
-    parts = make_components() | {"requires_safety_checker": False}
-    return SpaceTimeAttnPipeline(**parts), StableDiffusionPipeline(**parts)
+    return make(request.param)
 
 
 def assert_acts_with_and_without_control(pipes, plain):
