@@ -84,7 +84,7 @@ from .processors.control import BLENDS, RegionalControl
 from .processors.families import STOCK_ARGUMENTS, family_of, text_model_within
 from .processors.optimized_run import check_differentiable, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
-from .processors.patch import regional_attention
+from .processors.patch import check_kind, regional_attention
 from .processors.steps import evaluation_columns
 from .processors.weights import (
     CONVEX_WEIGHT,
@@ -604,6 +604,7 @@ def spacetime_attention(
     Raises:
         ValueError, TypeError: Arguments that make no sense.
     """
+    check_kind(pipe)
     _check_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]

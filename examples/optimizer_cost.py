@@ -1,8 +1,9 @@
 """
-What optimising weights costs in memory and time, with random weights in the shapes of Stable Diffusion 1.5:
+What optimising weights costs in memory and time, with random weights in the shapes of Stable Diffusion 1.5 or XL:
 
     python examples/optimizer_cost.py                      # a GPU, or a CPU with 16 GB and some patience
     python examples/optimizer_cost.py --size 128 --dtype float32
+    python examples/optimizer_cost.py --model sdxl
 
 Memory is the most that tensors take at once during an optimisation of two pictures with one gradient, models
 included: on a GPU what torch allocated, elsewhere the sum over living tensors. Time is that of a gradient through all
@@ -19,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer
-from spacetime_attn.examples.models_of_size import clip_b32, letters, sd15
+from spacetime_attn.examples.models_of_size import SIZES, clip_b32, letters, sd15, sdxl
 from spacetime_attn.examples.speed import seconds
 from spacetime_attn.processors.adjoint import frozen, layer_checkpointing, pull_back, recomputed_evaluations
 from spacetime_attn.processors.clip_objective import ClipObjective, ImageTextModel
@@ -71,19 +72,21 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    add("--model", choices=list(SIZES), default="sd15", help="whose shapes (default: %(default)s)")
+    add("--size", type=int, help="pixels a side (default: 512, or 1024 for Stable Diffusion XL)")
     add("--steps", type=int, nargs="+", default=[2, 4], help="of the runs whose memory is compared (default: 2 4)")
     add("--repeats", type=int, default=3, help="pairs of timed runs (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     add("--dtype", choices=["float32", "float16", "bfloat16"], default="bfloat16", help="default: %(default)s")
     arguments = parser.parse_args()
+    arguments.size = arguments.size or SIZES[arguments.model]
     dtype, device = getattr(torch, arguments.dtype), torch.device(arguments.device)
     torch.manual_seed(0)
-    parts = sd15(dtype).components
-    pipe = SpaceTimeAttnPipeline(**parts, requires_safety_checker=False).to(device)
+    stock = {"sd15": sd15, "sdxl": sdxl}[arguments.model](dtype)
+    pipe = SpaceTimeAttnPipeline.from_pipe(stock, torch_dtype=dtype).to(device)
     pipe.set_progress_bar_config(disable=True)
     clip = ImageTextModel(clip_b32().to(device), letters())
-    models = [pipe.unet, pipe.vae, pipe.text_encoder, clip.model]
+    models = [*_models(pipe), clip.model]
     weights = sum(x.numel() * x.element_size() for model in models for x in [*model.parameters(), *model.buffers()])
     latent = 4 * (arguments.size // 8) ** 2 * torch.finfo(dtype).bits // 8
     print(f"{arguments.size} x {arguments.size}, {arguments.dtype}, {device}; models: {weights / GB:.2f} GB")
@@ -131,14 +134,15 @@ def time_ratio(pipe, optimizer: WeightOptimizer, arguments: argparse.Namespace) 
         "latents": latents,
         "output_type": "latent",
     }
-    evaluations = steps + 1  # PLMS
+    pipe.scheduler.set_timesteps(steps)
+    whole = (50 + len(pipe.scheduler.timesteps) - steps) / len(pipe.scheduler.timesteps)  # PLMS takes one more
 
     def plain() -> None:
         pipe.stock(**options)
 
     def epoch() -> None:
         with (
-            frozen([pipe.unet, pipe.text_encoder]),
+            frozen(_models(pipe)),
             regional_attention(pipe.stock, control),
             recomputed_evaluations(pipe.unet, control, optimizer.recompute_layers),
         ):
@@ -157,14 +161,17 @@ def time_ratio(pipe, optimizer: WeightOptimizer, arguments: argparse.Namespace) 
     ratios = []
     for _ in range(arguments.repeats):
         times = {run: seconds(run, pipe.device) for run in (plain, epoch, plain_decoding, decoding)}
-        whole = 51 / evaluations
         ratios.append((times[epoch] * whole + times[decoding]) / (times[plain] * whole + times[plain_decoding]))
     return f"{statistics.median(ratios):.2f} times plain sampling ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
+def _models(pipe) -> list[torch.nn.Module]:
+    return [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
+
+
 def _control(pipe, steps: int) -> RegionalControl:
     weights = torch.full((len(LAYOUT), steps), 2.5, requires_grad=True)
-    contexts = torch.randn(len(LAYOUT), 77, 768, device=pipe.device, dtype=pipe.dtype)
+    contexts = torch.randn(len(LAYOUT), 77, pipe.unet.config.cross_attention_dim, device=pipe.device, dtype=pipe.dtype)
     return RegionalControl(
         contexts, [0] * len(LAYOUT), 1, lambda *size: torch.from_numpy(LAYOUT.masks(*size)), weights
     )

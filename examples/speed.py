@@ -1,7 +1,8 @@
 """
-What spatial control costs, with random weights in the shapes of Stable Diffusion 1.5:
+What spatial control costs, with random weights in the shapes of Stable Diffusion 1.5 or XL:
 
     python examples/speed.py
+    python examples/speed.py --model sdxl --dtype bfloat16
 
 Both sides are run in turns, so that a busy machine slows them alike; what is printed are the medians of the ratios of
 neighbours, and between which quartiles they lie. Under guidance, with a disc of radius 0.2 for each object.
@@ -16,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from spacetime_attn import Layout, Region
-from spacetime_attn.examples.models_of_size import unet_of_sd15
+from spacetime_attn.examples.models_of_size import SIZES, conditions, unet_of
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
 
@@ -28,41 +29,47 @@ def main() -> None:
     """Measures and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
+    add("--model", choices=list(SIZES), default="sd15", help="whose shapes (default: %(default)s)")
     add("--objects", type=int, nargs="+", default=[4, 8], help="how many, 1 to 8 (default: %(default)s)")
-    add("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
+    add("--size", type=int, help="pixels a side (default: 512, or 1024 for Stable Diffusion XL)")
     add("--repeats", type=int, default=15, help="pairs of runs (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32", help="default: %(default)s")
     arguments = parser.parse_args()
     dtype = getattr(torch, arguments.dtype)
+    side = (arguments.size or SIZES[arguments.model]) // 8
     torch.manual_seed(0)
-    unet = unet_of_sd15().to(arguments.device, dtype).eval()
-    latents = torch.randn(2, 4, arguments.size // 8, arguments.size // 8, device=arguments.device, dtype=dtype)
-    text = torch.randn(2, 77, 768, device=arguments.device, dtype=dtype)
-    inputs = attention_inputs(unet, latents, text)
+    unet = unet_of(arguments.model, dtype, arguments.device)
+    latents = torch.randn(2, 4, side, side, device=arguments.device, dtype=dtype)
+    given = conditions(unet, len(latents))
+    text = given["encoder_hidden_states"]
+    inputs = attention_inputs(unet, latents, given)
 
     def attend() -> None:
         for layer, states in inputs:
             layer(states, encoder_hidden_states=text)
+
+    def evaluate() -> None:
+        unet(latents, 500, **given)
 
     print("| objects | cross-attention layers | whole UNet |\n| --: | --: | --: |")
     for count in arguments.objects:
         control = discs(count, latents, text)
         cells = [
             ratio(unet, control, run, arguments.repeats, f"{count} objects, {name}")
-            for name, run in (("attention", attend), ("UNet", lambda: unet(latents, 500, text)))
+            for name, run in (("attention", attend), ("UNet", evaluate))
         ]
         print(f"| {count} | {' | '.join(cells)} |")
 
 
 @torch.no_grad()
-def attention_inputs(unet, latents: torch.Tensor, text: torch.Tensor) -> list[tuple]:
+def attention_inputs(unet, latents: torch.Tensor, given: dict) -> list[tuple]:
     """Every cross-attention layer with the hidden states that it gets."""
     inputs, hooks = [], []
     for name, layer in unet.named_modules():
         if name.endswith("attn2"):
             hooks.append(layer.register_forward_pre_hook(lambda layer, args: inputs.append((layer, args[0]))))
-    unet(latents, 500, text)
+    unet(latents, 500, **given)
     for hook in hooks:
         hook.remove()
     return inputs

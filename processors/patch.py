@@ -34,9 +34,10 @@ def regional_attention(
             run also guided control without guidance, or weights of another number of steps than the scheduler's.
         TypeError: A pipeline of another kind.
     """
+    check_kind(pipe)
     layers = _cross_attention_layers(pipe.unet)
     before = {name: layer.processor for name, layer in layers.items()}
-    _check_pipeline(pipe, before)
+    _check_processors(pipe, before)
     clock = StepClock()
 
     @torch.compiler.disable  # `unet.compile()` would trace it with the UNet
@@ -67,16 +68,26 @@ def _cross_attention_layers(unet) -> dict:
     return {name: module for name, module in unet.named_modules() if name.endswith("attn2")}
 
 
-def _check_pipeline(pipe, processors: dict) -> None:
+def check_kind(pipe) -> None:
+    """
+    Raises:
+        TypeError: The pipeline has no UNet, encodes no prompts by a method of their own, or does not tell whether it
+            runs under classifier-free guidance.
+    """
+    needed = "unet", "encode_prompt", "do_classifier_free_guidance"
+    missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
+    if missing:
+        raise TypeError(
+            f"{type(pipe).__name__} cannot be controlled: it lacks {', '.join(f'`{name}`' for name in missing)}, which"
+            " pipelines of Stable Diffusion 1.x, 2.x and XL have."
+        )
+
+
+def _check_processors(pipe, processors: dict) -> None:
     if not processors:
         raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
     if any(isinstance(processor, RegionalAttnProcessor) for processor in processors.values()):
         raise ValueError("The UNet is already under regional control: end that `with` block before the next.")
-    if not hasattr(type(pipe), "do_classifier_free_guidance") and not hasattr(pipe, "do_classifier_free_guidance"):
-        raise TypeError(
-            f"{type(pipe).__name__} does not tell whether a run is under classifier-free guidance (it has no property"
-            " `do_classifier_free_guidance`), so it cannot be controlled."
-        )
 
 
 def _check_run(pipe, control: RegionalControl, columns: int) -> None:

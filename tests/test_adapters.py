@@ -221,13 +221,16 @@ def test_ip_adapter_acts_under_control(make, family, which):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_ip_adapter_masks_act_under_control(stock, count):
-    add_ip_adapter(stock, count)
+def test_ip_adapter_masks_act_under_control(make, family, count):
+    pipe, stock = make(family)
+    add_ip_adapter(stock, count)  # on the same components
     mask = IPAdapterMaskProcessor().preprocess([left_half()[0, 0].numpy()], height=32, width=32)
     masks = {"cross_attention_kwargs": {"ip_adapter_masks": [mask[None, 0]] * count}}
     options = {"ip_adapter_image_embeds": [embeds(seed) for seed in range(count)]}
     check_control(stock, **options, **masks)
-    assert not torch.allclose(under_control(stock, **options, **masks), under_control(stock, **options))
+    masked = under_control(stock, **options, **masks)
+    assert not torch.allclose(masked, under_control(stock, **options))
+    torch.testing.assert_close(run(pipe, layout=LAYOUT, **options, **masks), masked)
 
 
 def test_the_image_part_is_added_once_whatever_the_weights(stock):

@@ -115,6 +115,8 @@ def test_optional_components_may_be_missing(pipe, tmp_path):
 
 def test_half_precision_is_saved_and_loaded(pipe, tmp_path):
     pipe.to(torch.float16).save_pretrained(tmp_path)
+    saved = load_file(tmp_path / "unet" / "diffusion_pytorch_model.safetensors")
+    assert {weight.dtype for weight in saved.values()} == {torch.float16}
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path, dtype=torch.float16)
     assert dtypes(loaded) == {torch.float16}
     torch.testing.assert_close(run(loaded).images, run(pipe).images, atol=2e-2, rtol=0)
@@ -172,6 +174,8 @@ def test_group_offload(pipe, kind):
     expected = run(pipe).images
     blocks = {"num_blocks_per_group": 1} if kind["offload_type"] == "block_level" else {}
     pipe.enable_group_offload(torch.device("cpu"), torch.device("cpu"), **kind, **blocks)
+    hooks = [getattr(module, "_diffusers_hook", None) for module in pipe.unet.modules()]
+    assert any(hook is not None and hook.get_hook("group_offloading") is not None for hook in hooks)
     assert torch.equal(run(pipe).images, expected)
 
 

@@ -11,6 +11,7 @@ from diffusers import (
     LCMScheduler,
     StableDiffusionAttendAndExcitePipeline,
     StableDiffusionImg2ImgPipeline,
+    StableDiffusionInstructPix2PixPipeline,
     StableDiffusionPipeline,
 )
 from diffusers.callbacks import IPAdapterScaleCutoffCallback, SDCFGCutoffCallback
@@ -451,10 +452,17 @@ def test_a_stock_pipeline_made_from_ours_keeps_the_checkpoints_defaults(componen
         assert control.blend == "convex" and control.weights.unique().tolist() == pytest.approx([0.2])
 
 
-def test_a_pipeline_that_does_not_tell_of_its_guidance_is_refused(components):
-    attend = StableDiffusionAttendAndExcitePipeline(**components, requires_safety_checker=False)
-    with pytest.raises(TypeError, match="AttendAndExcitePipeline does not tell whether"):
-        with spacetime_attention(attend, LAYOUT):
+@pytest.mark.parametrize(
+    "kind, missing",
+    [
+        (StableDiffusionAttendAndExcitePipeline, "`do_classifier_free_guidance`"),
+        (StableDiffusionInstructPix2PixPipeline, "`encode_prompt`"),
+    ],
+)
+def test_pipelines_of_another_kind_are_refused(components, kind, missing):
+    other = kind(**components, requires_safety_checker=False)
+    with pytest.raises(TypeError, match=f"{kind.__name__} cannot be controlled: it lacks {missing}"):
+        with spacetime_attention(other, LAYOUT):
             pass
 
 

@@ -43,7 +43,7 @@ def with_changes(**changes) -> Layout:
     return LAYOUT.edit("a red cat", **changes)
 
 
-@pytest.fixture(params=["SD", "SDXL"])
+@pytest.fixture(params=["SD", "SD 2", "SDXL"])
 def pipes(request, make):
     """Our pipeline and the stock one of a family, on the same components."""
     pair = make(request.param)

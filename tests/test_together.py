@@ -28,7 +28,7 @@ def run(pipe, prompt=PROMPT, **options):
     return pipe(prompt, **options)
 
 
-@pytest.fixture(params=["SD", "SDXL"])
+@pytest.fixture(params=["SD", "SD 2", "SDXL"])
 def pipes(request, make):
     """Our pipeline and the stock one of a family, on the same components."""
     return make(request.param)
@@ -176,7 +176,8 @@ def test_a_compiled_unet_is_captured_in_its_first_step_and_in_no_later_one(pipes
     assert set(seen) == {seen[0]}  # nor in another run
 
 
-def test_a_compiled_unet_is_captured_once_more_where_control_begins_or_ends(pipe, graphs):
+def test_a_compiled_unet_is_captured_once_more_where_control_begins_or_ends(pipes, graphs):
+    pipe, _ = pipes
     layout = Layout((Region("a red cat", box=(0, 0.2, 0.5, 0.8), start=0.25, end=0.75),))
     expected = run(pipe, layout=layout, num_inference_steps=8).images
     COMPILED["torch.compile"](pipe)
