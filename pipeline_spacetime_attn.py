@@ -604,7 +604,7 @@ def spacetime_attention(
     Raises:
         ValueError, TypeError: Arguments that make no sense.
     """
-    check_kind(pipe)
+    check_kind(pipe, "unet", "encode_prompt", "do_classifier_free_guidance")
     _check_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]

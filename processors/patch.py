@@ -34,7 +34,7 @@ def regional_attention(
             run also guided control without guidance, or weights of another number of steps than the scheduler's.
         TypeError: A pipeline of another kind.
     """
-    check_kind(pipe)
+    check_kind(pipe, "unet", "do_classifier_free_guidance")
     layers = _cross_attention_layers(pipe.unet)
     before = {name: layer.processor for name, layer in layers.items()}
     _check_processors(pipe, before)
@@ -68,13 +68,11 @@ def _cross_attention_layers(unet) -> dict:
     return {name: module for name, module in unet.named_modules() if name.endswith("attn2")}
 
 
-def check_kind(pipe) -> None:
+def check_kind(pipe, *needed: str) -> None:
     """
     Raises:
-        TypeError: The pipeline has no UNet, encodes no prompts by a method of their own, or does not tell whether it
-            runs under classifier-free guidance.
+        TypeError: The pipeline has no attribute or method of one of these names.
     """
-    needed = "unet", "encode_prompt", "do_classifier_free_guidance"
     missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
     if missing:
         raise TypeError(

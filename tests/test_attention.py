@@ -337,5 +337,5 @@ def test_a_unet_without_cross_attention_is_an_error():
         block_out_channels=(32, 32), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2
     )
     with pytest.raises(ValueError, match="no cross-attention layers to control"):
-        with regional_attention(SimpleNamespace(unet=unet), None):
+        with regional_attention(SimpleNamespace(do_classifier_free_guidance=True, unet=unet), None):
             pass
