@@ -26,9 +26,9 @@ _LARGE_TEXT = {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layer
 _NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
-def unet_of_sd15(**options) -> UNet2DConditionModel:
+def unet_of_sd15() -> UNet2DConditionModel:
     """The UNet of Stable Diffusion 1.x, 860 M parameters."""
-    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8, **options)
+    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
 
 
 def unet_of_sdxl() -> UNet2DConditionModel:
