@@ -46,17 +46,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_prompts(parser: argparse.ArgumentParser) -> None:
+def _add_prompts(parser: argparse.ArgumentParser, default_predictor: str) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
     choices = ["rules", "transformer", "llm"]
-    parser.add_argument("--layout-predictor", choices=choices, help="default: transformer, or the checkpoint's")
+    parser.add_argument("--layout-predictor", choices=choices, help=f"default: {default_predictor}")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=generate)
-    _add_prompts(parser)
+    _add_prompts(parser, "the checkpoint's")
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
     add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x, 2.x or XL (default: the one that ships)")
@@ -80,7 +80,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=layout)
-    _add_prompts(parser)
+    _add_prompts(parser, "transformer")
     parser.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it; with --prompts a folder for <id>.png")
 

@@ -298,7 +298,9 @@ class Layout:
                         "end": 0.6,
                         "negative_prompt": "blue"
                     },
-                    {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]}
+                    {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]},
+                    {"phrase": "a tent", "polygon": [[0.1, 1.0], [0.2, 0.7], [0.3, 1.0]]},
+                    {"phrase": "the sea", "mask": [[0, 0, 0], [1, 1, 1]]}
                 ],
                 "relations": [{"subject": 0, "relation": "above", "object": 1}]
             }

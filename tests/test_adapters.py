@@ -20,6 +20,7 @@ from diffusers import (
 from diffusers.image_processor import IPAdapterMaskProcessor
 from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from spacetime_attn import Layout, Region, spacetime_attention
 
@@ -218,6 +219,25 @@ def test_ip_adapter_acts_under_control(make, family, which):
 
     check_control(stock, ip_adapter_image_embeds=[embeds(0)])
     assert not torch.allclose(draw(0), draw(1))
+
+
+@pytest.mark.parametrize("which", ["pipeline", "context manager"])
+def test_ip_adapter_looks_at_an_image_through_its_encoder(make, family, which):
+    ours, stock = make(family)
+    pipe = ours if which == "pipeline" else stock
+    add_ip_adapter(pipe)
+    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**vision, image_size=32, patch_size=8, projection_dim=8))
+    pipe.register_modules(image_encoder=encoder.eval(), feature_extractor=CLIPImageProcessor(size=32, crop_size=32))
+
+    def draw(**image):
+        return run(pipe, layout=LAYOUT, **image) if pipe is ours else under_control(pipe, **image)
+
+    first, second = (Image.fromarray(np.full((40, 40, 3), shade, dtype=np.uint8)) for shade in (20, 230))
+    found = draw(ip_adapter_image=first)
+    assert not torch.allclose(found, draw(ip_adapter_image=second))
+    embeddings = pipe.prepare_ip_adapter_image_embeds(first, None, "cpu", 1, True)
+    assert torch.equal(found, draw(ip_adapter_image_embeds=embeddings))
 
 
 @pytest.mark.parametrize("count", [1, 2])

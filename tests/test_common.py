@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline
+from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, spacetime_attention
 
 
 PROMPT = "a red cat to the left of a green bus"
@@ -101,7 +101,7 @@ def test_optional_components_are_saved_and_loaded(make, family, tmp_path):
 
 
 def test_optional_components_may_be_missing(pipe, tmp_path):
-    """All at once: also the text encoders of SDXL, without which embeddings are drawn."""
+    """All at once; of SDXL the text encoders are among them, without which embeddings are drawn."""
     optional = [name for name in pipe._optional_components if name in pipe.components]
     embeds = embeddings(pipe)
     expected = run(pipe, None, weights=0, **embeds)
@@ -110,6 +110,16 @@ def test_optional_components_may_be_missing(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
     assert optional and all(getattr(loaded, name) is None for name in optional)
+    assert_same(run(loaded, None, weights=0, **embeds), expected)
+
+
+def test_text_encoders_may_be_left_out_when_loading(pipe, tmp_path):
+    embeds = embeddings(pipe)
+    expected = run(pipe, None, weights=0, **embeds)
+    pipe.save_pretrained(tmp_path)
+    text = {name: None for name in TEXT if name in pipe.components}
+    loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path, **text)
+    assert all(getattr(loaded, name) is None for name in text)
     assert_same(run(loaded, None, weights=0, **embeds), expected)
 
 
@@ -315,6 +325,9 @@ def test_every_karras_scheduler(make, family, scheduler):
     output = run(pipe, weights=torch.ones(2, 5), **options)
     assert output.images.isfinite().all() and not torch.allclose(output.images, plain)
     assert output.weights.shape == (1, 2, 5)
+    with spacetime_attention(stock, LAYOUT, weights=torch.ones(2, 5)):
+        images = stock(PROMPT, generator=torch.manual_seed(0), **options).images
+    assert torch.equal(images, output.images)
 
 
 def test_progress_bar_settings_hold(pipe, capsys):

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from diffusers import (
@@ -69,6 +70,47 @@ def test_regions_without_these_cost_nothing(pipes):
         run(stock, negative_prompt="fog")
     assert control.strengths is None and control.negatives is None
     assert texts == [2, 1, 1]  # the local descriptions, the prompt and its negative one
+
+
+# Shapes
+
+
+@pytest.fixture
+def shapes() -> Layout:
+    """A region of every kind, on the left of a picture of 48 x 32 pixels; masks have sizes of their own."""
+    rows, columns = np.mgrid[:30, :45]
+    island = ((columns - 10) ** 2 + (rows - 20) ** 2 < 64).astype(np.float32)
+    return Layout(
+        (
+            Region("a red cat", box=(0, 0.1, 0.3, 0.5)),
+            Region("a cloud", box=(0.05, 0, 0.3, 0.4), softness=0.1),
+            Region("a green bus", disc=(0.2, 0.5, 0.15)),
+            Region("a tent", polygon=((0, 1), (0.2, 0.4), (0.4, 1))),
+            Region("an island", mask=Image.fromarray((255 * island).astype(np.uint8))),
+            Region("a reef", mask=island),
+            Region("the sea", mask=torch.cat([torch.linspace(1, 0, 9), torch.zeros(12)]).expand(5, -1)),
+        )
+    )
+
+
+WIDE = {"height": 32, "width": 48, "num_inference_steps": 1, "output_type": "latent"}
+
+
+def test_a_region_of_any_shape_acts_where_it_is(ours, shapes):
+    plain = run(ours, layout=NONE, **WIDE).images
+    found = [run(ours, layout=Layout((region,)), **WIDE).images - plain for region in shapes.regions]
+    for change, region in zip(found, shapes.regions):
+        columns = change.abs().mean(dim=(0, 1, 2))
+        assert columns[:9].mean() > columns[-9:].mean(), region.phrase
+
+
+def test_shapes_draw_the_same_as_objects_as_json_and_around_a_stock_pipeline(pipes, shapes, tmp_path):
+    pipe, stock = pipes
+    expected = run(pipe, layout=shapes, **WIDE).images
+    shapes.save(tmp_path / "shapes.json")
+    assert torch.equal(run(pipe, layout=json.loads((tmp_path / "shapes.json").read_text()), **WIDE).images, expected)
+    with spacetime_attention(stock, Layout.load(tmp_path / "shapes.json")):
+        assert torch.equal(run(stock, **WIDE).images, expected)
 
 
 # Strength
@@ -245,11 +287,14 @@ def test_the_context_manager_equals_the_pipeline(pipes):
             assert torch.equal(run(stock).images, expected)
 
 
-def test_a_batch_of_several_pictures_a_prompt_equals_single_calls(ours):
+def test_a_batch_of_several_pictures_a_prompt_equals_single_calls(pipes):
+    ours, stock = pipes
     other = Layout((Region("a bird", disc=(0.5, 0.5, 0.3), strength=0.5, negative_prompt="fog"),))
     prompts, layouts = [PROMPT, "a bird", "fog", PROMPT], [FULL, other, NONE, LAYOUT]
     latents = torch.randn(8, 4, 16, 16)
     batch = run(ours, prompts, layout=layouts, latents=latents, num_images_per_prompt=2).images
+    with spacetime_attention(stock, layouts):
+        assert torch.equal(run(stock, prompts, latents=latents, num_images_per_prompt=2).images, batch)
     for i in range(8):
         single = run(ours, prompts[i // 2], layout=layouts[i // 2], latents=latents[i : i + 1]).images
         torch.testing.assert_close(batch[i], single[0], atol=3e-5, rtol=0)

@@ -1,15 +1,18 @@
 """The pipeline together with what else diffusers users switch on, for SD and SDXL."""
 
-import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from diffusers import TorchAoConfig
 from diffusers.models import attention_processor
 from diffusers.models.attention_processor import XFormersAttnProcessor
+from original_checkpoints import original_checkpoint
 from safetensors.torch import save_file
 from torch._dynamo.utils import counters
 from torch.nn.functional import scaled_dot_product_attention
+from torchao.quantization import Int8WeightOnlyConfig
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer, spacetime_attention
 from spacetime_attn.processors.attention import RegionalAttnProcessor
@@ -76,27 +79,41 @@ def test_xformers_is_missed_by_name(pipes):
     assert all(pipe.unet.attn_processors[name] is before[name] for name in before)
 
 
-@pytest.mark.parametrize("layout", [LAYOUT, NEGATED], ids=["", "with a negative prompt"])
-def test_the_processor_of_xformers_comes_to_the_same(pipes, layout, monkeypatch):
-    """Around a stand-in for the one function that it calls, which needs CUDA."""
+@pytest.fixture
+def xformers(monkeypatch):
+    """A stand-in for the one function of xFormers that its processor calls, which needs CUDA."""
 
     def memory_efficient_attention(query, key, value, attn_bias=None, op=None, scale=None):
         return scaled_dot_product_attention(query, key, value, attn_mask=attn_bias, scale=scale)
 
-    pipe, _ = pipes
-    expected = run(pipe, layout=layout).images
     fake = SimpleNamespace(ops=SimpleNamespace(memory_efficient_attention=memory_efficient_attention))
     monkeypatch.setattr(attention_processor, "xformers", fake, raising=False)
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, NEGATED], ids=["", "with a negative prompt"])
+def test_the_processor_of_xformers_comes_to_the_same(pipes, layout, xformers):
+    pipe, _ = pipes
+    expected = run(pipe, layout=layout).images
     pipe.unet.set_attn_processor(XFormersAttnProcessor())
     torch.testing.assert_close(run(pipe, layout=layout).images, expected, atol=1e-4, rtol=0)
 
 
+@pytest.fixture(params=["dynamic", "torchao"])
+def quantised(request, pipes, tmp_path):
+    """The family's UNet in 8 bits: by PyTorch itself, and loaded by diffusers with a configuration of torchao."""
+    unet = pipes[0].unet
+    if request.param == "dynamic":
+        return torch.ao.quantization.quantize_dynamic(unet, {torch.nn.Linear}, dtype=torch.qint8)
+    unet.save_pretrained(tmp_path)
+    config = TorchAoConfig(Int8WeightOnlyConfig())
+    return type(unet).from_pretrained(tmp_path, quantization_config=config, torch_dtype=torch.float32)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-def test_a_quantised_unet(pipes, monkeypatch):
+def test_a_quantised_unet(pipes, quantised, monkeypatch):
     pipe, stock = pipes
     plain, controlled = run(stock).images, run(pipe, layout=NEGATED).images
-    pipe.unet = torch.ao.quantization.quantize_dynamic(pipe.unet, {torch.nn.Linear}, dtype=torch.qint8)
-    stock.unet = pipe.unet
+    pipe.unet = stock.unet = quantised
     assert_acts_with_and_without_control(pipes, plain)
     monkeypatch.delattr(RegionalAttnProcessor, "_around_inner")  # the fast path is taken
     torch.testing.assert_close(run(pipe, layout=NEGATED).images, controlled, atol=0.1, rtol=0)
@@ -117,7 +134,10 @@ def test_a_textual_inversion_acts_in_local_descriptions_and_negative_prompts_too
         vectors = torch.randn(2, parts["text_encoder"].config.hidden_size)
         pipe.load_textual_inversion(vectors, token="<thing>", **parts)
     for layout, images in zip(layouts, before):
-        assert not torch.allclose(run(pipe, layout=layout).images, images)
+        found = run(pipe, layout=layout).images
+        assert not torch.allclose(found, images)
+        with spacetime_attention(stock, layout):
+            assert torch.equal(run(stock).images, found)
     seen = []
     pipe.text_encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0][0].tolist()))
     with spacetime_attention(stock, layouts[0]):
@@ -194,79 +214,124 @@ def test_weights_are_optimised_through_a_compiled_unet(pipe, clip, graphs):
     assert not torch.equal(expected, run(pipe, layout=NEGATED, num_inference_steps=1).weights)
 
 
+# Around a stock pipeline
+
+CPU = torch.device("cpu"), torch.device("cpu")  # from where, to where
+SWITCHES = {
+    "attention slicing": lambda pipe: pipe.enable_attention_slicing(1),
+    "FreeU": lambda pipe: pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.5, b2=1.6),
+    "float16": lambda pipe: pipe.to(torch.float16),
+    "bfloat16": lambda pipe: pipe.to(torch.bfloat16),
+    "VAE slicing": lambda pipe: pipe.vae.enable_slicing(),
+    "VAE tiling": lambda pipe: pipe.vae.enable_tiling(),
+    "group offload": lambda pipe: pipe.enable_group_offload(*CPU, offload_type="leaf_level"),
+    "xFormers": lambda pipe: pipe.unet.set_attn_processor(XFormersAttnProcessor()),
+} | COMPILED
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_what_is_switched_on_acts_alike_in_the_pipeline_and_around_a_stock_one(pipes, switch, graphs, xformers):
+    pipe, stock = pipes
+    SWITCHES[switch](stock)
+    with spacetime_attention(stock, NEGATED):
+        found = run(stock).images
+    SWITCHES[switch](pipe)
+    torch.testing.assert_close(run(pipe, layout=NEGATED).images, found)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_quantised_unet_acts_alike_in_the_pipeline_and_around_a_stock_one(pipes, quantised):
+    pipe, stock = pipes
+    pipe.unet = stock.unet = quantised
+    with spacetime_attention(stock, NEGATED):
+        found = run(stock).images
+    torch.testing.assert_close(run(pipe, layout=NEGATED).images, found)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_images_per_prompt": 2},
+        {"negative_prompt": "fog", "guidance_rescale": 0.7},
+        {"clip_skip": 1},
+        {"height": 48, "width": 24},
+        {"return_dict": False},
+        {"output_type": "np"},
+        {"output_type": "latent"},
+    ],
+    ids=str,
+)
+def test_arguments_act_alike_in_the_pipeline_and_around_a_stock_one(pipes, options):
+    pipe, stock = pipes
+    with spacetime_attention(stock, NEGATED):
+        found = run(stock, **options)
+    np.testing.assert_array_equal(run(pipe, layout=NEGATED, **options)[0], found[0])
+
+
+def test_callbacks_act_alike_in_the_pipeline_and_around_a_stock_one(pipes):
+    """They read and change latents and guidance, and interrupt; the block then serves another run."""
+
+    def change(pipe, step, timestep, kwargs):
+        pipe._guidance_scale = 2.0
+        return {"latents": 0.9 * kwargs["latents"]}
+
+    def stop(pipe, step, timestep, kwargs):
+        pipe._interrupt = True
+        return {}
+
+    pipe, stock = pipes
+    expected_after = run(pipe, layout=NEGATED).images
+    for callback in (change, stop):
+        expected = run(pipe, layout=NEGATED, callback_on_step_end=callback).images
+        with spacetime_attention(stock, NEGATED):
+            assert torch.equal(run(stock, callback_on_step_end=callback).images, expected)
+            assert torch.equal(run(stock).images, expected_after)
+
+
+def test_prompt_embeddings_act_alike_in_the_pipeline_and_around_a_stock_one(pipes):
+    pipe, stock = pipes
+    options = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": True}
+    names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+    embeds = dict(zip(names, stock.encode_prompt(PROMPT, **options)))
+    with spacetime_attention(stock, NEGATED):
+        found = run(stock, None, **embeds).images
+    assert torch.equal(found, run(pipe, layout=NEGATED).images)
+    assert torch.equal(found, run(pipe, None, layout=NEGATED, **embeds).images)
+
+
 # Loading
 
-RESNETS = {  # the names of layers in original checkpoints
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-UNET = {  # with one layer in a block
-    r"^time_embedding\.linear_(\d)": lambda found: f"time_embed.{2 * int(found[1]) - 2}",
-    r"^conv_in": "input_blocks.0.0",
-    r"^conv_norm_out": "out.0",
-    r"^conv_out": "out.2",
-    r"^down_blocks\.(\d)\.resnets\.0": lambda found: f"input_blocks.{2 * int(found[1]) + 1}.0",
-    r"^down_blocks\.(\d)\.attentions\.0": lambda found: f"input_blocks.{2 * int(found[1]) + 1}.1",
-    r"^down_blocks\.(\d)\.downsamplers\.0\.conv": lambda found: f"input_blocks.{2 * int(found[1]) + 2}.0.op",
-    r"^mid_block\.resnets\.(\d)": lambda found: f"middle_block.{2 * int(found[1])}",
-    r"^mid_block\.attentions\.0": "middle_block.1",
-    r"^up_blocks\.(\d)\.resnets\.(\d)": lambda found: f"output_blocks.{2 * int(found[1]) + int(found[2])}.0",
-    r"^up_blocks\.(\d)\.attentions\.(\d)": lambda found: f"output_blocks.{2 * int(found[1]) + int(found[2])}.1",
-    r"^up_blocks\.(\d)\.upsamplers\.0": lambda found: f"output_blocks.{2 * int(found[1]) + 1}.2",
-}
-VAE = {  # with two blocks
-    r"down_blocks\.(\d)\.resnets": r"down.\1.block",
-    r"down_blocks\.(\d)\.downsamplers\.0": r"down.\1.downsample",
-    r"up_blocks\.(\d)\.resnets": lambda found: f"up.{1 - int(found[1])}.block",
-    r"up_blocks\.(\d)\.upsamplers\.0": lambda found: f"up.{1 - int(found[1])}.upsample",
-    r"mid_block\.resnets\.(\d)": lambda found: f"mid.block_{int(found[1]) + 1}",
-    r"mid_block\.attentions\.0": "mid.attn_1",
-    r"conv_shortcut": "nin_shortcut",
-    r"conv_norm_out": "norm_out",
-    r"group_norm": "norm",
-    r"to_out\.0": "proj_out",
-    r"to_([qkv])": r"\1",
-}
+
+@pytest.fixture
+def file(pipes, tmp_path):
+    """Writes all models to one file, but those whose names begin so, and the rest, without weights, beside it."""
+
+    def write(without: str | None = None) -> dict:
+        _, stock = pipes
+        stock.save_pretrained(tmp_path / "config")
+        for weights in (tmp_path / "config").glob("*/*.safetensors"):
+            weights.unlink()
+        state = original_checkpoint(stock)
+        if without is not None:
+            state = {name: weight for name, weight in state.items() if not name.startswith(without)}
+        save_file(state, tmp_path / "model.safetensors")
+        return {
+            "pretrained_model_link_or_path": str(tmp_path / "model.safetensors"),
+            "config": str(tmp_path / "config"),
+        }
+
+    return write
 
 
-def renamed(name: str, rules: dict) -> str:
-    for pattern, new in rules.items():
-        name = re.sub(pattern, new, name)
-    return name
+def test_a_single_file_is_loaded_as_by_the_stock_pipeline(pipes, file):
+    pipe, stock = pipes
+    optional = {} if "text_encoder_2" in stock.components else {"safety_checker": None}
+    loaded = SpaceTimeAttnPipeline.from_single_file(**file(), **optional)
+    torch.testing.assert_close(run(loaded, layout=NEGATED).images, run(pipe, layout=NEGATED).images)
+    torch.testing.assert_close(run(loaded, layout=NONE).images, run(stock).images)
 
 
-def original_checkpoint(pipe) -> dict:
-    """A tiny Stable Diffusion 1.x under the names of the original checkpoints, all in one."""
-    state = {}
-    for name, weight in pipe.unet.state_dict().items():
-        if ".resnets." in name:
-            place, layer, kind = name.rsplit(".", 2)
-            name = f"{place}.{RESNETS[layer]}.{kind}"
-        state["model.diffusion_model." + renamed(name, UNET)] = weight
-    for name, weight in pipe.vae.state_dict().items():
-        state["first_stage_model." + renamed(name, VAE)] = weight
-    for name, weight in pipe.text_encoder.state_dict().items():
-        state["cond_stage_model.transformer.text_model." + name] = weight
-    return {name: weight.contiguous() for name, weight in state.items()}
-
-
-def test_a_single_file_of_stable_diffusion_is_loaded_as_by_the_stock_pipeline(pipe, stock, tmp_path):
-    stock.save_pretrained(tmp_path / "config")
-    save_file(original_checkpoint(pipe), tmp_path / "model.safetensors")
-    options = {"config": str(tmp_path / "config"), "safety_checker": None}
-    loaded = SpaceTimeAttnPipeline.from_single_file(str(tmp_path / "model.safetensors"), **options)
-    assert torch.equal(run(loaded, layout=NEGATED).images, run(pipe, layout=NEGATED).images)
-    assert torch.equal(run(loaded, layout=NONE).images, run(stock).images)
-
-
-def test_a_file_that_lacks_a_model_is_refused_by_name(stock, tmp_path):
-    stock.save_pretrained(tmp_path / "config")
-    weights = {name: part for name, part in original_checkpoint(stock).items() if "first_stage_model" not in name}
-    save_file(weights, tmp_path / "model.safetensors")
+def test_a_file_that_lacks_a_model_is_refused_by_name(pipes, file):
+    optional = {} if "text_encoder_2" in pipes[1].components else {"safety_checker": None}
     with pytest.raises(Exception, match="AutoencoderKL.*missing in the checkpoint"):
-        options = {"config": str(tmp_path / "config"), "safety_checker": None}
-        SpaceTimeAttnPipeline.from_single_file(str(tmp_path / "model.safetensors"), **options)
+        SpaceTimeAttnPipeline.from_single_file(**file(without="first_stage_model"), **optional)

@@ -4,15 +4,16 @@ Scores layout predictors; README's table of predictors comes from here.
     python examples/layouts/evaluate.py FOLDER                         # rules and transformer
     python examples/layouts/evaluate.py FOLDER --predictors llm --model Qwen/Qwen3-4B-Instruct-2507
 
-FOLDER is as for examples/layout_scores.py; its score.py also judges tests/constructions.jsonl. Sizes are asked in
-prompts that name two things of one half of sizes.csv: of those whose areas differ by a factor of two or more, how
-often the larger one gets the larger box.
+FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line, and the score.py that judges layouts;
+it also judges those of tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of
+sizes.csv: of those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
 """
 
 import argparse
 import json
 import math
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imagined import sizes
+from tqdm import tqdm
 
 from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor
 
@@ -44,13 +46,14 @@ def main() -> None:
     names = ["rules", "transformer", "llm"]
     parser.add_argument("--predictors", nargs="+", choices=names, default=names[:2], help="default: %(default)s")
     parser.add_argument("--model", help="of the transformer or the language model (default: the project's own)")
+    parser.add_argument("--limit", type=int, metavar="N", help="of prompts, spread over each set (default: all)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, from each half (default: %(default)s)")
     arguments = parser.parse_args()
     kinds = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor, "llm": LLMLayoutPredictor}
     for name in arguments.predictors:
         predictor = kinds[name](arguments.model) if arguments.model and name != "rules" else kinds[name]()
         print(f"\n{name}", flush=True)
-        for title, scores in relation_scores(predictor, arguments.folder).items():
+        for title, scores in relation_scores(predictor, arguments.folder, arguments.limit).items():
             found = {column: scores[column] for column in COLUMNS if scores[column] is not None}
             print(f"  {title:14}" + "".join(f"{column} {value:6.2f}  " for column, value in found.items()), flush=True)
         for split in ("train", "held_out"):
@@ -58,20 +61,32 @@ def main() -> None:
             print(f"  sizes, {split:8}: {100 * part:.1f} % of {count} pairs in the right order", flush=True)
 
 
-def relation_scores(predictor: Callable, folder: Path) -> dict[str, dict]:
-    """What score.py says of the folder's sets and of tests/constructions.jsonl."""
-    result = {}
+def relation_scores(predictor: Callable, folder: Path, limit: int | None = None) -> dict[str, dict]:
+    """
+    Args:
+        predictor (`Callable`): From prompts to layouts.
+        folder (`Path`): With `sets/*.jsonl` and `score.py`.
+        limit (`int`, *optional*): Of the prompts of a set.
+
+    Returns:
+        What score.py says of each set and of tests/constructions.jsonl.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        lines, report = Path(scratch) / "predictions.jsonl", Path(scratch) / "scores.json"
-        for sets, files in ((folder / "sets", None), (TESTS, "constructions")):
-            paths = [sets / f"{files}.jsonl"] if files else sorted(sets.glob("*.jsonl"))
-            prompts = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
-            layouts = [(prompt["id"], predictor(prompt["prompt"]).to_dict()) for prompt in prompts]
-            lines.write_text("".join(json.dumps({"id": key} | layout) + "\n" for key, layout in layouts), "utf-8")
-            command = [sys.executable, folder / "score.py", lines, "--json", report, "--data", sets]
-            subprocess.run(command + (["--bench", files] if files else []), check=True, stdout=subprocess.DEVNULL)
-            result |= json.loads(report.read_text(encoding="utf-8"))
-    return result
+        sets, layouts, report = (Path(scratch) / name for name in ("sets", "layouts.jsonl", "scores.json"))
+        sets.mkdir()
+        for noise in folder.glob("*_noise.json"):
+            shutil.copy(noise, scratch)
+        with layouts.open("w", encoding="utf-8") as written:
+            for path in (*sorted((folder / "sets").glob("*.jsonl")), TESTS / "constructions.jsonl"):
+                lines = path.read_text(encoding="utf-8").splitlines()
+                lines = lines[:: math.ceil(len(lines) / (limit or len(lines)))]
+                (sets / path.name).write_text("\n".join(lines), encoding="utf-8")
+                for prompt in map(json.loads, tqdm(lines, desc=path.stem, leave=False)):
+                    layout = predictor(prompt["prompt"]).to_dict()
+                    written.write(json.dumps({"id": prompt["id"]} | layout) + "\n")
+        command = [sys.executable, folder / "score.py", layouts, "--json", report, "--data", sets]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(report.read_text(encoding="utf-8"))
 
 
 def size_order(predictor: Callable, split: str, count: int) -> tuple[float, int]:
@@ -91,7 +106,7 @@ def size_order(predictor: Callable, split: str, count: int) -> tuple[float, int]
         first, second = dice.sample(sorted(things), 2)
         if abs(math.log(math.prod(things[first]) / math.prod(things[second]))) >= math.log(2):
             pairs.append((first, second))
-    for first, second in pairs:
+    for first, second in tqdm(pairs, desc=split, leave=False):
         regions = predictor(dice.choice(TEMPLATES).format(first, second)).regions
         if len(regions) == 2:
             areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (region.bounds for region in regions)]
