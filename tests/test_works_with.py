@@ -1,4 +1,4 @@
-"""The table of what works with it: every letter in it has a test of that family, of the pipeline or around a stock one."""
+"""The table of what works with it: every letter has a test of that family, of the pipeline or around a stock one."""
 
 import ast
 import re
@@ -21,9 +21,8 @@ def rows() -> list[tuple[str, list[str], list[str]]]:
     section = card.partition("## What works with it")[2].partition("\n## ")[0]
     header, _, *lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
     assert [name.strip() for name in header[1:4]] == list(FAMILIES)
-    return [
-        (line[0].strip(), [cell.strip() for cell in line[1:4]], re.findall(r"`([^`]+)`", line[4])) for line in lines
-    ]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    return [(feature, letters, re.findall(r"`([^`]+)`", tests)) for feature, *letters, tests in cells]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,9 @@ def test_every_letter_has_a_test_of_its_family(families):
             assert cell in ("", "P", "C", "P C"), feature
             covered = [test for test in tests if column in families[test]]
             for letter in cell.split():
-                assert any(letter in _letters(test) for test in covered), f"{feature}: no test of {letter} for {column}"
+                assert any(letter in _letters(test) for test in covered), (
+                    f"{feature}: no test of {letter} for {column}"
+                )
 
 
 def _letters(test: str) -> str:
@@ -70,7 +71,8 @@ def _letters(test: str) -> str:
 
 def _names(function: ast.FunctionDef) -> set[str]:
     nodes = list(ast.walk(function))
-    names = {node.id for node in nodes if isinstance(node, ast.Name)} | {argument.arg for argument in function.args.args}
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {argument.arg for argument in function.args.args}  # fixtures
     given = {node.arg for node in nodes if isinstance(node, ast.keyword)}
     given |= {getattr(key, "value", None) for node in nodes if isinstance(node, ast.Dict) for key in node.keys}
     return names | {f"{name}=" for name in given}

@@ -4,9 +4,9 @@ Scores layout predictors; README's table of predictors comes from here.
     python examples/layouts/evaluate.py FOLDER                         # rules and transformer
     python examples/layouts/evaluate.py FOLDER --predictors llm --model Qwen/Qwen3-4B-Instruct-2507
 
-FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line, and the score.py that judges layouts;
-it also judges those of tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of
-sizes.csv: of those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
+FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line, and the score.py that judges
+layouts; it also judges those of tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half
+of sizes.csv: of those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
 """
 
 import argparse
