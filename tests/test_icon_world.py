@@ -37,7 +37,7 @@ from spacetime_attn.examples.icon_world.scenes import (
     sprite_tensor,
 )
 from spacetime_attn.examples.icon_world.sprites import Atlas, sprite_index, tint
-from spacetime_attn.examples.icon_world.start import start_text_encoder, start_unet, start_vae
+from spacetime_attn.examples.icon_world.start import start_clip, start_text_encoder, start_unet, start_vae
 from spacetime_attn.examples.icon_world.things import BACKGROUNDS, CATEGORIES, COLOURS, SIZE
 from spacetime_attn.examples.icon_world.tokenizer import MAX_TOKENS, make_tokenizer
 
@@ -364,6 +364,9 @@ def test_a_training_starts_as_an_earlier_checkpoint(trained, atlas):
     for name, model in (("unet", start_unet(checkpoint)), ("vae", start_vae(checkpoint))):
         saved = load_file(checkpoint / name / "diffusion_pytorch_model.safetensors")
         assert all(torch.equal(weight, saved[key].float()) for key, weight in model.state_dict().items())
+    saved = load_file(checkpoint / "clip" / "model.safetensors")
+    for key, weight in start_clip(checkpoint, tokenizer).state_dict().items():
+        assert key.startswith("text_model.") or torch.equal(weight, saved[key].float()), key
 
 
 def test_the_reader_is_content_with_true_answers_only():

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from .models import make_text_encoder
+from .models import make_clip, make_text_encoder
 
 
 def start_vae(checkpoint: Path) -> AutoencoderKL:
@@ -40,3 +40,14 @@ def start_text_encoder(checkpoint: Path, tokenizer: CLIPTokenizer) -> CLIPTextMo
     own = {"embeddings.token_embedding.weight": words, "embeddings.position_embedding.weight": places}
     encoder.load_state_dict(weights | old | own)
     return encoder
+
+
+def start_clip(checkpoint: Path, tokenizer: CLIPTokenizer) -> CLIPModel:
+    """The checkpoint's CLIP in single precision; its text tower is a new one, for that is the pipeline's."""
+    clip = make_clip(tokenizer)
+    old = CLIPModel.from_pretrained(checkpoint, subfolder="clip", torch_dtype=torch.float32)
+    for name, part in old.named_children():
+        if name != "text_model":
+            getattr(clip, name).load_state_dict(part.state_dict())
+    clip.logit_scale.data.copy_(old.logit_scale)
+    return clip

@@ -47,7 +47,7 @@ from .render import compose, crop
 from .saving import save_checkpoint
 from .scenes import SceneBatch, sprite_tensor
 from .sprites import ATLAS, Atlas
-from .start import start_text_encoder, start_unet, start_vae
+from .start import start_clip, start_text_encoder, start_unet, start_vae
 from .things import SIZE
 from .tokenizer import make_tokenizer
 from .train_judge import train_judge
@@ -72,7 +72,7 @@ class Workshop:
         max_steps (`int`, *optional*): Of each stage.
         batch_size (`int`, *optional*): In place of the stages' own.
         compile (`bool`): Whether `torch.compile` makes the UNet and the text encoder faster.
-        start (`Path`, *optional*): A checkpoint that the VAE, the UNet and the text encoder start as.
+        start (`Path`, *optional*): A checkpoint that all but the judge start as.
     """
 
     folder: Path
@@ -165,7 +165,7 @@ def normalise_latents(vae: AutoencoderKL, pixels: torch.Tensor) -> None:
 
 def train_clip(shop: Workshop) -> bool:
     """Stage `clip`: all but the text tower, which is the pipeline's."""
-    model = make_clip(shop.tokenizer)
+    model = make_clip(shop.tokenizer) if shop.start is None else start_clip(shop.start, shop.tokenizer)
     model.text_model.load_state_dict(shop.trained(CLIPTextModel, "text_encoder").state_dict())
     model.text_model.requires_grad_(False)
     make_batch = partial(pair_batch, tokenizer=shop.tokenizer)
