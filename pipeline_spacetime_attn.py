@@ -189,10 +189,10 @@ class SpaceTimeAttnPipeline(
         safety_checker: StableDiffusionSafetyChecker = _LEFT_OUT,
         feature_extractor: CLIPImageProcessor = _LEFT_OUT,
         image_encoder: CLIPVisionModelWithProjection = None,
-        requires_safety_checker: bool = True,
+        requires_safety_checker: bool | None = None,
         text_encoder_2: CLIPTextModelWithProjection = None,
         tokenizer_2: CLIPTokenizer = None,
-        force_zeros_for_empty_prompt: bool = True,
+        force_zeros_for_empty_prompt: bool | None = None,
         add_watermarker: bool | None = None,
         default_blend: str = "guided",
         guided_strength: float = GUIDED_STRENGTH,
@@ -568,7 +568,10 @@ class SpaceTimeAttnPipeline(
         tokenizers = self._both("tokenizer")
 
         def is_read(text: str) -> bool:
-            return all(len(tokenizer(text).input_ids) <= tokenizer.model_max_length for tokenizer in tokenizers)
+            return all(
+                len(tokenizer(self.maybe_convert_prompt(text, tokenizer)).input_ids) <= tokenizer.model_max_length
+                for tokenizer in tokenizers
+            )
 
         if is_read(prompt):
             return prompt

@@ -1,6 +1,10 @@
 """What a prompt says, before anything is placed: its objects and their relations."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle
+from string import ascii_lowercase
 
 from spacy.language import Language
 
@@ -12,6 +16,7 @@ from .relations import find_relations
 
 
 _PUNCTUATION_RUNS = re.compile(r"(?:[^\w\s]|_){9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them
+_LEARNED_TOKENS = re.compile(r"<[^<>\s]+>")  # "<cat-toy>", as textual inversions are called
 _SURROGATES = re.compile("[\ud800-\udfff]")  # halves of characters, which spaCy cannot encode
 
 
@@ -32,9 +37,30 @@ def read_prompt(prompt: str, nlp: str | Language | None = None) -> tuple[list[Ph
     if is_foreign(prompt):
         return [], []
     text = _PUNCTUATION_RUNS.sub(lambda run: " " * len(run.group()), _SURROGATES.sub("\ufffd", prompt))
-    doc = load_language(nlp)(text)
+    nouns = _nouns_for(_LEARNED_TOKENS.findall(text))
+    doc = load_language(nlp)(_LEARNED_TOKENS.sub(lambda token: nouns[token.group()], text))
     phrases = find_phrases(doc)
-    return phrases, find_relations(doc, phrases)
+    relations = find_relations(doc, phrases)
+    for token, noun in nouns.items():
+        phrases = [_with_token(phrase, noun, token) for phrase in phrases]
+    return phrases, relations
+
+
+def _nouns_for(tokens: Sequence[str]) -> dict[str, str]:
+    """A noun in each one's place, of the same length, that no text has: "axxxxxx"."""
+    letters = dict(zip(dict.fromkeys(tokens), cycle(ascii_lowercase)))
+    return {token: letter.ljust(len(token), "x") for token, letter in letters.items()}
+
+
+def _with_token(phrase: Phrase, noun: str, token: str) -> Phrase:
+    """The phrase with the learned token instead of the noun in its place."""
+    name = token.strip("<>").lower()
+    return replace(
+        phrase,
+        text=phrase.text.replace(noun, token),
+        head=phrase.head.replace(noun, name),
+        modifiers=frozenset(word.replace(noun, name) for word in phrase.modifiers),
+    )
 
 
 def check_aspect_ratio(aspect_ratio: float) -> None:

@@ -39,9 +39,16 @@ class Family:
         return self._known(self.stock.__init__, given, "component")
 
     def settings(self, given: dict) -> dict:
-        """The stock pipeline's share of what its constructor takes beside components."""
-        known = inspect.signature(self.stock.__init__).parameters
-        return {name: value for name, value in given.items() if name in known}
+        """
+        The stock pipeline's share of what its constructor takes beside components, its own defaults in the place of
+        `None`.
+
+        Raises:
+            ValueError: A setting that this family does not have.
+        """
+        settings = self._known(self.stock.__init__, given, "setting")
+        defaults = inspect.signature(self.stock.__init__).parameters
+        return {name: defaults[name].default if value is None else value for name, value in settings.items()}
 
     def options(self, arguments: dict) -> dict:
         """

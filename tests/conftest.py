@@ -13,14 +13,18 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     CLIPConfig,
+    CLIPImageProcessor,
     CLIPModel,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
 )
 
 
@@ -207,6 +211,22 @@ def make():
 def family(request) -> str:
     """Each family of checkpoints in turn."""
     return request.param
+
+
+@pytest.fixture
+def vision() -> dict:
+    """A tiny random image encoder, and what prepares images for it, as components."""
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, image_size=32, patch_size=8, projection_dim=8))
+    return {"image_encoder": encoder.eval(), "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
+
+
+@pytest.fixture
+def checker() -> dict:
+    """A tiny random safety checker, and what prepares images for it, as components."""
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = StableDiffusionSafetyChecker(CLIPConfig(vision_config=sizes | {"image_size": 32, "patch_size": 8}))
+    return {"safety_checker": model.eval(), "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
 
 
 @pytest.fixture

@@ -61,13 +61,13 @@ def original_checkpoint(pipe) -> dict[str, torch.Tensor]:
         state["first_stage_model." + _renamed(name, VAE)] = weight
     if "text_encoder_2" in pipe.components:
         texts = {
-            "conditioner.embedders.0.transformer.text_model.": _names(pipe.text_encoder),
+            "conditioner.embedders.0.transformer.text_model.": _bare_state(pipe.text_encoder),
             "conditioner.embedders.1.model.": _open_clip(pipe.text_encoder_2),
         }
     elif pipe.unet.config.use_linear_projection:  # 2.x
         texts = {"cond_stage_model.model.": _open_clip(pipe.text_encoder)}
     else:
-        texts = {"cond_stage_model.transformer.text_model.": _names(pipe.text_encoder)}
+        texts = {"cond_stage_model.transformer.text_model.": _bare_state(pipe.text_encoder)}
     for prefix, weights in texts.items():
         state |= {prefix + name: weight for name, weight in weights.items()}
     return {name: weight.clone().contiguous() for name, weight in state.items()}
@@ -89,13 +89,13 @@ def _unet(unet) -> dict[str, torch.Tensor]:
     return state
 
 
-def _names(text_encoder) -> dict[str, torch.Tensor]:
+def _bare_state(text_encoder) -> dict[str, torch.Tensor]:
     return {name.removeprefix("text_model."): weight for name, weight in text_encoder.state_dict().items()}
 
 
 def _open_clip(text_encoder) -> dict[str, torch.Tensor]:
     """In OpenCLIP, queries, keys and values are one projection."""
-    weights = _names(text_encoder)
+    weights = _bare_state(text_encoder)
     state = {}
     for name, weight in weights.items():
         if "q_proj" in name:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import (
+    AutoPipelineForImage2Image,
     ControlNetModel,
     StableDiffusionAdapterPipeline,
     StableDiffusionControlNetPipeline,
@@ -20,7 +21,6 @@ from diffusers import (
 from diffusers.image_processor import IPAdapterMaskProcessor
 from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
-from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from spacetime_attn import Layout, Region, spacetime_attention
 
@@ -105,6 +105,14 @@ def stock(make, family):
 def test_other_pipelines_are_controlled(stock, family, kind):
     pipe, options = kind(family, stock)
     check_control(pipe, **options)
+
+
+def test_auto_pipelines_are_reached_through_the_stock_one(make, family):
+    pipe, stock = make(family)
+    found = AutoPipelineForImage2Image.from_pipe(pipe.stock)
+    expected, options = image_to_image(family, stock)
+    assert type(found) is type(expected)
+    assert torch.equal(under_control(found, **options), under_control(expected, **options))
 
 
 @pytest.mark.parametrize(
@@ -222,13 +230,11 @@ def test_ip_adapter_acts_under_control(make, family, which):
 
 
 @pytest.mark.parametrize("which", ["pipeline", "context manager"])
-def test_ip_adapter_looks_at_an_image_through_its_encoder(make, family, which):
+def test_ip_adapter_looks_at_an_image_through_its_encoder(make, family, which, vision):
     ours, stock = make(family)
     pipe = ours if which == "pipeline" else stock
     add_ip_adapter(pipe)
-    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**vision, image_size=32, patch_size=8, projection_dim=8))
-    pipe.register_modules(image_encoder=encoder.eval(), feature_extractor=CLIPImageProcessor(size=32, crop_size=32))
+    pipe.register_modules(**vision)
 
     def draw(**image):
         return run(pipe, layout=LAYOUT, **image) if pipe is ours else under_control(pipe, **image)

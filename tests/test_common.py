@@ -15,7 +15,6 @@ from diffusers.schedulers import KarrasDiffusionSchedulers
 from fake_hub import FakeHub
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, spacetime_attention
 
@@ -88,29 +87,43 @@ def test_safetensors_that_are_asked_for_and_missing_are_an_error(pipe, tmp_path)
         SpaceTimeAttnPipeline.from_pretrained(tmp_path, use_safetensors=True)
 
 
-def test_optional_components_are_saved_and_loaded(make, family, tmp_path):
-    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**vision, image_size=32, patch_size=8, projection_dim=8))
-    optional = {"image_encoder": encoder.eval(), "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
-    settings = {} if family == "SDXL" else {"requires_safety_checker": False}
-    pipe = SpaceTimeAttnPipeline(**make(family)[0].components | optional, **settings)
-    pipe.save_pretrained(tmp_path)
+@pytest.fixture
+def complete(make, family, vision, checker) -> SpaceTimeAttnPipeline:
+    """A pipeline with all of its family's optional components."""
+    return SpaceTimeAttnPipeline(**make(family)[0].components | ({} if family == "SDXL" else checker) | vision)
+
+
+def test_optional_components_are_saved_and_loaded(complete, tmp_path):
+    complete.save_pretrained(tmp_path)
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
-    assert all(type(getattr(loaded, name)) is type(part) for name, part in optional.items())
-    assert_same(run(loaded), run(pipe))
+    for name in complete.components:
+        assert type(getattr(loaded, name)) is type(getattr(complete, name)) is not type(None), name
+    found, expected = run(loaded), run(complete)
+    assert_same(found, expected)
+    assert found.nsfw_content_detected == expected.nsfw_content_detected
 
 
-def test_optional_components_may_be_missing(pipe, tmp_path):
+def test_optional_components_may_be_missing(complete, tmp_path):
     """All at once; of SDXL the text encoders are among them, without which embeddings are drawn."""
-    optional = [name for name in pipe._optional_components if name in pipe.components]
-    embeds = embeddings(pipe)
-    expected = run(pipe, None, weights=0, **embeds)
+    optional = [name for name in complete._optional_components if name in complete.components]
+    embeds = embeddings(complete)
+    expected = run(complete, None, weights=0, output_type="latent", **embeds)
     for name in optional:
-        setattr(pipe, name, None)
-    pipe.save_pretrained(tmp_path)
+        assert getattr(complete, name) is not None, name
+        setattr(complete, name, None)
+    complete.save_pretrained(tmp_path)
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
     assert optional and all(getattr(loaded, name) is None for name in optional)
-    assert_same(run(loaded, None, weights=0, **embeds), expected)
+    assert_same(run(loaded, None, weights=0, output_type="latent", **embeds), expected)
+
+
+def test_optional_components_may_be_left_out_when_loading(complete, tmp_path):
+    expected = run(complete, output_type="latent")
+    complete.save_pretrained(tmp_path)
+    left_out = [name for name in complete._optional_components if name in complete.components and name not in TEXT]
+    loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path, **dict.fromkeys(left_out))
+    assert left_out and all(getattr(loaded, name) is None for name in left_out)
+    assert_same(run(loaded, output_type="latent"), expected)
 
 
 def test_text_encoders_may_be_left_out_when_loading(pipe, tmp_path):

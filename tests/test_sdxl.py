@@ -19,10 +19,8 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 from diffusers.callbacks import SDXLCFGCutoffCallback
-from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from diffusers.utils import dynamic_modules_utils
 from peft import LoraConfig, get_peft_model_state_dict
-from transformers import CLIPConfig, CLIPImageProcessor
 
 import spacetime_attn
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer, spacetime_attention
@@ -277,6 +275,10 @@ def test_the_unet_tells_the_family(make_components, make_sdxl_components):
         SpaceTimeAttnPipeline(**sd | {"text_encoder_2": sdxl["text_encoder_2"]})
     with pytest.raises(ValueError, match="is SDXL, which has no component `safety_checker`"):
         SpaceTimeAttnPipeline(**sdxl, safety_checker=sd["vae"])
+    with pytest.raises(ValueError, match="is Stable Diffusion 1.x or 2.x, which has no setting `add_watermarker`"):
+        SpaceTimeAttnPipeline(**sd, add_watermarker=True)
+    with pytest.raises(ValueError, match="is SDXL, which has no setting `requires_safety_checker`"):
+        SpaceTimeAttnPipeline(**sdxl, requires_safety_checker=False)
 
 
 def assert_the_same(pictures, expected):
@@ -333,11 +335,10 @@ def test_the_file_is_a_custom_pipeline_of_sdxl(stock, pipe, tmp_path, modules_ca
     assert torch.equal(run(made, layout=LAYOUT.to_dict()).images, expected)
 
 
-def test_a_custom_pipeline_may_be_loaded_without_the_checkpoints_safety_checker(make, tmp_path, modules_cache):
-    vision = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision | {"image_size": 32, "patch_size": 8}))
-    parts = {"safety_checker": checker, "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
-    SpaceTimeAttnPipeline(**make("SD")[0].components | parts).save_pretrained(tmp_path)
+def test_a_custom_pipeline_may_be_loaded_without_the_checkpoints_safety_checker(
+    make, checker, tmp_path, modules_cache
+):
+    SpaceTimeAttnPipeline(**make("SD")[0].components | checker).save_pretrained(tmp_path)
     assert DiffusionPipeline.from_pretrained(tmp_path, **CUSTOM).safety_checker is not None
     assert DiffusionPipeline.from_pretrained(tmp_path, safety_checker=None, **CUSTOM).safety_checker is None
 
@@ -460,9 +461,12 @@ def test_local_descriptions_are_read_as_the_run_reads_its_prompt(make, lora, fam
         assert not torch.allclose(run(stock).images, expected)
 
 
-def test_a_refiner_goes_on_in_the_columns_where_the_base_stopped(pipe, components):
+def test_a_refiner_goes_on_in_the_columns_where_the_base_stopped(pipe, components, make_sdxl_components):
+    """One as SDXL's: with the second text encoder alone, and told how beautiful the picture is to be."""
+    unet = make_sdxl_components(cross_attention_dim=24, projection_class_embeddings_input_dim=5 * 8 + 16)["unet"]
     latents = run(pipe, layout=LAYOUT, num_inference_steps=8, denoising_end=0.5, output_type="latent").images
-    refiner = StableDiffusionXLImg2ImgPipeline(**components)
+    parts = components | {"unet": unet, "text_encoder": None, "tokenizer": None}
+    refiner = StableDiffusionXLImg2ImgPipeline(**parts, requires_aesthetics_score=True)
     options = {"image": latents, "num_inference_steps": 8, "denoising_start": 0.5}
     plain = run(refiner, **options).images
     first, second = (torch.tensor([halves[:1] * 4 + halves[1:] * 4] * 2) for halves in ([2.0, 0.0], [0.0, 2.0]))

@@ -1,5 +1,6 @@
 """The pipeline together with what else diffusers users switch on, for SD and SDXL."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,6 @@ from original_checkpoints import original_checkpoint
 from safetensors.torch import save_file
 from torch._dynamo.utils import counters
 from torch.nn.functional import scaled_dot_product_attention
-from torchao.quantization import Int8WeightOnlyConfig
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer, spacetime_attention
 from spacetime_attn.processors.attention import RegionalAttnProcessor
@@ -83,11 +83,15 @@ def test_xformers_is_missed_by_name(pipes):
 def xformers(monkeypatch):
     """A stand-in for the one function of xFormers that its processor calls, which needs CUDA."""
 
+    calls = []
+
     def memory_efficient_attention(query, key, value, attn_bias=None, op=None, scale=None):
+        calls.append(query.shape)
         return scaled_dot_product_attention(query, key, value, attn_mask=attn_bias, scale=scale)
 
     fake = SimpleNamespace(ops=SimpleNamespace(memory_efficient_attention=memory_efficient_attention))
     monkeypatch.setattr(attention_processor, "xformers", fake, raising=False)
+    return calls
 
 
 @pytest.mark.parametrize("layout", [LAYOUT, NEGATED], ids=["", "with a negative prompt"])
@@ -103,10 +107,16 @@ def quantised(request, pipes, tmp_path):
     """The family's UNet in 8 bits: by PyTorch itself, and loaded by diffusers with a configuration of torchao."""
     unet = pipes[0].unet
     if request.param == "dynamic":
-        return torch.ao.quantization.quantize_dynamic(unet, {torch.nn.Linear}, dtype=torch.qint8)
+        quantised = torch.ao.quantization.quantize_dynamic(unet, {torch.nn.Linear}, dtype=torch.qint8)
+        assert any("quantized" in type(layer).__module__ for layer in quantised.modules())
+        return quantised
+    from torchao.quantization import Int8Tensor, Int8WeightOnlyConfig
+
     unet.save_pretrained(tmp_path)
     config = TorchAoConfig(Int8WeightOnlyConfig())
-    return type(unet).from_pretrained(tmp_path, quantization_config=config, torch_dtype=torch.float32)
+    quantised = type(unet).from_pretrained(tmp_path, quantization_config=config, dtype=torch.float32)
+    assert any(isinstance(weight, Int8Tensor) for weight in quantised.parameters())
+    return quantised
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -142,6 +152,32 @@ def test_a_textual_inversion_acts_in_local_descriptions_and_negative_prompts_too
     pipe.text_encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0][0].tolist()))
     with spacetime_attention(stock, layouts[0]):
         assert set(pipe.tokenizer.convert_tokens_to_ids(["<thing>", "<thing>_1"])) <= set(seen[0])  # both vectors
+
+
+def test_a_textual_inversion_in_the_prompt_gets_a_region(pipes):
+    pipe, stock = pipes
+    prompt = "a red <thing> to the left of a green bus"
+    before = run(pipe, prompt).images
+    for name in ("", "_2") if "text_encoder_2" in stock.components else ("",):
+        parts = {part: getattr(pipe, part + name) for part in ("tokenizer", "text_encoder")}
+        vectors = 3 * torch.ones(30, parts["text_encoder"].config.hidden_size)
+        pipe.load_textual_inversion(vectors, token="<thing>", **parts)
+    output = run(pipe, prompt)
+    layout = output.layouts[0]
+    assert layout.phrases == ["a red <thing>", "a green bus"] and not torch.allclose(output.images, before)
+    assert [layout.describe(relation) for relation in layout.relations] == ["a red <thing> left of a green bus"]
+    expected = Layout((replace(layout.regions[0], phrase="a red <thing>"), layout.regions[1]))
+    assert torch.equal(run(pipe, prompt, layout=expected).images, output.images)
+
+
+def test_the_vectors_of_a_textual_inversion_count_as_what_the_text_encoders_read(pipes):
+    pipe, stock = pipes
+    prompt = "a <thing> above a green bus and a dog"
+    assert "a dog" in pipe.predict_layout(prompt).phrases
+    for name in ("", "_2") if "text_encoder_2" in stock.components else ("",):
+        parts = {part: getattr(pipe, part + name) for part in ("tokenizer", "text_encoder")}
+        pipe.load_textual_inversion(torch.ones(60, parts["text_encoder"].config.hidden_size), token="<thing>", **parts)
+    assert "a dog" not in pipe.predict_layout(prompt).phrases
 
 
 def test_clip_skip_acts_on_local_descriptions_and_on_negative_prompts_as_on_the_pictures_own(pipes):
@@ -196,6 +232,23 @@ def test_a_compiled_unet_is_captured_in_its_first_step_and_in_no_later_one(pipes
     assert set(seen) == {seen[0]}  # nor in another run
 
 
+@pytest.mark.parametrize("way", COMPILED)
+def test_around_a_stock_pipeline_it_is_captured_once_in_a_block(pipes, way, graphs):
+    pipe, stock = pipes
+    expected = run(pipe, layout=NEGATED).images
+    COMPILED[way](stock)
+    seen = []
+
+    def count(pipe, step, timestep, kwargs):
+        seen.append(graphs())
+        return {}
+
+    with spacetime_attention(stock, NEGATED):
+        for _ in range(2):
+            torch.testing.assert_close(run(stock, callback_on_step_end=count).images, expected)
+    assert seen[0] > 0 and set(seen) == {seen[0]}
+
+
 def test_a_compiled_unet_is_captured_once_more_where_control_begins_or_ends(pipes, graphs):
     pipe, _ = pipes
     layout = Layout((Region("a red cat", box=(0, 0.2, 0.5, 0.8), start=0.25, end=0.75),))
@@ -222,21 +275,44 @@ SWITCHES = {
     "FreeU": lambda pipe: pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.5, b2=1.6),
     "float16": lambda pipe: pipe.to(torch.float16),
     "bfloat16": lambda pipe: pipe.to(torch.bfloat16),
-    "VAE slicing": lambda pipe: pipe.vae.enable_slicing(),
-    "VAE tiling": lambda pipe: pipe.vae.enable_tiling(),
     "group offload": lambda pipe: pipe.enable_group_offload(*CPU, offload_type="leaf_level"),
     "xFormers": lambda pipe: pipe.unet.set_attn_processor(XFormersAttnProcessor()),
-} | COMPILED
+}
+IS_ON = {
+    "attention slicing": lambda unet: "Sliced" in type(next(iter(unet.attn_processors.values()))).__name__,
+    "FreeU": lambda unet: unet.up_blocks[0].b1 == 1.5,
+    "float16": lambda unet: unet.dtype == torch.float16,
+    "bfloat16": lambda unet: unet.dtype == torch.bfloat16,
+    "group offload": lambda unet: unet.conv_in._diffusers_hook.get_hook("group_offloading") is not None,
+    "xFormers": lambda unet: isinstance(next(iter(unet.attn_processors.values())), XFormersAttnProcessor),
+}
 
 
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_what_is_switched_on_acts_alike_in_the_pipeline_and_around_a_stock_one(pipes, switch, graphs, xformers):
-    pipe, stock = pipes
+def test_what_is_switched_on_acts_alike_in_the_pipeline_and_around_a_stock_one(pipes, switch, xformers):
+    pipe, stock = pipes  # which share their components
     SWITCHES[switch](stock)
+    assert IS_ON[switch](pipe.unet)
     with spacetime_attention(stock, NEGATED):
         found = run(stock).images
-    SWITCHES[switch](pipe)
+    assert bool(xformers) == (switch == "xFormers")
     torch.testing.assert_close(run(pipe, layout=NEGATED).images, found)
+
+
+def test_the_vae_slices_and_tiles_alike_in_the_pipeline_and_around_a_stock_one(pipes):
+    pipe, stock = pipes
+    options = {"num_images_per_prompt": 2, "height": 64, "width": 64}
+    plain = run(pipe, layout=NEGATED, **options).images
+    decoded = []
+    pipe.vae.post_quant_conv.register_forward_hook(lambda module, args, output: decoded.append(output.shape))
+    for switch, pieces in ((pipe.vae.enable_slicing, 2), (pipe.vae.enable_tiling, 8)):
+        switch()
+        expected = run(pipe, layout=NEGATED, **options).images
+        decoded.clear()
+        with spacetime_attention(stock, NEGATED):
+            assert torch.equal(run(stock, **options).images, expected)
+        assert len(decoded) >= pieces
+    assert not torch.equal(expected, plain)  # tiles are blended at their seams
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -257,6 +333,7 @@ def test_a_quantised_unet_acts_alike_in_the_pipeline_and_around_a_stock_one(pipe
         {"height": 48, "width": 24},
         {"return_dict": False},
         {"output_type": "np"},
+        {"output_type": "pil"},
         {"output_type": "latent"},
     ],
     ids=str,
@@ -303,8 +380,11 @@ def test_prompt_embeddings_act_alike_in_the_pipeline_and_around_a_stock_one(pipe
 
 
 @pytest.fixture
-def file(pipes, tmp_path):
-    """Writes all models to one file, but those whose names begin so, and the rest, without weights, beside it."""
+def write_file(pipes, tmp_path):
+    """
+    Writes all models to one file, but those whose names begin so, and the rest, without weights, beside it. What it
+    returns are the arguments of `from_single_file`.
+    """
 
     def write(without: str | None = None) -> dict:
         _, stock = pipes
@@ -318,20 +398,20 @@ def file(pipes, tmp_path):
         return {
             "pretrained_model_link_or_path": str(tmp_path / "model.safetensors"),
             "config": str(tmp_path / "config"),
-        }
+        } | ({} if "text_encoder_2" in stock.components else {"safety_checker": None})
 
     return write
 
 
-def test_a_single_file_is_loaded_as_by_the_stock_pipeline(pipes, file):
+def test_a_single_file_is_loaded_as_by_the_stock_pipeline(pipes, write_file):
     pipe, stock = pipes
-    optional = {} if "text_encoder_2" in stock.components else {"safety_checker": None}
-    loaded = SpaceTimeAttnPipeline.from_single_file(**file(), **optional)
+    options = write_file()
+    loaded = SpaceTimeAttnPipeline.from_single_file(**options)
     torch.testing.assert_close(run(loaded, layout=NEGATED).images, run(pipe, layout=NEGATED).images)
-    torch.testing.assert_close(run(loaded, layout=NONE).images, run(stock).images)
+    expected = run(type(stock).from_single_file(**options)).images
+    torch.testing.assert_close(run(loaded, layout=NONE).images, expected)
 
 
-def test_a_file_that_lacks_a_model_is_refused_by_name(pipes, file):
-    optional = {} if "text_encoder_2" in pipes[1].components else {"safety_checker": None}
+def test_a_file_that_lacks_a_model_is_refused_by_name(write_file):
     with pytest.raises(Exception, match="AutoencoderKL.*missing in the checkpoint"):
-        SpaceTimeAttnPipeline.from_single_file(**file(without="first_stage_model"), **optional)
+        SpaceTimeAttnPipeline.from_single_file(**write_file(without="first_stage_model"))

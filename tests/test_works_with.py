@@ -1,4 +1,7 @@
-"""The table of what works with it: every letter has a test of that family, of the pipeline or around a stock one."""
+"""
+The table of what works with it: every letter names a test that runs on that family, and in the pipeline or around a
+stock one. Whether that test is about the feature is for readers to see.
+"""
 
 import ast
 import re
@@ -30,9 +33,10 @@ def families() -> dict[str, set[str]]:
     """Of each test in the table: the families that it runs on."""
     files = sorted({test.partition("::")[0] for _, _, tests in rows() for test in tests})
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *(f"tests/{file}" for file in files)]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
     found: dict[str, set[str]] = {}
-    for file, name, parameters in re.findall(r"^(?:tests/)?(\w+\.py)::(\w+)(?:\[(.*)\])?$", listed, re.MULTILINE):
+    for file, name, parameters in re.findall(r"^(?:tests/)?(\w+\.py)::(\w+)(?:\[(.*)\])?$", done.stdout, re.MULTILINE):
         named = set(parameters.split("-")) & set(FAMILIES.values())
         default = {"SDXL" if file == "test_sdxl.py" else "SD"}  # of the fixtures without a choice
         found.setdefault(f"{file}::{name}", set()).update(named or default)
@@ -71,7 +75,8 @@ def _letters(test: str) -> str:
 
 def _names(function: ast.FunctionDef) -> set[str]:
     nodes = list(ast.walk(function))
-    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    names |= {node.id for node in nodes if isinstance(node, ast.Name) and node.id == "SpaceTimeAttnPipeline"}
     names |= {argument.arg for argument in function.args.args}  # fixtures
     given = {node.arg for node in nodes if isinstance(node, ast.keyword)}
     given |= {getattr(key, "value", None) for node in nodes if isinstance(node, ast.Dict) for key in node.keys}

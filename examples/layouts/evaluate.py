@@ -4,9 +4,10 @@ Scores layout predictors; README's table of predictors comes from here.
     python examples/layouts/evaluate.py FOLDER                         # rules and transformer
     python examples/layouts/evaluate.py FOLDER --predictors llm --model Qwen/Qwen3-4B-Instruct-2507
 
-FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line, and the score.py that judges
-layouts; it also judges those of tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half
-of sizes.csv: of those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
+FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line; perhaps gpt_noise.json, ids whose
+ground truth does not agree with the sentence; and the score.py that judges layouts, which also judges those of
+tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of sizes.csv: of those whose
+areas differ by a factor of two or more, how often the larger one gets the larger box.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def main() -> None:
     names = ["rules", "transformer", "llm"]
     parser.add_argument("--predictors", nargs="+", choices=names, default=names[:2], help="default: %(default)s")
     parser.add_argument("--model", help="of the transformer or the language model (default: the project's own)")
-    parser.add_argument("--limit", type=int, metavar="N", help="of prompts, spread over each set (default: all)")
+    parser.add_argument("--limit", type=int, metavar="N", help="of the prompts of a set, at most (default: all)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, from each half (default: %(default)s)")
     arguments = parser.parse_args()
     kinds = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor, "llm": LLMLayoutPredictor}
@@ -74,7 +75,7 @@ def relation_scores(predictor: Callable, folder: Path, limit: int | None = None)
     with tempfile.TemporaryDirectory() as scratch:
         sets, layouts, report = (Path(scratch) / name for name in ("sets", "layouts.jsonl", "scores.json"))
         sets.mkdir()
-        for noise in folder.glob("*_noise.json"):
+        for noise in folder.glob("gpt_noise.json"):  # score.py looks for it there
             shutil.copy(noise, scratch)
         with layouts.open("w", encoding="utf-8") as written:
             for path in (*sorted((folder / "sets").glob("*.jsonl")), TESTS / "constructions.jsonl"):
