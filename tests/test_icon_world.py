@@ -4,6 +4,8 @@ import json
 import math
 import random
 import re
+import subprocess
+import sys
 from itertools import islice
 
 import numpy as np
@@ -230,6 +232,16 @@ def test_the_tokenizer_spells_what_it_does_not_know_and_survives_saving(tmp_path
     ids = again("a photo of a red apple", padding="max_length", truncation=True).input_ids
     assert len(ids) == again.model_max_length == MAX_TOKENS
     assert ids == tokenizer("a photo of a red apple", padding="max_length", truncation=True).input_ids
+
+
+def test_every_process_makes_the_same_tokenizer():
+    """One that numbers some words otherwise reads a checkpoint's "cat" as its "car"."""
+    code = (
+        "import json; from spacetime_attn.examples.icon_world.tokenizer import make_tokenizer;"
+        "print(json.dumps(make_tokenizer().get_vocab()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == make_tokenizer().get_vocab()
 
 
 def test_a_prompt_record_says_what_its_scene_shows(scenes):

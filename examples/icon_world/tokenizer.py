@@ -18,12 +18,18 @@ def make_tokenizer() -> CLIPTokenizer:
     into the pieces that it shares with them, down to single letters.
     """
     words = sorted(vocabulary())
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters += [f"{letter}</w>" for letter in letters]
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(vocab_size=10_000, end_of_word_suffix="</w>", show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=10_000,
+        special_tokens=letters,  # numbered here; left to itself, it numbers them anew each time, and merges by that
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
     learner.train_from_iterator(words, trainer)
     merges = [tuple(merge) for merge in json.loads(learner.to_str())["model"]["merges"]]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), START, END]
+    tokens = [*letters, *map("".join, merges), START, END]
     vocab = {token: place for place, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab, merges, model_max_length=MAX_TOKENS)

@@ -87,7 +87,11 @@ class Workshop:
 
     @cached_property
     def tokenizer(self) -> CLIPTokenizer:
-        return make_tokenizer()
+        """The one that all stages share."""
+        place = self.folder / "parts" / "tokenizer"
+        if not place.exists():
+            make_tokenizer().save_pretrained(place)
+        return CLIPTokenizer.from_pretrained(place)
 
     @cached_property
     def _sprites(self) -> torch.Tensor:
