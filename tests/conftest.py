@@ -32,6 +32,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of the processes that tes
 torch.set_num_threads(1)  # models this small gain nothing from a second thread and lose much on a busy machine
 
 
+TINY_VISION = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+
+
 def tiny_tokenizer(length: int = 77) -> CLIPTokenizer:
     """CLIP's tokenizer with a token for every letter."""
     letters = sorted(ByteLevel.alphabet())
@@ -214,18 +224,25 @@ def family(request) -> str:
 
 
 @pytest.fixture
+def pipes(make, family) -> tuple:
+    """Our pipeline and the stock one of each family in turn, on the same components."""
+    pair = make(family)
+    for pipe in pair:
+        pipe.set_progress_bar_config(disable=True)
+    return pair
+
+
+@pytest.fixture
 def vision() -> dict:
     """A tiny random image encoder, and what prepares images for it, as components."""
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**sizes, image_size=32, patch_size=8, projection_dim=8))
+    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**TINY_VISION, projection_dim=8))
     return {"image_encoder": encoder.eval(), "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
 
 
 @pytest.fixture
 def checker() -> dict:
     """A tiny random safety checker, and what prepares images for it, as components."""
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = StableDiffusionSafetyChecker(CLIPConfig(vision_config=sizes | {"image_size": 32, "patch_size": 8}))
+    model = StableDiffusionSafetyChecker(CLIPConfig(vision_config=TINY_VISION))
     return {"safety_checker": model.eval(), "feature_extractor": CLIPImageProcessor(size=32, crop_size=32)}
 
 

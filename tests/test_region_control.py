@@ -44,15 +44,6 @@ def with_changes(**changes) -> Layout:
     return LAYOUT.edit("a red cat", **changes)
 
 
-@pytest.fixture(params=["SD", "SD 2", "SDXL"])
-def pipes(request, make):
-    """Our pipeline and the stock one of a family, on the same components."""
-    pair = make(request.param)
-    for pipe in pair:
-        pipe.set_progress_bar_config(disable=True)
-    return pair
-
-
 @pytest.fixture
 def ours(pipes):
     """Our pipeline of either family."""

@@ -31,12 +31,6 @@ def run(pipe, prompt=PROMPT, **options):
     return pipe(prompt, **options)
 
 
-@pytest.fixture(params=["SD", "SD 2", "SDXL"])
-def pipes(request, make):
-    """Our pipeline and the stock one of a family, on the same components."""
-    return make(request.param)
-
-
 def assert_acts_with_and_without_control(pipes, plain):
     """Something is switched on: it acts as in the stock pipeline, whose pictures without it were `plain`."""
     pipe, stock = pipes
@@ -132,6 +126,14 @@ def test_a_quantised_unet(pipes, quantised, monkeypatch):
 # What acts on texts
 
 
+def load_thing(pipe, make_vectors, count: int) -> None:
+    """Loads a textual inversion `<thing>` of so many vectors into every text encoder."""
+    for name in ("", "_2") if "text_encoder_2" in pipe.components else ("",):
+        parts = {part: getattr(pipe, part + name) for part in ("tokenizer", "text_encoder")}
+        vectors = make_vectors(count, parts["text_encoder"].config.hidden_size)
+        pipe.load_textual_inversion(vectors, token="<thing>", **parts)
+
+
 def test_a_textual_inversion_acts_in_local_descriptions_and_negative_prompts_too(pipes):
     pipe, stock = pipes
     layouts = (
@@ -139,10 +141,7 @@ def test_a_textual_inversion_acts_in_local_descriptions_and_negative_prompts_too
         Layout((Region("a cat", box=(0, 0, 0.5, 1), negative_prompt="<thing>"),)),
     )
     before = [run(pipe, layout=layout).images for layout in layouts]
-    for name in ("", "_2") if "text_encoder_2" in stock.components else ("",):
-        parts = {part: getattr(pipe, part + name) for part in ("tokenizer", "text_encoder")}
-        vectors = torch.randn(2, parts["text_encoder"].config.hidden_size)
-        pipe.load_textual_inversion(vectors, token="<thing>", **parts)
+    load_thing(pipe, torch.randn, 2)
     for layout, images in zip(layouts, before):
         found = run(pipe, layout=layout).images
         assert not torch.allclose(found, images)
@@ -155,13 +154,10 @@ def test_a_textual_inversion_acts_in_local_descriptions_and_negative_prompts_too
 
 
 def test_a_textual_inversion_in_the_prompt_gets_a_region(pipes):
-    pipe, stock = pipes
+    pipe, _ = pipes
     prompt = "a red <thing> to the left of a green bus"
     before = run(pipe, prompt).images
-    for name in ("", "_2") if "text_encoder_2" in stock.components else ("",):
-        parts = {part: getattr(pipe, part + name) for part in ("tokenizer", "text_encoder")}
-        vectors = 3 * torch.ones(30, parts["text_encoder"].config.hidden_size)
-        pipe.load_textual_inversion(vectors, token="<thing>", **parts)
+    load_thing(pipe, lambda *shape: 3 * torch.ones(shape), 30)
     output = run(pipe, prompt)
     layout = output.layouts[0]
     assert layout.phrases == ["a red <thing>", "a green bus"] and not torch.allclose(output.images, before)
@@ -171,12 +167,10 @@ def test_a_textual_inversion_in_the_prompt_gets_a_region(pipes):
 
 
 def test_the_vectors_of_a_textual_inversion_count_as_what_the_text_encoders_read(pipes):
-    pipe, stock = pipes
+    pipe, _ = pipes
     prompt = "a <thing> above a green bus and a dog"
     assert "a dog" in pipe.predict_layout(prompt).phrases
-    for name in ("", "_2") if "text_encoder_2" in stock.components else ("",):
-        parts = {part: getattr(pipe, part + name) for part in ("tokenizer", "text_encoder")}
-        pipe.load_textual_inversion(torch.ones(60, parts["text_encoder"].config.hidden_size), token="<thing>", **parts)
+    load_thing(pipe, torch.ones, 60)
     assert "a dog" not in pipe.predict_layout(prompt).phrases
 
 
