@@ -122,10 +122,22 @@ class ExplicitAttention:
         Returns:
             Tensor of shape (batch, queries, channels).
         """
+        query, key, value = self.project(attn, hidden_states, encoder_hidden_states)
+        return self.finish(attn, self.weigh(attn, query, key), value)
+
+    @staticmethod
+    def project(attn, hidden_states, encoder_hidden_states=None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Query, key and value, each of shape (batch, heads, positions, channels of a head)."""
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query, key, value = (
-            projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for projected in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
-        )
-        weights = (query * attn.scale @ key.mT).softmax(-1)
+        projected = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
+        return tuple(states.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for states in projected)
+
+    @staticmethod
+    def weigh(attn, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        """The attention's weights, of shape (batch, heads, queries, keys)."""
+        return (query * attn.scale @ key.mT).softmax(-1)
+
+    @staticmethod
+    def finish(attn, weights: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """The output of shape (batch, queries, channels)."""
         return attn.to_out[0]((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))

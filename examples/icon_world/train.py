@@ -16,6 +16,7 @@ or less. On a CPU it takes hours; jemalloc keeps the memory together, and a comp
 """
 
 import argparse
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -29,13 +30,13 @@ from torch import nn
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from .data import PairBatch, TextBatch, loader, pair_batch, scene_batch, text_batch
+from .grounding import GroundedAttention, NounPlaces, ground
 from .loop import Trainer
 from .models import (
     PIXEL_MEAN,
     PIXEL_STD,
     SCALING_FACTOR,
     WIDTH,
-    ExplicitAttention,
     make_clip,
     make_scheduler,
     make_text_encoder,
@@ -55,6 +56,7 @@ from .train_judge import train_judge
 
 SHARES = {"vae": 0.1, "unet": 0.7, "clip": 0.1, "judge": 0.1}  # of the time, if all are trained
 READING = 0.01  # the weight of the reader's loss
+GROUNDING = 0.02  # the weight of the loss of attention that falls beside its thing
 BATCH_SIZES = {"cpu": {"vae": 16, "clip": 128, "unet": 64}, "cuda": {"vae": 128, "clip": 1024, "unet": 512}}
 
 
@@ -119,7 +121,7 @@ class Workshop:
         cuda = self.device.type == "cuda"
         count = self.batch_size or BATCH_SIZES[self.device.type][stage]
         workers = max(1, (os.cpu_count() or 1) - 2) if cuda else 0
-        batches = loader(partial(make_batch, count=count), f"{stage}, step {trainer.step}", workers, pin_memory=cuda)
+        batches = loader(partial(make_batch, count=count), f"{stage} from {self.start}, step {trainer.step}", workers, pin_memory=cuda)
         done = trainer.run(batches, loss_of, self.deadline)
         return trainer.average, done
 
@@ -203,39 +205,54 @@ def train_unet(shop: Workshop) -> bool:
     else:
         unet, text_encoder = start_unet(shop.start), start_text_encoder(shop.start, shop.tokenizer)
     model = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder, "reader": SceneReader(WIDTH)})
+    attentions = ground(unet)
     if shop.device.type == "cpu":
-        unet.set_attn_processor(ExplicitAttention())
         text_encoder.set_attn_implementation("eager")
     if shop.compile:
         unet.compile()
         text_encoder.compile()
     alphas = make_scheduler().alphas_cumprod.to(shop.device)
+    nouns = NounPlaces(shop.tokenizer).to(shop.device)
     make_batch = partial(text_batch, tokenizer=shop.tokenizer)
-    average, done = shop.train("unet", model, make_batch, partial(_unet_loss, shop, model, vae, alphas))
+    loss_of = partial(_unet_loss, shop, model, vae, alphas, nouns, attentions)
+    average, done = shop.train("unet", model, make_batch, loss_of)
     shop.keep(average["unet"], "unet")
     shop.keep(average["text_encoder"], "text_encoder")
     return done
 
 
 def _unet_loss(
-    shop: Workshop, model: nn.ModuleDict, vae: AutoencoderKL, alphas: torch.Tensor, batch: TextBatch
+    shop: Workshop,
+    model: nn.ModuleDict,
+    vae: AutoencoderKL,
+    alphas: torch.Tensor,
+    nouns: NounPlaces,
+    attentions: list[GroundedAttention],
+    batch: TextBatch,
 ) -> torch.Tensor:
-    """Squared error of the noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), and the reader's loss."""
+    """
+    Squared error of the noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), the reader's loss and the attention's.
+    Steps in the middle, where a picture's things and places are decided, are drawn more often than those at the ends.
+    """
     pixels = (2 * shop.pictures(batch.scenes) - 1).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
         latents = SCALING_FACTOR * vae.encode(pixels).latent_dist.sample().float()
     noise = torch.randn_like(latents)
-    steps = torch.randint(len(alphas), (len(latents),), device=latents.device)
+    quantiles = (torch.arange(len(latents)) + torch.rand(len(latents))) / len(latents)
+    steps = torch.acos(1 - 2 * quantiles) / math.pi * len(alphas)  # their density is a sine
+    steps = steps.long().clamp(max=len(alphas) - 1).to(latents.device)
     alpha = alphas[steps][:, None, None, None]
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     texts = model["text_encoder"](batch.input_ids)
     described = batch.input_ids[:, 1] != shop.tokenizer.eos_token_id
     reading = model["reader"](texts.pooler_output[described], SceneBatch(*(part[described] for part in batch.scenes)))
     noisy = noisy.contiguous(memory_format=torch.channels_last)
-    predicted = model["unet"](noisy, steps, texts.last_hidden_state).sample
+    places = {"places": nouns(batch.input_ids, batch.scenes)}
+    predicted = model["unet"](noisy, steps, texts.last_hidden_state, cross_attention_kwargs=places).sample
+    beside = sum(attention.loss for attention in attentions) / len(attentions)
     errors = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
     snr = (alpha / (1 - alpha)).flatten()
-    return (errors * (5 / snr).clamp(max=1)).mean() + READING * reading
+    return (errors * (5 / snr).clamp(max=1)).mean() + READING * reading + GROUNDING * beside
 
 
 def save(shop: Workshop) -> bool:

@@ -1,0 +1,87 @@
+"""Where the UNet has to look while it trains: the noun of a thing belongs to the part of the picture that shows it."""
+
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTokenizer
+
+from .models import VAE_FACTOR, ExplicitAttention
+from .reader import PALETTE
+from .scenes import SceneBatch
+from .things import CATEGORIES, SIZE
+
+
+SIDE = SIZE // VAE_FACTOR  # latents a side
+GROUNDED = ("mid_block", "up_blocks")  # the others stay free to read the whole prompt everywhere
+
+
+class NounPlaces(nn.Module):
+    """
+    Says where the things are that a caption's tokens name.
+
+    Args:
+        tokenizer (`CLIPTokenizer`): Each category's singular and plural is one of its tokens.
+    """
+
+    def __init__(self, tokenizer: CLIPTokenizer):
+        super().__init__()
+        categories = torch.full((len(tokenizer),), -1)
+        for number, (name, category) in enumerate(CATEGORIES.items()):
+            for noun in (name, category.plural or f"{name}s"):
+                categories[tokenizer.convert_tokens_to_ids(f"{noun}</w>")] = number
+        self.register_buffer("categories", categories, persistent=False)
+
+    def forward(self, input_ids: torch.Tensor, scenes: SceneBatch) -> torch.Tensor:
+        """
+        Args:
+            input_ids (tensor of shape (batch, tokens)): Of captions.
+            scenes ([`SceneBatch`]): What they describe.
+
+        Returns:
+            Tensor of shape (batch, tokens, SIDE, SIDE): 1 where a latent touches the box of a thing that the token
+            names, all 0 for tokens that name nothing.
+        """
+        edges = torch.arange(SIDE + 1, device=input_ids.device) / SIDE
+        x0, y0, x1, y1 = scenes.boxes.unbind(-1)
+        across = (edges[:-1] < x1[..., None]) & (edges[1:] > x0[..., None])  # (batch, objects, SIDE)
+        down = (edges[:-1] < y1[..., None]) & (edges[1:] > y0[..., None])
+        inside = (down[..., :, None] & across[..., None, :]).float()
+        shown = scenes.indices.div(PALETTE, rounding_mode="floor")  # (batch, objects); -1 for none
+        named = self.categories[input_ids]
+        same = (named[:, :, None] == shown[:, None, :]) & (named >= 0)[:, :, None]
+        return torch.einsum("bto,boyx->btyx", same.float(), inside).clamp(max=1)
+
+
+class GroundedAttention(ExplicitAttention):
+    """Attention that also measures, where it is cross-attention, how much of each noun's falls outside its places."""
+
+    loss: torch.Tensor  # of the last call
+
+    def __call__(
+        self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, places=None
+    ) -> torch.Tensor:
+        """
+        As [`ExplicitAttention`], and leaves in `loss` the mean over the nouns of (the share outside) squared, the
+        token-level loss of TokenCompose (Wang et al. 2024).
+
+        Args:
+            places (tensor of shape (batch, tokens, SIDE, SIDE)): [`NounPlaces`]'.
+        """
+        query, key, value = self.project(attn, hidden_states, encoder_hidden_states)
+        weights = self.weigh(attn, query, key)
+        if encoder_hidden_states is not None:
+            side = int(hidden_states.shape[1] ** 0.5)
+            inside = F.adaptive_max_pool2d(places, side).flatten(2)  # (batch, tokens, queries)
+            attention = weights.float().mean(1).mT
+            outside = 1 - (attention * inside).sum(2) / attention.sum(2)
+            named = places.amax(dim=(2, 3))
+            self.loss = (outside.square() * named).sum() / named.sum().clamp(min=1)
+        return self.finish(attn, weights, value)
+
+
+def ground(unet: UNet2DConditionModel) -> list[GroundedAttention]:
+    """Sets a UNet's processors. Returns those of the layers of `GROUNDED`."""
+    processors = {name: GroundedAttention() for name in unet.attn_processors}
+    unet.set_attn_processor(dict(processors))
+    return [processors[name] for name in processors if "attn2" in name and name.startswith(GROUNDED)]
