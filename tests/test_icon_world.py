@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.models.attention_processor import Attention
 from safetensors.torch import load_file
 from torch import nn
 from transformers import CLIPModel
@@ -20,8 +21,9 @@ from spacetime_attn.examples.icon_world import prompts as prompt_files
 from spacetime_attn.examples.icon_world import train
 from spacetime_attn.examples.icon_world.captions import caption, vocabulary
 from spacetime_attn.examples.icon_world.data import false_caption
+from spacetime_attn.examples.icon_world.grounding import SIDE, GroundedAttention, NounPlaces, ground
 from spacetime_attn.examples.icon_world.loop import Trainer
-from spacetime_attn.examples.icon_world.models import SCALING_FACTOR, make_vae
+from spacetime_attn.examples.icon_world.models import SCALING_FACTOR, ExplicitAttention, make_unet, make_vae
 from spacetime_attn.examples.icon_world.muon import orthogonal
 from spacetime_attn.examples.icon_world.prompts import prompt_record, prompts, single_prompts
 from spacetime_attn.examples.icon_world.reader import SceneReader
@@ -393,6 +395,61 @@ def test_the_reader_is_content_with_true_answers_only():
         optimizer.step()
     assert loss < -5  # narrow Gaussians around the true centres, the rest certain
     assert reader(states.flip(0), scenes) > 50
+
+
+def test_nouns_have_the_places_of_their_things():
+    left, right, below = (0.0, 0.0, 0.5, 0.25), (0.75, 0.0, 1.0, 0.25), (0.26, 0.5, 0.49, 1.0)
+    things = IconObject("apple", "red", left), IconObject("apple", None, right), IconObject("bus", "blue", below)
+    tokenizer = make_tokenizer()
+    input_ids = tokenizer(["a red apple, two apples and a bus, no cat"], return_tensors="pt").input_ids
+    places = NounPlaces(tokenizer)(input_ids, pack([Scene(things, WHITE)]))[0]
+    words = tokenizer.convert_ids_to_tokens(input_ids[0])
+    expected = {word: torch.zeros(SIDE, SIDE) for word in words}
+    half, quarter = SIDE // 2, SIDE // 4
+    for word in ("apple</w>", "apples</w>"):
+        expected[word][:quarter, :half] = 1
+        expected[word][:quarter, -quarter:] = 1
+    expected["bus</w>"][half:, quarter:half] = 1  # every latent that the box touches
+    assert len(expected) > 6
+    for word, place in zip(words, places):
+        assert torch.equal(place, expected[word]), word
+
+
+@pytest.fixture
+def attention() -> Attention:
+    torch.manual_seed(0)
+    return Attention(query_dim=8, cross_attention_dim=6, heads=2, dim_head=4)
+
+
+@pytest.mark.parametrize("processor", [ExplicitAttention(), GroundedAttention()])
+def test_attention_while_training_is_the_usual_one(attention, processor):
+    states, texts, places = torch.randn(3, 16, 8), torch.randn(3, 5, 6), torch.ones(3, 5, 4, 4)
+    expected = attention(states, texts)
+    attention.set_processor(processor)
+    torch.testing.assert_close(attention(states, texts, places=places), expected)
+
+
+def test_attention_beside_a_noun_s_place_is_measured(attention):
+    states, texts, places = torch.randn(2, 16, 8), torch.randn(2, 5, 6), torch.zeros(2, 5, 8, 8)
+    places[0, 1, :4] = 1  # two nouns, the second one everywhere, at twice the resolution of the attention
+    places[1, 3] = 1
+    weights = [attention.head_to_batch_dim(part) for part in (attention.to_q(states), attention.to_k(texts))]
+    weights = attention.get_attention_scores(*weights).unflatten(0, (2, 2)).mean(1)  # (batch, queries, tokens)
+    outside = weights[0, 8:, 1].sum() / weights[0, :, 1].sum()
+    attention.set_processor(GroundedAttention())
+    attention(states, texts, places=places)
+    assert 0.2 < outside < 0.8
+    torch.testing.assert_close(attention.processor.loss, outside.square() / 2)
+    attention(states, texts, places=torch.zeros_like(places))
+    assert attention.processor.loss == 0
+
+
+def test_the_way_down_may_look_anywhere():
+    unet = make_unet()
+    measured = ground(unet)
+    names = [name for name, processor in unet.attn_processors.items() if processor in measured]
+    assert len(names) == len(measured) == 5
+    assert all("attn2" in name and not name.startswith("down") for name in names)
 
 
 def test_the_checkpoint_is_a_stable_diffusion_pipeline(trained):
