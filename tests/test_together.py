@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from accelerate.hooks import CpuOffload
 from diffusers import TorchAoConfig
 from diffusers.models import attention_processor
 from diffusers.models.attention_processor import XFormersAttnProcessor
 from original_checkpoints import original_checkpoint
 from safetensors.torch import save_file
+from sequential_offload import offload_sequentially
 from torch._dynamo.utils import counters
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -269,6 +271,8 @@ SWITCHES = {
     "FreeU": lambda pipe: pipe.enable_freeu(s1=0.9, s2=0.2, b1=1.5, b2=1.6),
     "float16": lambda pipe: pipe.to(torch.float16),
     "bfloat16": lambda pipe: pipe.to(torch.bfloat16),
+    "model CPU offload": lambda pipe: pipe.enable_model_cpu_offload(device="cpu"),
+    "sequential CPU offload": offload_sequentially,
     "group offload": lambda pipe: pipe.enable_group_offload(*CPU, offload_type="leaf_level"),
     "xFormers": lambda pipe: pipe.unet.set_attn_processor(XFormersAttnProcessor()),
 }
@@ -277,6 +281,8 @@ IS_ON = {
     "FreeU": lambda unet: unet.up_blocks[0].b1 == 1.5,
     "float16": lambda unet: unet.dtype == torch.float16,
     "bfloat16": lambda unet: unet.dtype == torch.bfloat16,
+    "model CPU offload": lambda unet: isinstance(unet._hf_hook, CpuOffload),
+    "sequential CPU offload": lambda unet: unet.conv_in.weight.device.type == "meta",
     "group offload": lambda unet: unet.conv_in._diffusers_hook.get_hook("group_offloading") is not None,
     "xFormers": lambda unet: isinstance(next(iter(unet.attn_processors.values())), XFormersAttnProcessor),
 }

@@ -121,7 +121,8 @@ class Workshop:
         cuda = self.device.type == "cuda"
         count = self.batch_size or BATCH_SIZES[self.device.type][stage]
         workers = max(1, (os.cpu_count() or 1) - 2) if cuda else 0
-        batches = loader(partial(make_batch, count=count), f"{stage} from {self.start}, step {trainer.step}", workers, pin_memory=cuda)
+        name = f"{stage} from {self.start}, step {trainer.step}"
+        batches = loader(partial(make_batch, count=count), name, workers, pin_memory=cuda)
         done = trainer.run(batches, loss_of, self.deadline)
         return trainer.average, done
 
@@ -231,8 +232,9 @@ def _unet_loss(
     batch: TextBatch,
 ) -> torch.Tensor:
     """
-    Squared error of the noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), the reader's loss and the attention's.
-    Steps in the middle, where a picture's things and places are decided, are drawn more often than those at the ends.
+    Squared error of the noise, weighted by min(SNR, 5) / SNR (Hang et al. 2023), the reader's loss and the
+    attention's. Steps in the middle, where a picture's things and places are decided, are drawn more often than those
+    at the ends.
     """
     pixels = (2 * shop.pictures(batch.scenes) - 1).contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
