@@ -63,7 +63,8 @@ class TransformerLayoutPredictor:
             return Layout(prompt=prompt)
         ids, marked = model.encode(prompt, [(phrase.start, phrase.end) for phrase in phrases])
         kinds = [kinds_of(phrase.head) for phrase in phrases]
-        inputs = [ids], [marked], [kinds], [float(aspect_ratio)]
+        sides = [model.side(phrase.head, phrase.modifiers) for phrase in phrases]
+        inputs = [ids], [marked], [kinds], [sides], [float(aspect_ratio)]
         mixture = model(*(torch.tensor(part, device=model.device) for part in inputs))
         boxes = mixture.boxes(self.temperature, self.generator)[0].double().cpu()
         regions = [Region(phrase.text, box=inside_picture(box)) for phrase, box in zip(phrases, boxes.tolist())]

@@ -1,5 +1,8 @@
 """Word lists: which nouns are objects of their own, and what kinds of objects there are."""
 
+from collections.abc import Container, Iterable
+
+from .plurals import singular
 from .words import collect_words
 
 
@@ -235,3 +238,18 @@ KINDS = (
 def kinds_of(noun: str) -> list[bool]:
     """Which of `KINDS` a thing belongs to."""
     return [noun in kind for kind in KINDS]
+
+
+def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> str | None:
+    """
+    What a thing is called in a list: by its noun and one of its other words ("tennis racket"), or by its noun alone.
+
+    Args:
+        names (`Container[str]`): Of things, lower-case, in the singular.
+        head (`str`), modifiers (`Iterable[str]`): Of the thing's phrase, lower-case.
+
+    Returns:
+        The name; None if the list has none for it.
+    """
+    noun = singular(head)
+    return next((name for name in (*(f"{word} {noun}" for word in sorted(modifiers)), noun) if name in names), None)

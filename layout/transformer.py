@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import nn
 
-from .things import KINDS
+from .things import KINDS, name_among
 
 
 UNKNOWN, PADDING = "[UNK]", "[PAD]"
@@ -23,11 +23,13 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
     """
     Boxes from words (arXiv:2304.03869, section 3.1): an encoder over the sub-word tokens of a prompt, in which the
     tokens of each object are marked, and for each object a mixture of Gaussians over its box. The paper's has centres
-    only; this one has sizes too, and is told which kinds of things the objects are, so that it has an idea of those
-    whose names it has never read.
+    only; this one has sizes too, and is told which kinds of things the objects are and, as far as its list
+    goes, how large they really are, so that it has an idea of those whose names it has never read.
 
     Args:
         vocabulary (`Sequence[str]`): The sub-words, as WordPiece writes them ("lamp", "##post").
+        sizes (`Mapping[str, float]`, *optional*): Things, in the singular, and the sides in metres of squares as large
+            as they look.
         kinds (`int`): How many kinds of things there are.
         width (`int`): Channels.
         layers (`int`), heads (`int`): Of the encoder.
@@ -40,6 +42,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
     def __init__(
         self,
         vocabulary: Sequence[str] = (PADDING, UNKNOWN),
+        sizes: Mapping[str, float] | None = None,
         kinds: int = len(KINDS),
         width: int = 128,
         layers: int = 3,
@@ -53,6 +56,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         self.places = nn.Embedding(max_tokens, width)
         self.marks = nn.Embedding(max_objects, width)
         self.by_kind = nn.Linear(kinds, width, bias=False)
+        self.by_side = nn.Linear(2, width, bias=False)
         self.proportions = nn.Linear(1, width)
         layer = nn.TransformerEncoderLayer(
             width, heads, 4 * width, dropout=0.0, activation=F.gelu, batch_first=True, norm_first=True
@@ -61,17 +65,26 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, components * (1 + 2 * SIDES)))
 
     def forward(
-        self, input_ids: torch.Tensor, marked: torch.Tensor, kinds: torch.Tensor, aspect_ratio: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        marked: torch.Tensor,
+        kinds: torch.Tensor,
+        sides: torch.Tensor,
+        aspect_ratio: torch.Tensor,
     ) -> "BoxMixture":
         """
         Args:
             input_ids (`torch.Tensor` of shape (prompts, tokens), integer): Sub-words, padded with 0.
             marked (`torch.Tensor` of shape (prompts, objects, tokens), bool): Which tokens name each object.
             kinds (`torch.Tensor` of shape (prompts, objects, kinds), bool): What each object is, see `kinds_of`.
+            sides (`torch.Tensor` of shape (prompts, objects)): Their real sizes, as sides of squares in metres; 0
+                where unknown. See `side`.
             aspect_ratio (`torch.Tensor` of shape (prompts,)): Width of the picture divided by its height.
         """
         numbers = torch.arange(marked.shape[1], device=marked.device) % self.config.max_objects
-        marks = self.marks(numbers) + self.by_kind(kinds.to(self.marks.weight.dtype))
+        known = sides > 0
+        sides = torch.stack([sides.where(known, 1).log(), known], dim=-1)
+        marks = self.marks(numbers) + self.by_kind(kinds.to(self.dtype)) + self.by_side(sides.to(self.dtype))
         marked = marked.to(marks.dtype)
         states = self.words(input_ids) + self.places.weight[: input_ids.shape[1]] + marked.mT @ marks
         states = states + self.proportions(aspect_ratio.log().to(states)[:, None, None])
@@ -105,6 +118,11 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         encoding = self.tokenizer.encode(prompt)
         offsets = encoding.offsets
         return encoding.ids, [[start <= a and b <= end for a, b in offsets] for start, end in spans]
+
+    def side(self, head: str, modifiers: Iterable[str] = ()) -> float:
+        """The side in metres of a square as large as this thing, after the list `sizes`; 0 if that has none."""
+        sizes = self.config.sizes or {}
+        return sizes.get(name_among(sizes, head, modifiers), 0.0)
 
 
 # The same name wherever the file was loaded from, so that every pipeline with such a component can be loaded again.

@@ -8,8 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spacetime_attn.layout.lexicon import LARGE_THINGS, SMALL_THINGS
 from spacetime_attn.layout.regions import Relation
@@ -28,9 +31,12 @@ def scripts():
         import coco
         import corpus
         import evaluate
+        import guess_sizes
         import imagined
 
-        yield SimpleNamespace(coco=coco, corpus=corpus, evaluate=evaluate, imagined=imagined)
+        yield SimpleNamespace(
+            coco=coco, corpus=corpus, evaluate=evaluate, guess_sizes=guess_sizes, imagined=imagined
+        )
 
 
 def area(box):
@@ -53,10 +59,53 @@ def test_what_is_held_out_is_known_neither_to_the_corpus_nor_to_the_rules(script
     assert [found.text for found in scripts.corpus.understood(texts)] == texts[2:]
 
 
-def test_what_has_no_known_size_is_as_large_as_others_of_its_kinds(scripts):
+def test_what_has_no_known_size_is_as_large_as_others_of_its_kinds(scripts, monkeypatch):
+    monkeypatch.setattr(scripts.imagined, "all_sizes", scripts.imagined.known_sizes)
     fruit, vehicle = (scripts.imagined.real_size(noun, ()).prod() for noun in ("pear", "bus"))
     assert fruit < 0.1 < 2 < vehicle
     assert (scripts.imagined.real_size("cup", ["tiny"]) < scripts.imagined.real_size("cup", ())).all()
+
+
+def test_guessed_sizes_stand_beside_known_ones(scripts):
+    known, both = scripts.imagined.known_sizes(), scripts.imagined.all_sizes()
+    assert len(both) > 10_000 and both.items() >= known.items()
+    assert all(min(size) > 0 for size in both.values())
+
+
+def test_sizes_are_guessed_from_a_language_model_s_state_after_each_name(scripts):
+    torch.manual_seed(0)
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=pieces)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2
+    )
+    model = LlamaForCausalLM(config).eval()
+    names = ["ant", "cat", "grand piano", "scissors"]
+    states = scripts.guess_sizes.read_states(names, "The size of", " {} is", model, tokenizer)
+    for name, state in zip(("an ant", "a cat", "a grand piano", "scissors"), states):
+        ids = tokenizer(f"The size of {name} is", return_tensors="pt", add_special_tokens=False).input_ids
+        with torch.no_grad():
+            expected = model(ids, output_hidden_states=True).hidden_states[-1][0, -1]
+        torch.testing.assert_close(torch.from_numpy(state), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_kernel_regression_guesses_what_is_alike(scripts):
+    dice = np.random.default_rng(0)
+    states = dice.normal(size=(120, 6)).astype(np.float32)
+    sides = states @ np.array([1.0, -0.5, 0.3, 0, 0, 0])
+    kernel = scripts.guess_sizes.gaussian_kernel(states, 100)
+    assert kernel.shape == (120, 100) and np.allclose(np.diag(kernel), 1, atol=1e-4)
+    guessed = scripts.guess_sizes.regress(kernel, sides[:100])[100:]
+    assert np.corrcoef(guessed, sides[100:])[0, 1] > 0.9
+    assert scripts.guess_sizes.order_score(kernel[:100], sides[:100]) > 0.9
+    assert scripts.guess_sizes.order_score(kernel[:100], dice.permutation(sides[:100])) < 0.7
+
+
+def test_guessed_sizes_are_written_as_they_are_read(scripts, tmp_path):
+    scripts.guess_sizes.write_sides(tmp_path / "sizes.txt", {"cat": 0.4512, "ox": 1.4, "dog": 0.449, "whale": 12.34})
+    assert scripts.imagined.read_sides(tmp_path / "sizes.txt") == {"cat": 0.45, "dog": 0.45, "ox": 1.4, "whale": 12}
 
 
 @pytest.mark.parametrize("aspect_ratio", [0.5, 1.0, 2.0])
@@ -108,8 +157,7 @@ def test_the_order_of_sizes_is_scored_by_the_areas_of_boxes(scripts, sign, part)
         sides = [0.5 + sign * (0.1 if name == "elephant" else -0.1) for name in names]
         return SimpleNamespace(regions=[SimpleNamespace(bounds=(0, 0, side, side)) for side in sides])
 
-    with mock.patch.object(scripts.evaluate, "sizes", lambda split: things):
-        assert scripts.evaluate.size_order(predict, "train", 10) == (part, 10)
+    assert scripts.evaluate.size_order(predict, things, 10) == (part, 10)
 
 
 def test_training_writes_a_model_and_goes_on_where_it_stopped(tmp_path):

@@ -24,14 +24,14 @@ VOCABULARY += [f"##{letter}" for letter in LETTERS if letter != "s"]
 @pytest.fixture
 def model() -> LayoutTransformer:
     torch.manual_seed(0)
-    return LayoutTransformer(VOCABULARY, width=20, layers=2, heads=2).eval()
+    return LayoutTransformer(VOCABULARY, {"dog": 0.7}, width=20, layers=2, heads=2).eval()
 
 
-def mixture(model, prompt: str, spans, aspect_ratio: float = 1.0, noun: str = "thing") -> BoxMixture:
+def mixture(model, prompt: str, spans, aspect_ratio: float = 1.0, noun: str = "thing", side: float = 0) -> BoxMixture:
     ids, marked = model.encode(prompt, spans)
-    kinds = [kinds_of(noun)] * len(spans)
+    kinds, sides = [kinds_of(noun)] * len(spans), [float(side)] * len(spans)
     with torch.no_grad():
-        return model(*(torch.tensor(part) for part in ([ids], [marked], [kinds], [aspect_ratio])))
+        return model(*(torch.tensor(part) for part in ([ids], [marked], [kinds], [sides], [aspect_ratio])))
 
 
 def test_sub_words_of_a_phrase_are_marked(model):
@@ -88,9 +88,9 @@ def test_objects_of_one_phrase_get_boxes_of_their_own(model):
 
 def test_padding_changes_nothing(model):
     ids, marked = model.encode("the red dog", [(0, 11)])
-    kinds = torch.tensor([[kinds_of("dog")]])
-    alone = model(torch.tensor([ids]), torch.tensor([marked]), kinds, torch.ones(1))
-    padded = model(torch.tensor([ids + [0, 0]]), torch.tensor([[marked[0] + [False] * 2]]), kinds, torch.ones(1))
+    others = torch.tensor([[kinds_of("dog")]]), torch.ones(1, 1), torch.ones(1)
+    alone = model(torch.tensor([ids]), torch.tensor([marked]), *others)
+    padded = model(torch.tensor([ids + [0, 0]]), torch.tensor([[marked[0] + [False] * 2]]), *others)
     torch.testing.assert_close(alone.means, padded.means, atol=1e-5, rtol=1e-5)
 
 
@@ -104,11 +104,24 @@ def test_the_kinds_of_things_matter_where_their_names_are_unknown(model):
     assert not torch.allclose(animal.means, vehicle.means)
 
 
+def test_real_sizes_matter_where_they_are_known(model):
+    unknown, small, large = (mixture(model, "the zq", [(0, 6)], side=side).means for side in (0, 0.1, 5))
+    assert not (torch.allclose(unknown, small) or torch.allclose(small, large) or torch.allclose(large, unknown))
+
+
+def test_things_are_looked_up_in_the_list_of_sizes():
+    model = LayoutTransformer(VOCABULARY, {"racket": 0.3, "tennis racket": 0.4}, width=20, layers=1, heads=2)
+    assert model.side("rackets") == model.side("racket", ("red",)) == 0.3
+    assert model.side("racket", ("red", "tennis")) == 0.4
+    assert model.side("tennis") == LayoutTransformer(VOCABULARY, width=20, layers=1, heads=2).side("racket") == 0
+
+
 def test_it_is_saved_with_its_vocabulary_and_loaded_again(model, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = LayoutTransformer.from_pretrained(tmp_path)
     prompt, spans = "two red lampposts", [(0, 17)]
     assert loaded.encode(prompt, spans) == model.encode(prompt, spans)
+    assert loaded.side("dog") == model.side("dog") == 0.7
     torch.testing.assert_close(mixture(loaded, prompt, spans).means, mixture(model, prompt, spans).means)
 
 

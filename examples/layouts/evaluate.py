@@ -6,8 +6,8 @@ Scores layout predictors; README's table of predictors comes from here.
 
 FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line; perhaps gpt_noise.json, ids whose
 ground truth does not agree with the sentence; and the score.py that judges layouts, which also judges those of
-tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of sizes.csv: of those whose
-areas differ by a factor of two or more, how often the larger one gets the larger box.
+tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of sizes.csv, or of all of it: of
+those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--predictors", nargs="+", choices=names, default=names[:2], help="default: %(default)s")
     parser.add_argument("--model", help="of the transformer or the language model (default: the project's own)")
     parser.add_argument("--limit", type=int, metavar="N", help="of the prompts of a set, at most (default: all)")
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, from each half (default: %(default)s)")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, each time (default: %(default)s)")
     arguments = parser.parse_args()
     kinds = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor, "llm": LLMLayoutPredictor}
     for name in arguments.predictors:
@@ -57,9 +57,10 @@ def main() -> None:
         for title, scores in relation_scores(predictor, arguments.folder, arguments.limit).items():
             found = {column: scores[column] for column in COLUMNS if scores[column] is not None}
             print(f"  {title:14}" + "".join(f"{column} {value:6.2f}  " for column, value in found.items()), flush=True)
-        for split in ("train", "held_out"):
-            part, count = size_order(predictor, split, arguments.pairs)
-            print(f"  sizes, {split:8}: {100 * part:.1f} % of {count} pairs in the right order", flush=True)
+        halves = {split: sizes(split) for split in ("train", "held_out")}
+        for name, things in (halves | {"both": halves["train"] | halves["held_out"]}).items():
+            part, count = size_order(predictor, things, arguments.pairs)
+            print(f"  sizes, {name:8}: {100 * part:.1f} % of {count} pairs in the right order", flush=True)
 
 
 def relation_scores(predictor: Callable, folder: Path, limit: int | None = None) -> dict[str, dict]:
@@ -90,24 +91,24 @@ def relation_scores(predictor: Callable, folder: Path, limit: int | None = None)
         return json.loads(report.read_text(encoding="utf-8"))
 
 
-def size_order(predictor: Callable, split: str, count: int) -> tuple[float, int]:
+def size_order(predictor: Callable, things: dict[str, tuple[float, float]], count: int) -> tuple[float, int]:
     """
     Args:
         predictor (`Callable`): From prompts to layouts.
-        split (`str`): Half of the table, `"train"` or `"held_out"`.
+        things (`dict[str, tuple[float, float]]`): Width and height of each.
         count (`int`): Pairs of things that are drawn, always the same ones.
 
     Returns:
         The part of the pairs in which the larger thing has the larger box (a pair of which not both things are found
         counts as wrong), and how many pairs there were.
     """
-    dice, things = random.Random(split), sizes(split)
+    dice = random.Random("pairs")
     pairs, right = [], 0
     while len(pairs) < count:
         first, second = dice.sample(sorted(things), 2)
         if abs(math.log(math.prod(things[first]) / math.prod(things[second]))) >= math.log(2):
             pairs.append((first, second))
-    for first, second in tqdm(pairs, desc=split, leave=False):
+    for first, second in tqdm(pairs, desc="sizes", leave=False):
         regions = predictor(dice.choice(TEMPLATES).format(first, second)).regions
         if len(regions) == 2:
             areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (region.bounds for region in regions)]

@@ -11,11 +11,12 @@ import numpy as np
 from spacetime_attn.layout.plurals import singular
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.solver import consistent_relations, place_on_lattice
-from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of
+from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of, name_among
 from spacetime_attn.layout.words import collect_words
 
 
 FOLDER = Path(__file__).parent
+GUESSED_SIZES = FOLDER / "guessed_sizes.txt"
 COMPRESSION = 0.5  # how far real sizes show in a picture: 1 would make a cup beside a house a dot
 SIZE_NOISE = 0.12  # standard deviation of the logarithms of sizes
 IN_THE_SKY = collect_words(
@@ -37,13 +38,24 @@ def sizes(split: str) -> dict[str, tuple[float, float]]:
 @cache
 def known_sizes() -> dict[str, tuple[float, float]]:
     """Width and height in metres of all things that the corpus may know: nothing that is held out."""
-    known = {}
-    for line in (FOLDER / "more_sizes.txt").read_text(encoding="utf-8").splitlines()[1:]:
-        side, names = line.split(":")
-        for name in names.split(","):
-            width, height = _proportions(name.split()[-1]) * float(side)
-            known[name.strip()] = width, height
-    return known | sizes("train")
+    return _shaped(read_sides(FOLDER / "more_sizes.txt")) | sizes("train")
+
+
+@cache
+def all_sizes() -> dict[str, tuple[float, float]]:
+    """Width and height in metres of all things, known or guessed from the known ones."""
+    return _shaped(read_sides(GUESSED_SIZES)) | known_sizes()
+
+
+def read_sides(path: Path) -> dict[str, float]:
+    """The names in a list of sizes and their sides: after a heading, "side: name, name, ..." a line."""
+    lines = (line.split(": ") for line in path.read_text(encoding="utf-8").splitlines()[1:])
+    return {name: float(side) for side, names in lines for name in names.split(", ")}
+
+
+def _shaped(sides: dict[str, float]) -> dict[str, tuple[float, float]]:
+    """The width and height of things that look as large as squares of these sides."""
+    return {name: tuple(_proportions(name.split()[-1]) * side) for name, side in sides.items()}
 
 
 def _proportions(head: str) -> np.ndarray:
@@ -61,10 +73,9 @@ def _usual_size(head: str) -> tuple[float, float]:
 
 
 def real_size(head: str, modifiers: Sequence[str]) -> np.ndarray:
-    """Width and height in metres: what is known, or what is usual for this kind of thing."""
-    known, head = known_sizes(), singular(head)
-    name = next((name for name in (f"{word} {head}" for word in modifiers) if name in known), head)
-    size = np.array(known[name] if name in known else _usual_size(head))
+    """Width and height in metres: what is known or guessed, or what is usual for this kind of thing."""
+    name = name_among(all_sizes(), head, modifiers)
+    size = np.array(all_sizes()[name] if name else _usual_size(singular(head)))
     if not SMALL_ADJECTIVES.isdisjoint(modifiers):
         size = size * 0.6
     if not LARGE_ADJECTIVES.isdisjoint(modifiers):

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from coco import coco_sentences
 from corpus import Sentence, read_or_make
+from imagined import all_sizes
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
@@ -30,6 +31,7 @@ from spacetime_attn.layout.transformer import PADDING, UNKNOWN, LayoutTransforme
 
 RELATIVE_FACTOR = 5.0
 UNKNOWN_NAMES = 0.15  # of the objects have names that say nothing
+UNKNOWN_SIDES = 0.15  # of the objects have sizes that the list does not have
 SMALLEST = 0.02  # side of a box, of which the logarithm is taken
 
 
@@ -54,7 +56,8 @@ def main() -> None:
     file = arguments.folder / "state.pt"
     state = torch.load(file, map_location=arguments.device) if file.exists() else None
     vocabulary = state["vocabulary"] if state else learn_vocabulary(sentence.text for sentence in sentences)
-    model = LayoutTransformer(vocabulary).to(arguments.device)
+    sides = {name: float(f"{math.sqrt(width * height):.2g}") for name, (width, height) in all_sizes().items()}
+    model = LayoutTransformer(vocabulary, sides).to(arguments.device)
     train(model, sentences, file, state, arguments)
     model.half().save_pretrained(arguments.folder / "model")
 
@@ -93,7 +96,7 @@ def train(
         part = min(1, (step + 1) / 300) * 0.5 * (1 + math.cos(math.pi * step / arguments.steps))
         for group in optimizer.param_groups:
             group["lr"] = max(part, 0.01) * rate
-        batch = collate([(sentences[i], *encoded[i]) for i in next(source)], pieces, dice, arguments.device)
+        batch = collate(model, [(sentences[i], *encoded[i]) for i in next(source)], pieces, dice)
         with torch.autocast(arguments.device, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):  # the fastest on a CPU
             loss = loss_of(model, *batch)
         optimizer.zero_grad(set_to_none=True)
@@ -123,21 +126,24 @@ def batches(lengths: list[int], size: int, dice: random.Random) -> Iterator[list
         yield from groups
 
 
-def collate(rows: list[tuple], pieces: list[int], dice: random.Random, device: str) -> tuple[torch.Tensor, ...]:
+def collate(
+    model: LayoutTransformer, rows: list[tuple], pieces: list[int], dice: random.Random
+) -> tuple[torch.Tensor, ...]:
     """
     Sentences as tensors, with boxes imagined for this time. Now and then an object's name is written in random
-    `pieces` of words, as an unknown one is, so that its kinds have to tell its size.
+    `pieces` of words, as an unknown one is, or its size is withheld, so that the rest has to tell it.
 
     Returns:
-        `input_ids` (batch, tokens), `marked` (batch, objects, tokens), `kinds` (batch, objects, kinds), `aspect_ratio`
-        (batch,), and the boxes as the mixtures take them, (batch, objects, 4); objects that are not there have no
-        mark.
+        `input_ids` (batch, tokens), `marked` (batch, objects, tokens), `kinds` (batch, objects, kinds), `sides`
+        (batch, objects), `aspect_ratio` (batch,), and the boxes as the mixtures take them, (batch, objects, 4).
+        Objects that are not there have no mark.
     """
     tokens = max(len(ids) for _, ids, _ in rows)
     objects = max(len(marks) for _, _, marks in rows)
     input_ids = torch.zeros(len(rows), tokens, dtype=torch.long)
     marked = torch.zeros(len(rows), objects, tokens, dtype=torch.bool)
     kinds = torch.zeros(len(rows), objects, len(KINDS), dtype=torch.bool)
+    sides = torch.zeros(len(rows), objects)
     boxes = torch.full((len(rows), objects, 4), 0.5)
     ratios = torch.ones(len(rows))
     for row, (sentence, ids, marks) in enumerate(rows):
@@ -146,17 +152,20 @@ def collate(rows: list[tuple], pieces: list[int], dice: random.Random, device: s
         ids = [dice.choice(pieces) if any(column) else number for number, *column in zip(ids, *unknown)]
         input_ids[row, : len(ids)] = torch.tensor(ids)
         kinds[row, : len(marks)] = torch.tensor([kinds_of(head) for head in sentence.heads])
+        things = zip(sentence.heads, sentence.modifiers)
+        listed = [0.0 if dice.random() < UNKNOWN_SIDES else model.side(*thing) for thing in things]
+        sides[row, : len(marks)] = torch.tensor(listed)
         marked[row, : len(marks), : len(ids)] = torch.tensor(marks)
         boxes[row, : len(marks)] = torch.tensor(scene)
     corners = boxes.unflatten(-1, (2, 2))
     extents = (corners[..., 1, :] - corners[..., 0, :]).clamp(min=SMALLEST)
     targets = torch.cat([corners.mean(-2), extents.log()], dim=-1)
-    return tuple(part.to(device) for part in (input_ids, marked, kinds, ratios, targets))
+    return tuple(part.to(model.device) for part in (input_ids, marked, kinds, sides, ratios, targets))
 
 
-def loss_of(model: LayoutTransformer, input_ids, marked, kinds, ratios, targets) -> torch.Tensor:
+def loss_of(model: LayoutTransformer, input_ids, marked, kinds, sides, ratios, targets) -> torch.Tensor:
     """The negative log-likelihood of the boxes, and the error of the differences between two objects' centres."""
-    mixture = model(input_ids, marked, kinds, ratios)
+    mixture = model(input_ids, marked, kinds, sides, ratios)
     there = marked.any(-1)
     likelihood = mixture.log_prob(targets)[there].mean()
     centres, true = mixture.expected()[..., :2], targets[..., :2]
