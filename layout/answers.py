@@ -46,6 +46,8 @@ class AnswerReader:
         regions, places = [], {}  # number in the answer -> index
         for number, item in enumerate(objects):
             region, problem = self._region(item)
+            if region is not None and self._is_one_too_many(region, regions):
+                region, problem = None, f"is one more than the prompt names: {quoted(region.phrase)}"
             problems += [f"Object {number} {problem}."] if problem else []
             if region is not None:
                 places[number] = len(regions)
@@ -93,6 +95,11 @@ class AnswerReader:
         words = list(dropwhile((DETERMINERS | NUMERALS.keys()).__contains__, _words_of(phrase)))
         return bool(words) and any(words == self.words[n : n + len(words)] for n in range(len(self.words)))
 
+    def _is_one_too_many(self, region: Region, others: Sequence[Region]) -> bool:
+        """Whether the rules read such objects in the prompt, and the answer has as many of them already."""
+        name = _name_of(region.phrase)
+        return 0 < self.names.count(name) <= sum(_name_of(other.phrase) == name for other in others)
+
     def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
         """What the rules read, between the regions; what of it these lack is added to them."""
         places, is_named = self._matches(regions)
@@ -109,7 +116,7 @@ class AnswerReader:
         alike = []
         for i, (head, name) in enumerate(zip(self.heads, self.names)):
             for j, region in enumerate(regions):
-                words = set(_words_of(region.phrase)) - DETERMINERS
+                words = _name_of(region.phrase)
                 alike += [(len(name ^ words), i, j)] if head in words else []
         places: dict[int, int] = {}
         for _, i, j in sorted(alike):
@@ -159,6 +166,11 @@ def _indices(relation: Relation) -> list[int]:
 def _words_of(text: str) -> list[str]:
     """Lower-case, in the singular."""
     return [singular(word) for word in _WORD.findall(text.lower())]
+
+
+def _name_of(phrase: str) -> set[str]:
+    """The words that tell an object from others."""
+    return set(_words_of(phrase)) - DETERMINERS - NUMERALS.keys()
 
 
 def _is_coordinate(value) -> bool:

@@ -115,6 +115,17 @@ def test_each_of_several_has_its_own_box(caplog):
     assert layout.relations == (Relation(0, "left of", 2), Relation(1, "left of", 2)) and not caplog.records
 
 
+def test_what_is_named_once_too_often_is_left_out():
+    objects = [("A red drum", DRUM), ("a blue kettle", KETTLE), ("a red drum", [0.4, 0.1, 0.6, 0.3])]
+    model = Model(answer_of(objects), GOOD)
+    layout = LLMLayoutPredictor(model)(PROMPT)
+    assert 'Object 2 is one more than the prompt names: "a red drum".' in model.texts[1]
+    assert boxes_of(layout) == [DRUM, KETTLE]
+    goats = [("a goat", [0.05, 0.3, 0.3, 0.6]), ("a goat", [0.35, 0.3, 0.6, 0.6]), ("a goat", [0.65, 0.3, 0.9, 0.6])]
+    assert len(layout_by(answer_of(goats), prompt="Two goats.")) == 2
+    assert len(layout_by(answer_of(goats), prompt="A herd of goats.")) == 3
+
+
 def test_relations_that_the_rules_do_not_read_are_kept():
     stated = [{"subject": 0, "relation": "left of", "object": 1}, {"subject": 1, "relation": "centre", "object": None}]
     prompt = "ein roter Ball neben einem Hund"
@@ -260,7 +271,7 @@ def test_without_a_usable_answer_the_rules_take_over_with_a_warning(answer, capl
 
 def test_endless_answers_are_cut_off(caplog):
     layout = layout_by(answer_of([("A red drum", DRUM), ("a blue kettle", KETTLE)] * 500))
-    assert len(layout) == 16 and "more than 16" in caplog.text
+    assert boxes_of(layout) == [DRUM, KETTLE] and "more than 16" in caplog.text
 
 
 INJECTION = (

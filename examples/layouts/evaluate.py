@@ -6,8 +6,8 @@ Scores layout predictors; README's table of predictors comes from here.
 
 FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line; perhaps gpt_noise.json, ids whose
 ground truth does not agree with the sentence; and the score.py that judges layouts, which also judges those of
-tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of sizes.csv, or of all of it: of
-those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
+tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of sizes.csv, or of all of it:
+of those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
 """
 
 import argparse
