@@ -158,6 +158,8 @@ class SpaceTimeAttnPipeline(
         convex_weight (`float`): The convex weight of every object, in 0..1.
         region_shape (`str`): What a predicted box becomes: `"disc"` (around its centre) or `"box"`.
         disc_radius (`float`): Of those discs, in units of the image side.
+        box_scale (`float`): By which the sides of those boxes are multiplied, for checkpoints whose objects are
+            smaller or larger than predictors believe.
         clip_model (`str`): The model that judges when weights are optimised, loaded when it is needed: an id or path,
             or `"./name"` for a folder of the checkpoint itself.
         layout_transformer ([`LayoutTransformer`], *optional*): The learned predictor's model, in the place of the one
@@ -199,6 +201,7 @@ class SpaceTimeAttnPipeline(
         convex_weight: float = CONVEX_WEIGHT,
         region_shape: str = "disc",
         disc_radius: float = OFFICIAL_RADIUS,
+        box_scale: float = 1.0,
         clip_model: str = "openai/clip-vit-base-patch32",
         layout_transformer: LayoutTransformer = None,
         layout_predictor: str | Callable[..., Layout] = "transformer",
@@ -210,6 +213,7 @@ class SpaceTimeAttnPipeline(
         check_range("guided_strength", guided_strength)
         check_range("convex_weight", convex_weight, 0, 1)
         check_range("disc_radius", disc_radius, 0.001, 10)
+        check_range("box_scale", box_scale, 0.01, 100)
         if nlp is not None and layout_predictor not in PREDICTORS:
             raise TypeError(f"`nlp` is for the predictors {', '.join(PREDICTORS)}, got {layout_predictor!r} with it.")
         components = {
@@ -242,6 +246,7 @@ class SpaceTimeAttnPipeline(
             convex_weight=convex_weight,
             region_shape=region_shape,
             disc_radius=disc_radius,
+            box_scale=box_scale,
             clip_model=clip_model,
         )
         self._stock = self._family.stock(**components, **settings)
@@ -330,7 +335,9 @@ class SpaceTimeAttnPipeline(
                 "No object was found in the prompt %r, which is read as English: the picture is made without regions.",
                 prompt,
             )
-        return layout.with_discs(self.config.disc_radius) if self.config.region_shape == "disc" else layout
+        if self.config.region_shape == "disc":
+            return layout.with_discs(self.config.disc_radius)
+        return layout.with_scaled_boxes(self.config.box_scale)
 
     def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor | None, ...]:
         """See [`StableDiffusionPipeline.encode_prompt`] or [`StableDiffusionXLPipeline.encode_prompt`]."""

@@ -78,7 +78,6 @@ class SpaceTime:
 
     Args:
         layouts (`str`): `"predicted"`, or `"true"` for the boxes of the prompt records.
-        box_scale (`float`): Grows or shrinks the layout's boxes around their centres.
         softness (`float`): Of the edges of boxes, see [`Region`].
         start, end (`float`): The part of the steps in which the weights act, 0..1.
         local_prompt_template (`str`, *optional*): See `SpaceTimeAttnPipeline.__call__`.
@@ -93,7 +92,6 @@ class SpaceTime:
         pipe: SpaceTimeAttnPipeline,
         sampling: dict[str, Any],
         layouts: str = "predicted",
-        box_scale: float = 1.0,
         softness: float = 0.0,
         start: float = 0.0,
         end: float = 1.0,
@@ -105,7 +103,7 @@ class SpaceTime:
         self.predictor = pipe.layout_predictor
         self.sampling = sampling
         self.layouts = layouts
-        self.box_scale, self.softness = box_scale, softness
+        self.softness = softness
         self.start, self.end = start, end
         if local_prompt_template is not None:
             self.sampling = self.sampling | {"local_prompt_template": local_prompt_template}
@@ -125,7 +123,7 @@ class SpaceTime:
         def predict(prompt: str, aspect_ratio: float) -> Layout:
             true = self.layouts == "true"
             layout = true_layout(record) if true else self.predictor(prompt, aspect_ratio=aspect_ratio)
-            return _resized(layout, self.box_scale, self.softness)
+            return _softened(layout, self.softness)
 
         self.pipe.layout_predictor = predict
         return self.pipe.predict_layout(record["prompt"])
@@ -258,16 +256,10 @@ def _ends(ids: list[int], part: list[int]) -> list[int]:
     return [i + len(part) - 1 for i in range(len(ids) - len(part) + 1) if ids[i : i + len(part)] == part]
 
 
-def _resized(layout: Layout, scale: float, softness: float) -> Layout:
-    """The layout with its boxes scaled around their centres, within the picture, and with soft edges."""
-
-    def resized(region):
-        x0, y0, x1, y1 = region.bounds
-        x, y, w, h = (x0 + x1) / 2, (y0 + y1) / 2, (x1 - x0) * scale / 2, (y1 - y0) * scale / 2
-        box = tuple(min(max(value, 0.0), 1.0) for value in (x - w, y - h, x + w, y + h))
-        return region.reshaped(box=box, softness=softness)
-
-    return layout if (scale, softness) == (1.0, 0.0) else replace(layout, regions=tuple(map(resized, layout.regions)))
+def _softened(layout: Layout, softness: float) -> Layout:
+    """The layout with soft edges of its boxes."""
+    regions = tuple(replace(region, softness=softness) for region in layout.regions)
+    return replace(layout, regions=regions) if softness else layout
 
 
 def _from_pipe(kind: type, pipe: SpaceTimeAttnPipeline, **options):

@@ -131,6 +131,14 @@ class Region:
         """The official shape: a disc around the region's centre, whatever its size was."""
         return self.reshaped(disc=(*self.centre, radius))
 
+    def scaled(self, factor: float) -> "Region":
+        """The region with the sides of its box multiplied, about its centre, within the picture; other shapes stay."""
+        if self.box is None or factor == 1:
+            return self
+        x0, y0, x1, y1 = self.box
+        x, y, w, h = (x0 + x1) / 2, (y0 + y1) / 2, factor * (x1 - x0) / 2, factor * (y1 - y0) / 2
+        return replace(self, box=tuple(min(max(side, 0.0), 1.0) for side in (x - w, y - h, x + w, y + h)))
+
     def rasterize(self, height: int, width: int) -> np.ndarray:
         """The region on a grid: float32 of shape (height, width) in 0..1."""
         if self.disc is not None:
@@ -270,6 +278,10 @@ class Layout:
     def with_discs(self, radius: float = OFFICIAL_RADIUS) -> "Layout":
         """A copy in which each object has the official shape, a disc around its centre."""
         return replace(self, regions=tuple(region.as_disc(radius) for region in self.regions))
+
+    def with_scaled_boxes(self, factor: float) -> "Layout":
+        """A copy whose boxes have their sides multiplied, see [`Region.scaled`]."""
+        return replace(self, regions=tuple(region.scaled(factor) for region in self.regions))
 
     def to_dict(self) -> dict:
         """JSON-ready data; inverse of `from_dict`."""

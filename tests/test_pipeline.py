@@ -158,14 +158,14 @@ def test_blends_differ_and_convex_is_the_default_without_guidance(pipe):
 
 
 def test_defaults_belong_to_the_checkpoint(components, tmp_path):
-    pipe = SpaceTimeAttnPipeline(
-        **components, requires_safety_checker=False, default_blend="convex", convex_weight=0.25, region_shape="box"
-    )
+    defaults = {"default_blend": "convex", "convex_weight": 0.25, "region_shape": "box", "box_scale": 0.5}
+    pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, **defaults)
     pipe.save_pretrained(tmp_path)
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
     assert loaded.config.default_blend == "convex" and loaded.config.region_shape == "box"
     assert run(loaded, layout=LAYOUT).weights.unique().tolist() == [0.25]
-    assert loaded.predict_layout(PROMPT).regions[0].box is not None
+    predicted = loaded.layout_predictor(PROMPT, aspect_ratio=1.0)
+    assert loaded.predict_layout(PROMPT) == predicted.with_scaled_boxes(0.5) != predicted
 
 
 def test_without_defaults_predicted_regions_are_the_official_discs(pipe):
@@ -580,6 +580,7 @@ def test_embeddings_of_another_model_are_refused(pipe):
         ({"guided_strength": float("nan")}, "`guided_strength` has to be a finite number, got nan"),
         ({"convex_weight": 2.0}, "`convex_weight` has to be a number in 0..1, got 2.0"),
         ({"disc_radius": -1.0}, "`disc_radius` has to be a number in"),
+        ({"box_scale": 0}, "`box_scale` has to be a number in"),
         ({"layout_predictor": 3}, "`layout_predictor` has to be one of 'rules', 'transformer', 'llm', got 3"),
         ({"layout_predictor": print, "nlp": "en"}, "`nlp` is for the predictors rules, transformer, llm"),
     ],

@@ -137,6 +137,16 @@ def test_any_region_becomes_the_official_disc(layout):
     assert discs.phrases == layout.phrases and discs.relations == layout.relations
 
 
+def test_boxes_are_scaled_about_their_centres_within_the_picture(layout):
+    half, large = layout.with_scaled_boxes(0.5), layout.with_scaled_boxes(1.5)
+    assert half.regions[0].box == pytest.approx((0.2, 0.1, 0.4, 0.3))
+    assert large.regions[0].box == pytest.approx((0.0, 0.0, 0.6, 0.5))
+    assert half.regions[3].box == pytest.approx((0.625, 0.0625, 0.875, 0.1875)) and half.regions[3].softness == 0.1
+    assert [half.regions[index] for index in (1, 2, 4)] == [layout.regions[index] for index in (1, 2, 4)]
+    assert half.phrases == layout.phrases and half.relations == layout.relations
+    assert layout.with_scaled_boxes(1) == layout
+
+
 # --- strength and time -------------------------------------------------------------------------------------------
 def test_a_region_acts_at_every_step_with_strength_one(layout):
     assert np.array_equal(layout.strengths(6)[:4], np.ones((4, 6))) and layout.strengths(6).dtype == np.float32

@@ -27,6 +27,7 @@ DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint
     "default_blend": "guided",
     "guided_strength": 2.0,
     "region_shape": "box",
+    "box_scale": 0.8,  # its things are smaller than those that the rules have in mind
     "layout_predictor": "rules",  # all things of this world are of one size
     "clip_model": "./clip",
 }

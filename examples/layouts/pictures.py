@@ -3,6 +3,8 @@ Draws the layouts in README.md: one prompt, placed by each predictor.
 
     python examples/layouts/pictures.py          # rules and transformer
     python examples/layouts/pictures.py --llm    # the language model, too (or --llm ID, of another one)
+
+The picture in README is of `--llm HuggingFaceTB/SmolLM2-135M-Instruct`.
 """
 
 import argparse
