@@ -99,6 +99,8 @@ class SpaceTime:
         optimizer: dict | None = None,
         **defaults,
     ):
+        if layouts == "true":  # which no scale is to be put right for
+            defaults = {"box_scale": 1.0} | defaults
         self.pipe = _from_pipe(SpaceTimeAttnPipeline, pipe, **defaults)
         self.predictor = pipe.layout_predictor
         self.sampling = sampling

@@ -18,6 +18,7 @@ from .words import DETERMINERS, NUMERALS
 _MOST_DRAFTS = 8  # lists of objects that are read
 _FARTHEST = 1e6  # no number that counts is larger
 _SEPARATORS = re.compile(r"[\s,]*")
+_FOR_EACH = frozenset(("each", "every"))  # "a car in each corner" may be four
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -29,6 +30,7 @@ class AnswerReader:
         self.words = _words_of(expected.prompt)
         self.heads = [singular(phrase.head) for phrase in phrases]
         self.names = [set(_words_of(" ".join([phrase.head, *phrase.modifiers]))) for phrase in phrases]
+        self.uncounted = [name for name, phrase in zip(self.names, phrases) if phrase.plural]  # "several cats"
 
     def read(self, answer: str) -> tuple[Layout, list[str]]:
         """
@@ -96,8 +98,10 @@ class AnswerReader:
         return bool(words) and any(words == self.words[n : n + len(words)] for n in range(len(self.words)))
 
     def _is_one_too_many(self, region: Region, others: Sequence[Region]) -> bool:
-        """Whether the rules read such objects in the prompt, and the answer has as many of them already."""
+        """Whether the rules counted such objects in the prompt, and the answer has as many of them already."""
         name = _name_of(region.phrase)
+        if name in self.uncounted or not _FOR_EACH.isdisjoint(self.words):
+            return False
         return 0 < self.names.count(name) <= sum(_name_of(other.phrase) == name for other in others)
 
     def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:

@@ -25,7 +25,7 @@ class TransformerLayoutPredictor:
             which [`RuleLayoutPredictor`] stands in, with a warning, where it is not to be found (see `find_asset`).
         nlp (`str` or `spacy.Language`, *optional*): See [`RuleLayoutPredictor`].
         temperature (`float`): 0 gives the likeliest layout, more gives others; 1 draws as the model believes.
-        generator (`torch.Generator`, *optional*): For what is drawn.
+        generator (`torch.Generator`, *optional*): For what is drawn, on the CPU, wherever the model is.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class TransformerLayoutPredictor:
         kinds = [kinds_of(phrase.head) for phrase in phrases]
         sides = [model.side(phrase.head, phrase.modifiers) for phrase in phrases]
         inputs = [ids], [marked], [kinds], [sides], [float(aspect_ratio)]
-        mixture = model(*(torch.tensor(part, device=model.device) for part in inputs))
-        boxes = mixture.boxes(self.temperature, self.generator)[0].double().cpu()
+        mixture = model(*(torch.tensor(part, device=model.device) for part in inputs)).cpu()
+        boxes = mixture.boxes(self.temperature, self.generator)[0].double()
         regions = [Region(phrase.text, box=inside_picture(box)) for phrase, box in zip(phrases, boxes.tolist())]
         return repair_layout(Layout(tuple(regions), tuple(relations), prompt))
 

@@ -242,7 +242,8 @@ def kinds_of(noun: str) -> list[bool]:
 
 def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> str | None:
     """
-    What a thing is called in a list: by its noun and one of its other words ("tennis racket"), or by its noun alone.
+    What a thing is called in a list: by its noun and one of its other words ("tennis racket"), or by its noun alone,
+    unless it is only its namesake ("hot dog").
 
     Args:
         names (`Container[str]`): Of things, lower-case, in the singular.
@@ -251,5 +252,7 @@ def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> st
     Returns:
         The name; None if the list has none for it.
     """
-    noun = singular(head)
-    return next((name for name in (*(f"{word} {noun}" for word in sorted(modifiers)), noun) if name in names), None)
+    noun, words = singular(head), sorted(modifiers)
+    candidates = [f"{word} {noun}" for word in words]
+    candidates += [noun] if NAMESAKES.get(noun, frozenset()).isdisjoint(words) else []
+    return next((name for name in candidates if name in names), None)

@@ -24,7 +24,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
     Boxes from words (arXiv:2304.03869, section 3.1): an encoder over the sub-word tokens of a prompt, in which the
     tokens of each object are marked, and for each object a mixture of Gaussians over its box. The paper's has centres
     only; this one has sizes too, and is told which kinds of things the objects are and, as far as its list
-    goes, how large they really are, so that it has an idea of those whose names it has never read.
+    goes, how large they are in reality, so that it has an idea of those whose names it has never read.
 
     Args:
         vocabulary (`Sequence[str]`): The sub-words, as WordPiece writes them ("lamp", "##post").
@@ -142,6 +142,10 @@ class BoxMixture:
 
     def __init__(self, log_weights: torch.Tensor, means: torch.Tensor, log_scales: torch.Tensor):
         self.log_weights, self.means, self.log_scales = log_weights, means, log_scales
+
+    def cpu(self) -> "BoxMixture":
+        """The same on the CPU."""
+        return BoxMixture(self.log_weights.cpu(), self.means.cpu(), self.log_scales.cpu())
 
     def log_prob(self, boxes: torch.Tensor) -> torch.Tensor:
         """

@@ -123,7 +123,8 @@ def test_what_is_named_once_too_often_is_left_out():
     assert boxes_of(layout) == [DRUM, KETTLE]
     goats = [("a goat", [0.05, 0.3, 0.3, 0.6]), ("a goat", [0.35, 0.3, 0.6, 0.6]), ("a goat", [0.65, 0.3, 0.9, 0.6])]
     assert len(layout_by(answer_of(goats), prompt="Two goats.")) == 2
-    assert len(layout_by(answer_of(goats), prompt="A herd of goats.")) == 3
+    for prompt in ("A herd of goats.", "Several goats on a hill.", "A goat in each corner."):
+        assert len(layout_by(answer_of(goats), prompt=prompt)) >= 3
 
 
 def test_relations_that_the_rules_do_not_read_are_kept():

@@ -110,9 +110,11 @@ def test_real_sizes_matter_where_they_are_known(model):
 
 
 def test_things_are_looked_up_in_the_list_of_sizes():
-    model = LayoutTransformer(VOCABULARY, {"racket": 0.3, "tennis racket": 0.4}, width=20, layers=1, heads=2)
+    sizes = {"racket": 0.3, "tennis racket": 0.4, "dog": 0.7}
+    model = LayoutTransformer(VOCABULARY, sizes, width=20, layers=1, heads=2)
     assert model.side("rackets") == model.side("racket", ("red",)) == 0.3
     assert model.side("racket", ("red", "tennis")) == 0.4
+    assert model.side("dog") == 0.7 and model.side("dog", ("hot",)) == 0
     assert model.side("tennis") == LayoutTransformer(VOCABULARY, width=20, layers=1, heads=2).side("racket") == 0
 
 
