@@ -54,13 +54,11 @@ class NounPlaces(nn.Module):
 
 
 class GroundedAttention(ExplicitAttention):
-    """Attention that also measures, where it is cross-attention, how much of each noun's falls outside its places."""
+    """Cross-attention that also measures how much of each noun's falls outside its places."""
 
     loss: torch.Tensor  # of the last call
 
-    def __call__(
-        self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, places=None
-    ) -> torch.Tensor:
+    def __call__(self, attn, hidden_states, encoder_hidden_states, attention_mask=None, *, places) -> torch.Tensor:
         """
         As [`ExplicitAttention`], and leaves in `loss` the mean over the nouns of (the share outside) squared, the
         token-level loss of TokenCompose (Wang et al. 2024).
@@ -70,18 +68,18 @@ class GroundedAttention(ExplicitAttention):
         """
         query, key, value = self.project(attn, hidden_states, encoder_hidden_states)
         weights = self.weigh(attn, query, key)
-        if encoder_hidden_states is not None:
-            side = int(hidden_states.shape[1] ** 0.5)
-            inside = F.adaptive_max_pool2d(places, side).flatten(2)  # (batch, tokens, queries)
-            attention = weights.float().mean(1).mT
-            outside = 1 - (attention * inside).sum(2) / attention.sum(2)
-            named = places.amax(dim=(2, 3))
-            self.loss = (outside.square() * named).sum() / named.sum().clamp(min=1)
+        side = int(hidden_states.shape[1] ** 0.5)
+        inside = F.adaptive_max_pool2d(places, side).flatten(2)  # (batch, tokens, queries)
+        attention = weights.float().mean(1).mT
+        outside = 1 - (attention * inside).sum(2) / attention.sum(2)
+        named = places.amax(dim=(2, 3))
+        self.loss = (outside.square() * named).sum() / named.sum().clamp(min=1)
         return self.finish(attn, weights, value)
 
 
 def ground(unet: UNet2DConditionModel) -> list[GroundedAttention]:
-    """Sets a UNet's processors. Returns those of the layers of `GROUNDED`."""
-    processors = {name: GroundedAttention() for name in unet.attn_processors}
-    unet.set_attn_processor(dict(processors))
-    return [processors[name] for name in processors if "attn2" in name and name.startswith(GROUNDED)]
+    """Sets a UNet's processors. Returns those that measure: of the cross-attention in the blocks of `GROUNDED`."""
+    names = list(unet.attn_processors)
+    measuring = {name: GroundedAttention() for name in names if "attn2" in name and name.startswith(GROUNDED)}
+    unet.set_attn_processor({name: measuring.get(name) or ExplicitAttention() for name in names})
+    return list(measuring.values())
