@@ -1,6 +1,8 @@
 """Word lists: which nouns are objects of their own, and what kinds of objects there are."""
 
 from collections.abc import Container, Iterable
+from itertools import permutations
+from math import prod
 
 from .plurals import singular
 from .words import collect_words
@@ -240,19 +242,35 @@ def kinds_of(noun: str) -> list[bool]:
     return [noun in kind for kind in KINDS]
 
 
+# --- How much smaller or larger than others of its name a thing is, in its sides -----------------------------------
+SIZE_FACTORS = {
+    0.1: collect_words("toy miniature model"),
+    0.5: collect_words("tiny teeny wee minuscule baby"),
+    0.7: collect_words("small little"),
+    1.4: collect_words("large big oversized"),
+    2.0: collect_words("huge giant enormous gigantic massive colossal"),
+}
+
+
+def size_factor(modifiers: Iterable[str]) -> float:
+    """What the words beside a thing's name, lower-case, say of its size: 1 if nothing."""
+    words = set(modifiers)
+    return prod(factor for factor, said in SIZE_FACTORS.items() if words & said)
+
+
 def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> str | None:
     """
-    What a thing is called in a list: by its noun and one of its other words ("tennis racket"), or by its noun alone,
-    unless it is only its namesake ("hot dog").
+    What a thing is called in a list: by its noun and as many of its other words as the list has, up to three ("hot air
+    balloon"), or by its noun alone, unless it is only its namesake ("hot dog").
 
     Args:
-        names (`Container[str]`): Of things, lower-case, in the singular.
+        names (`Container[str]`): Of things, lower-case, in the singular, without hyphens.
         head (`str`), modifiers (`Iterable[str]`): Of the thing's phrase, lower-case.
 
     Returns:
         The name; None if the list has none for it.
     """
-    noun, words = singular(head), sorted(modifiers)
-    candidates = [f"{word} {noun}" for word in words]
+    noun, words = singular(head), sorted({word for modifier in modifiers for word in modifier.split("-")})
+    candidates = [" ".join((*others, noun)) for count in (3, 2, 1) for others in permutations(words, count)]
     candidates += [noun] if NAMESAKES.get(noun, frozenset()).isdisjoint(words) else []
     return next((name for name in candidates if name in names), None)

@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import nn
 
-from .things import KINDS, name_among
+from .things import KINDS, name_among, size_factor
 
 
 UNKNOWN, PADDING = "[UNK]", "[PAD]"
@@ -120,9 +120,13 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         return encoding.ids, [[start <= a and b <= end for a, b in offsets] for start, end in spans]
 
     def side(self, head: str, modifiers: Iterable[str] = ()) -> float:
-        """The side in metres of a square as large as this thing, after the list `sizes`; 0 if that has none."""
+        """
+        The side in metres of a square as large as this thing, after the list `sizes` and the words that make it small
+        or large; 0 if the list has none.
+        """
         sizes = self.config.sizes or {}
-        return sizes.get(name_among(sizes, head, modifiers), 0.0)
+        name = name_among(sizes, head, modifiers)
+        return sizes[name] * size_factor(set(modifiers) - set(name.split())) if name else 0.0
 
 
 # The same name wherever the file was loaded from, so that every pipeline with such a component can be loaded again.

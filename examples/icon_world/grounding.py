@@ -13,7 +13,7 @@ from .things import CATEGORIES, SIZE
 
 
 SIDE = SIZE // VAE_FACTOR  # latents a side
-GROUNDED = ("mid_block", "up_blocks")  # the others stay free to read the whole prompt everywhere
+HEED = 0.3  # the part of its attention that a thing's place pays to the noun, at least
 
 
 class NounPlaces(nn.Module):
@@ -54,14 +54,14 @@ class NounPlaces(nn.Module):
 
 
 class GroundedAttention(ExplicitAttention):
-    """Cross-attention that also measures how much of each noun's falls outside its places."""
+    """Cross-attention that also measures how far the nouns' attention is from their places."""
 
     loss: torch.Tensor  # of the last call
 
     def __call__(self, attn, hidden_states, encoder_hidden_states, attention_mask=None, *, places) -> torch.Tensor:
         """
-        As [`ExplicitAttention`], and leaves in `loss` the mean over the nouns of (the share outside) squared, the
-        token-level loss of TokenCompose (Wang et al. 2024).
+        As [`ExplicitAttention`], and leaves in `loss` the mean over the nouns of two squares: of the share outside,
+        the token-level loss of TokenCompose (Wang et al. 2024), and of what a noun's places lack in heed of it.
 
         Args:
             places (tensor of shape (batch, tokens, SIDE, SIDE)): [`NounPlaces`]'.
@@ -73,13 +73,15 @@ class GroundedAttention(ExplicitAttention):
         attention = weights.float().mean(1).mT
         outside = 1 - (attention * inside).sum(2) / attention.sum(2)
         named = places.amax(dim=(2, 3))
-        self.loss = (outside.square() * named).sum() / named.sum().clamp(min=1)
+        heed = (attention * inside).sum(2) / inside.sum(2).clamp(min=1)
+        lacking = (1 - heed / HEED).clamp(min=0)
+        self.loss = ((outside.square() + lacking.square()) * named).sum() / named.sum().clamp(min=1)
         return self.finish(attn, weights, value)
 
 
 def ground(unet: UNet2DConditionModel) -> list[GroundedAttention]:
-    """Sets a UNet's processors. Returns those that measure: of the cross-attention in the blocks of `GROUNDED`."""
+    """Sets a UNet's processors. Returns those that measure: of all cross-attention."""
     names = list(unet.attn_processors)
-    measuring = {name: GroundedAttention() for name in names if "attn2" in name and name.startswith(GROUNDED)}
+    measuring = {name: GroundedAttention() for name in names if "attn2" in name}
     unet.set_attn_processor({name: measuring.get(name) or ExplicitAttention() for name in names})
     return list(measuring.values())

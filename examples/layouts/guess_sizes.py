@@ -1,10 +1,10 @@
 """
 Guesses how large things are: `python examples/layouts/guess_sizes.py` writes `guessed_sizes.txt` anew.
 
-A language model reads "The typical size of a harp is about"; from its last state, a kernel ridge regression that was
-fitted to the things of known size tells the harp's. Things that are held out are guessed like all others. Prints how
-often two known things that differ by a factor of two in area are in the right order, each guessed from nine tenths of
-the others.
+A language model reads "The typical size of a harp is about", and also WordNet's definition of a harp before that; from
+its last states, a kernel ridge regression that was fitted to the things of known size tells the harp's. Things that
+are held out are guessed like all others. Prints how often two known things that differ by a factor of two in area are
+in the right order, each guessed from nine tenths of the others.
 """
 
 import argparse
@@ -19,22 +19,27 @@ import torch
 from imagined import GUESSED_SIZES, known_sizes, read_sides
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from wordnet import read_definitions
 
 from spacetime_attn.layout.plurals import is_plural, with_article
+from spacetime_attn.layout.things import name_among
 
 
-PROMPTS = (  # what all names share, and what differs
-    ("The typical size of", " {} is about"),
+PROMPTS = (  # what all names share, what differs, and how much the answer counts
+    ("The typical size of", " {name} is about", 1.0),
     (
         "A pea is 0.8 centimetres large. A teacup is 9 centimetres large. A cat is 45 centimetres large. "
         "A sofa is 2 metres large. A truck is 8 metres large. A cathedral is 100 metres large. Moreover,",
-        " {} is",
+        " {name} is",
+        1.0,
     ),
+    ("Definition:", " {name}{definition}. The typical size of {name} is about", 2.0),
 )
 BATCH_SIZE = 64
 SHARPNESS = 0.3  # of the Gaussian kernel on states of variance 1
 RIDGE = 0.2
 FOLDS = 10
+SAME_SIZE = 1.25  # names of several words are listed if their sides differ from their last words' by this factor
 
 
 def main() -> None:
@@ -43,37 +48,46 @@ def main() -> None:
     add = parser.add_argument
     add("--model", default="HuggingFaceTB/SmolLM2-135M-Instruct", help="a causal one (default: %(default)s)")
     add("--nouns", type=Path, help="one a line, instead of those that the file has")
+    add("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder (default: %(default)s)")
     arguments = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.bfloat16).eval()
     known = {name: 0.5 * math.log(width * height) for name, (width, height) in known_sizes().items()}
     lines = arguments.nouns.read_text(encoding="utf-8").split("\n") if arguments.nouns else read_sides(GUESSED_SIZES)
     nouns = [noun for noun in lines if noun and noun not in known]
-    states = [read_states([*known, *nouns], *prompt, model, tokenizer) for prompt in PROMPTS]
-    kernel = sum(gaussian_kernel(part, len(known)) for part in states)
+    definitions = read_definitions(arguments.wordnet)
+    kernel = 0
+    for shared, ending, weight in PROMPTS:
+        texts = [complete(ending, name, definitions) for name in (*known, *nouns)]
+        kernel = kernel + weight * gaussian_kernel(read_states(texts, shared, model, tokenizer), len(known))
     sides = np.array(list(known.values()))
     right = order_score(kernel[: len(known)], sides)
     print(f"{100 * right:.1f} % of the pairs of {len(known)} known things in the right order")
-    write_sides(GUESSED_SIZES, dict(zip(nouns, np.exp(regress(kernel, sides)[len(known) :]).tolist())))
+    guessed = dict(zip(nouns, regress(kernel, sides)[len(known) :].tolist()))
+    write_sides(GUESSED_SIZES, worth_listing(guessed, known))
+
+
+def complete(ending: str, name: str, definitions: dict[str, str]) -> str:
+    """The ending with the name of a thing, in the singular where it has one, after its article."""
+    definition = f" is {definitions[name]}" if name in definitions else ""
+    return ending.format(name=name if is_plural(name) else with_article(name), definition=definition)
 
 
 @torch.no_grad()
 def read_states(
-    names: Sequence[str], shared: str, ending: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    texts: Sequence[str], shared: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> np.ndarray:
     """
     Args:
-        names (`Sequence[str]`): Of things, in the singular where they have one.
-        shared (`str`): What the model reads before each of them, once.
-        ending (`str`): What it reads then; "{}" is the name with its article.
+        texts (`Sequence[str]`): What the model reads.
+        shared (`str`): What it reads before each of them, once.
 
     Returns:
-        Array of shape (names, channels): the last layer's states at the end.
+        Array of shape (texts, channels): the last layer's states at the end.
     """
-    texts = [ending.format(name if is_plural(name) else with_article(name)) for name in names]
     ids = [tokenizer(text, add_special_tokens=False).input_ids for text in texts]
     before = model(torch.tensor([tokenizer(shared, add_special_tokens=False).input_ids])).past_key_values
-    states = np.empty((len(names), model.config.hidden_size), dtype=np.float32)
+    states = np.empty((len(texts), model.config.hidden_size), dtype=np.float32)
     order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
     for start in tqdm(range(0, len(ids), BATCH_SIZE)):
         places = order[start : start + BATCH_SIZE]
@@ -129,9 +143,20 @@ def order_score(kernel: np.ndarray, sides: np.ndarray) -> float:
     return float(np.mean(guessed[first] > guessed[second]))
 
 
+def worth_listing(guessed: dict[str, float], known: dict[str, float]) -> dict[str, float]:
+    """Those of the guessed logarithms that do not follow from what else is listed: a park bench is like any bench."""
+    listed = dict(known)
+    for name in sorted(guessed, key=lambda name: name.count(" ")):
+        *words, noun = name.split()
+        shorter = name_among(listed, noun, words)
+        if shorter is None or abs(guessed[name] - listed[shorter]) > math.log(SAME_SIZE):
+            listed[name] = guessed[name]
+    return {name: side for name, side in listed.items() if name not in known}
+
+
 def write_sides(path: Path, sides: dict[str, float]) -> None:
-    """One line for all things of the same side, rounded to two digits."""
-    rounded = sorted((float(f"{side:.2g}"), name) for name, side in sides.items())
+    """One line for all things of the same side, rounded to two digits; `sides` are logarithms."""
+    rounded = sorted((float(f"{math.exp(side):.2g}"), name) for name, side in sides.items())
     groups = groupby(rounded, lambda row: row[0])
     lines = [f"{side:g}: {', '.join(name for _, name in group)}" for side, group in groups]
     heading = "# Sides in metres of squares as large as these things look: guessed by guess_sizes.py."

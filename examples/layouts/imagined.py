@@ -11,7 +11,7 @@ import numpy as np
 from spacetime_attn.layout.plurals import singular
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.solver import consistent_relations, place_on_lattice
-from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of, name_among
+from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of, name_among, size_factor
 from spacetime_attn.layout.words import collect_words
 
 
@@ -23,8 +23,6 @@ IN_THE_SKY = collect_words(
     "airplane plane jet helicopter kite balloon cloud sun moon star bird eagle hawk seagull gull owl bat butterfly bee"
     " dragonfly rainbow drone rocket ufo blimp airship parachute glider comet planet satellite spaceship"
 )
-SMALL_ADJECTIVES = collect_words("small tiny little miniature toy")
-LARGE_ADJECTIVES = collect_words("large big huge giant enormous tall gigantic massive")
 
 
 @cache
@@ -76,11 +74,7 @@ def real_size(head: str, modifiers: Sequence[str]) -> np.ndarray:
     """Width and height in metres: what is known or guessed, or what is usual for this kind of thing."""
     name = name_among(all_sizes(), head, modifiers)
     size = np.array(all_sizes()[name] if name else _usual_size(singular(head)))
-    if not SMALL_ADJECTIVES.isdisjoint(modifiers):
-        size = size * 0.6
-    if not LARGE_ADJECTIVES.isdisjoint(modifiers):
-        size = size * 1.6
-    return size
+    return size * size_factor(set(modifiers) - set((name or "").split()))
 
 
 def imagine(
