@@ -81,6 +81,8 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=layout)
     _add_prompts(parser, "transformer")
+    parser.add_argument("--width", type=_count, default=512, metavar="PIXELS", help="of the picture (default: 512)")
+    parser.add_argument("--height", type=_count, default=512, metavar="PIXELS", help="of the picture (default: 512)")
     parser.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it; with --prompts a folder for <id>.png")
 
@@ -126,7 +128,7 @@ def layout(args: argparse.Namespace) -> None:
     for job in jobs:
         if args.output:
             _check_picture_file(job.place(args.output, ".png"))
-        found = predict(job.prompt)
+        found = predict(job.prompt, aspect_ratio=args.width / args.height)
         if args.json:
             print(json.dumps(found.to_dict() if job.id is None else _summary(job.id, found), ensure_ascii=False))
         else:
@@ -134,7 +136,7 @@ def layout(args: argparse.Namespace) -> None:
         if args.output:
             from .layout.draw import draw_layout
 
-            _write_image(draw_layout(found), job.place(args.output, ".png"))
+            _write_image(draw_layout(found, width=args.width, height=args.height), job.place(args.output, ".png"))
 
 
 def export(args: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ class AnswerReader:
         self.words = _words_of(expected.prompt)
         self.heads = [singular(phrase.head) for phrase in phrases]
         self.names = [set(_words_of(" ".join([phrase.head, *phrase.modifiers]))) for phrase in phrases]
-        self.uncounted = [name for name, phrase in zip(self.names, phrases) if phrase.plural]  # "several cats"
+        self.uncounted = {index for index, phrase in enumerate(phrases) if phrase.plural}  # "several cats"
 
     def read(self, answer: str) -> tuple[Layout, list[str]]:
         """
@@ -99,10 +99,15 @@ class AnswerReader:
 
     def _is_one_too_many(self, region: Region, others: Sequence[Region]) -> bool:
         """Whether the rules counted such objects in the prompt, and the answer has as many of them already."""
-        name = _name_of(region.phrase)
-        if name in self.uncounted or not _FOR_EACH.isdisjoint(self.words):
+        meant = self._meant(region)
+        if not self.uncounted.isdisjoint(meant) or not _FOR_EACH.isdisjoint(self.words):
             return False
-        return 0 < self.names.count(name) <= sum(_name_of(other.phrase) == name for other in others)
+        return 0 < len(meant) <= sum(bool(same := self._meant(other)) and same <= meant for other in others)
+
+    def _meant(self, region: Region) -> set[int]:
+        """The expected objects that a region may be: those that have all the words of its phrase."""
+        words = _name_of(region.phrase)
+        return {index for index, name in enumerate(self.names) if words and words <= name}
 
     def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
         """What the rules read, between the regions; what of it these lack is added to them."""

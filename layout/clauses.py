@@ -134,6 +134,8 @@ class ClauseRow:
                 i -= 1
             if not self.is_thing(i) or i in self.landmarks or self.kind(i - 1) == "other":  # "the back of a chair"
                 break
+            if self.text(i - 1) == "and" and self.text(i + 1) == "," and self.is_thing(i + 2):  # "a jug and a pan, | "
+                break
             positions.insert(0, i)
         return positions
 

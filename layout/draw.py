@@ -13,21 +13,25 @@ _READABLE = 320  # pixels of width
 _TINT = 0.28  # how much of its colour a region gets
 
 
-def draw_layout(layout: Layout, image: Image.Image | None = None, width: int | None = None) -> Image.Image:
+def draw_layout(
+    layout: Layout, image: Image.Image | None = None, width: int | None = None, height: int | None = None
+) -> Image.Image:
     """
     Draws the regions of a layout: tinted, outlined and labelled, each in a colour of its own.
 
     Args:
         layout (`Layout`): Boxes, discs, polygons and masks alike.
-        image (`PIL.Image`, *optional*): The picture to draw on (it is not changed); by default a plain square canvas.
+        image (`PIL.Image`, *optional*): The picture to draw on (it is not changed); by default a plain canvas.
         width (`int`, *optional*): Of the drawing, in pixels. By default the picture's own, but wide enough to read
             the labels; 512 for a plain canvas.
+        height (`int`, *optional*): Of a plain canvas, by default as its width. With `image` its aspect ratio decides.
 
     Returns:
-        `PIL.Image`: RGB, with the aspect ratio of `image`.
+        `PIL.Image`: RGB.
     """
     if image is None:
-        canvas = Image.new("RGB", (width or 512, width or 512), _PAPER)
+        width = width or 512
+        canvas = Image.new("RGB", (width, height or width), _PAPER)
     else:
         width = width or max(image.width, _READABLE)
         canvas = image.convert("RGB").resize((width, round(width * image.height / image.width)))

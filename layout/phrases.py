@@ -94,10 +94,10 @@ def find_phrases(doc: Doc) -> list[Phrase]:
         is_resumption = phrase.head == "one" and bool(phrase.modifiers)  # "the red one"
         if group.head in skipped or not (is_resumption or phrase.head in TOTALS or _is_object(doc, group)):
             continue
-        same = _first_mention(doc, group, phrase, found, cues)
-        if same is not None:
+        known = _first_mentions(doc, group, phrase, found, cues)
+        for same in known:
             same[:] = _mentioned_again(same, phrase)
-        elif not is_resumption:
+        if not known and not is_resumption:
             found.append(_instances(doc, group, phrase))
     return [phrase for instances in _without_sums(doc, found) for phrase in instances]
 
@@ -215,18 +215,19 @@ def _word_at(doc: Doc, index: int) -> str:
 
 
 # --- later mentions -----------------------------------------------------------------------------------------------
-def _first_mention(
+def _first_mentions(
     doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]], cues: dict[int, int]
-) -> list[Phrase] | None:
-    """The instances that "the dog" speaks of again, if any: same noun, no attribute that they lack."""
+) -> list[list[Phrase]]:
+    """The instances that "the dog" or "the dogs" speak of again, if any: same noun, no attribute that they lack."""
     first = doc[group.start].lower_
     if first not in DEFINITES and (first in DETERMINERS or phrase.plural or _is_modified_before(doc, group)):
-        return None
+        return []
     figure = _figure_of(doc, group, found, cues)
     matches = [
         same for same in found if same is not figure and _agrees(phrase, same[0]) and (len(same) == 1 or phrase.plural)
     ]
-    return min(matches, key=lambda same: len(phrase.modifiers ^ same[0].modifiers), default=None)
+    matches.sort(key=lambda same: len(phrase.modifiers ^ same[0].modifiers))
+    return matches if phrase.plural else matches[:1]
 
 
 def _figure_of(doc: Doc, group: NounGroup, found: list[list[Phrase]], cues: dict[int, int]) -> list[Phrase] | None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spacetime_attn import Layout, default_model, load_weights
+from spacetime_attn import Layout, TransformerLayoutPredictor, default_model, load_weights
 from spacetime_attn.cli import main
 
 
@@ -133,6 +133,14 @@ def test_layout_prints_json_that_generate_takes(tmp_path, capsys):
 def test_layout_draws(tmp_path):
     assert main(["layout", PROMPT, "-o", str(tmp_path / "layout.png")]) == 0
     assert len(Image.open(tmp_path / "layout.png").convert("RGB").getcolors(1 << 16)) > 2
+
+
+def test_layout_is_for_a_picture_of_the_size_that_is_given(tmp_path, capsys):
+    wide = ["--width", "600", "--height", "200", "-o", str(tmp_path / "layout.png"), "--json"]
+    assert main(["layout", PROMPT, *wide]) == 0
+    assert Image.open(tmp_path / "layout.png").size == (600, 200)
+    printed = Layout.from_dict(json.loads(capsys.readouterr().out))
+    assert printed == TransformerLayoutPredictor()(PROMPT, aspect_ratio=3.0)
 
 
 def test_layout_writes_one_line_for_each_prompt(prompts, capsys):

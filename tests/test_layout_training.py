@@ -33,9 +33,10 @@ def scripts():
         import evaluate
         import guess_sizes
         import imagined
+        import wordnet
 
         yield SimpleNamespace(
-            coco=coco, corpus=corpus, evaluate=evaluate, guess_sizes=guess_sizes, imagined=imagined
+            coco=coco, corpus=corpus, evaluate=evaluate, guess_sizes=guess_sizes, imagined=imagined, wordnet=wordnet
         )
 
 
@@ -83,7 +84,8 @@ def test_sizes_are_guessed_from_a_language_model_s_state_after_each_name(scripts
     )
     model = LlamaForCausalLM(config).eval()
     names = ["ant", "cat", "grand piano", "scissors"]
-    states = scripts.guess_sizes.read_states(names, "The size of", " {} is", model, tokenizer)
+    texts = [scripts.guess_sizes.complete(" {name} is", name, {}) for name in names]
+    states = scripts.guess_sizes.read_states(texts, "The size of", model, tokenizer)
     for name, state in zip(("an ant", "a cat", "a grand piano", "scissors"), states):
         ids = tokenizer(f"The size of {name} is", return_tensors="pt", add_special_tokens=False).input_ids
         with torch.no_grad():
@@ -101,6 +103,30 @@ def test_a_kernel_regression_guesses_what_is_alike(scripts):
     assert np.corrcoef(guessed, sides[100:])[0, 1] > 0.9
     assert scripts.guess_sizes.order_score(kernel[:100], sides[:100]) > 0.9
     assert scripts.guess_sizes.order_score(kernel[:100], dice.permutation(sides[:100])) < 0.7
+
+
+def test_definitions_are_those_of_the_first_sense_that_is_a_thing(scripts, tmp_path):
+    synset = "{} {} n {:02x} {} 000 | {}  \n"
+    rows = [
+        synset.format("00000001", "18", 2, "bat 0 fool 0", "a person"),
+        synset.format("00000002", "05", 1, "bat 0", 'an animal that flies; "bats hang"'),
+        synset.format("00000003", "06", 2, "hot-air_balloon 0 Bat 0", "a vehicle; it rises"),
+        synset.format("00000004", "06", 1, "Titanic 0", "a ship"),
+    ]
+    (tmp_path / "data.noun").write_text("  1 licence\n" + "".join(rows))
+    index = ["bat n 2 0 2 0 00000001 00000002", "fool n 1 0 1 0 00000001", "hot-air_balloon n 1 0 1 0 00000003"]
+    (tmp_path / "index.noun").write_text("\n".join(["  1 licence", *index, "titanic n 1 0 1 0 00000004"]))
+    found = scripts.wordnet.read_definitions(tmp_path)
+    assert found == {"bat": "an animal that flies", "hot air balloon": "a vehicle; it rises"}
+    ending = "{name}{definition}. The size of {name} is"
+    assert scripts.guess_sizes.complete(ending, "bat", found) == "a bat is an animal that flies. The size of a bat is"
+    assert scripts.guess_sizes.complete(ending, "scissors", found) == "scissors. The size of scissors is"
+
+
+def test_compounds_are_listed_where_their_last_words_say_another_size(scripts):
+    guessed = {"iron park bench": 0.4, "park bench": 0.45, "work bench": 1.5, "hot dog": -2.3, "tub": 0.3}
+    listed = scripts.guess_sizes.worth_listing(guessed, {"bench": 0.4, "dog": -0.5})
+    assert listed == {"work bench": 1.5, "hot dog": -2.3, "tub": 0.3}
 
 
 def test_guessed_sizes_are_written_as_they_are_read(scripts, tmp_path):

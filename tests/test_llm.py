@@ -123,6 +123,9 @@ def test_what_is_named_once_too_often_is_left_out():
     assert boxes_of(layout) == [DRUM, KETTLE]
     goats = [("a goat", [0.05, 0.3, 0.3, 0.6]), ("a goat", [0.35, 0.3, 0.6, 0.6]), ("a goat", [0.65, 0.3, 0.9, 0.6])]
     assert len(layout_by(answer_of(goats), prompt="Two goats.")) == 2
+    assert len(layout_by(answer_of(goats), prompt="A white goat and a black goat.")) == 2
+    one = [("a black goat", [0.7, 0.1, 0.9, 0.3]), ("a goat", [0.1, 0.1, 0.3, 0.3]), ("the black goat", DRUM)]
+    assert boxes_of(layout_by(answer_of(one), prompt="A white goat and a black goat.")) == [one[0][1], one[1][1]]
     for prompt in ("A herd of goats.", "Several goats on a hill.", "A goat in each corner."):
         assert len(layout_by(answer_of(goats), prompt=prompt)) >= 3
 

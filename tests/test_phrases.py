@@ -371,6 +371,11 @@ def test_later_mentions_of_a_count_speak_of_all_instances(nlp):
     assert [len(phrase.mentions) for phrase in phrases] == [2, 2, 1]
 
 
+def test_plurals_speak_of_all_things_of_the_name(nlp):
+    phrases = find_phrases(nlp("A blue cup, a red cup and a plate. The cups are full, the red cups too."))
+    assert [len(phrase.mentions) for phrase in phrases] == [2, 3, 1]
+
+
 def test_owners_are_objects_of_their_own_where_they_are_definite(nlp):
     assert texts(nlp("The farmer's hat is red.")) == ["The farmer", "hat"]
     assert texts(nlp("a bird's nest in a tree")) == ["a bird's nest", "a tree"]

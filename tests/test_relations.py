@@ -192,6 +192,10 @@ def test_inverted_clauses_name_the_subject_last(nlp, line):
     [
         "The tractor is left of both the barn and the windmill. | tractor left of barn; tractor left of windmill",
         "A candle and a feather lie to the right of a skull. | candle right of skull; feather right of skull",
+        "A jug and two lutes, the jug left of the lutes. | jug left of lute; jug left of lute",
+        "Two jugs and two pans, the jugs above the pans. "
+        "| jug above pan; jug above pan; jug above pan; jug above pan",
+        "A blue jug and a red jug, both jugs left of a pan. | jug left of pan; jug left of pan",
         "There's a lamp to the left and a plant to the right of the armchair. "
         "| lamp left of armchair; plant right of armchair",
         "The penguin is right of the seal and is below the gull. | penguin right of seal; penguin below gull",

@@ -110,12 +110,23 @@ def test_real_sizes_matter_where_they_are_known(model):
 
 
 def test_things_are_looked_up_in_the_list_of_sizes():
-    sizes = {"racket": 0.3, "tennis racket": 0.4, "dog": 0.7}
+    sizes = {"racket": 0.3, "tennis racket": 0.4, "dog": 0.7, "balloon": 0.3, "hot air balloon": 20.0}
     model = LayoutTransformer(VOCABULARY, sizes, width=20, layers=1, heads=2)
     assert model.side("rackets") == model.side("racket", ("red",)) == 0.3
     assert model.side("racket", ("red", "tennis")) == 0.4
     assert model.side("dog") == 0.7 and model.side("dog", ("hot",)) == 0
+    assert model.side("balloon", ("air", "red", "hot")) == model.side("balloon", ("hot-air",)) == 20.0
+    assert model.side("balloon", ("hot",)) == 0.3
     assert model.side("tennis") == LayoutTransformer(VOCABULARY, width=20, layers=1, heads=2).side("racket") == 0
+
+
+def test_words_of_size_change_it_unless_they_belong_to_the_name():
+    model = LayoutTransformer(VOCABULARY, {"dog": 0.7, "box": 0.4, "toy box": 0.5}, width=20, layers=1, heads=2)
+    tiny, small, large, huge = (model.side("dog", (word,)) for word in ("tiny", "small", "large", "huge"))
+    assert 0 < tiny < small < 0.7 < large < huge
+    assert model.side("dog", ("toy",)) < tiny
+    assert model.side("box", ("toy",)) == 0.5 and model.side("box", ("toy", "small")) == 0.5 * 0.7
+    assert model.side("zq", ("tiny",)) == 0
 
 
 def test_it_is_saved_with_its_vocabulary_and_loaded_again(model, tmp_path):

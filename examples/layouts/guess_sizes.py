@@ -64,7 +64,8 @@ def main() -> None:
     right = order_score(kernel[: len(known)], sides)
     print(f"{100 * right:.1f} % of the pairs of {len(known)} known things in the right order")
     guessed = dict(zip(nouns, regress(kernel, sides)[len(known) :].tolist()))
-    write_sides(GUESSED_SIZES, worth_listing(guessed, known))
+    listed = worth_listing(guessed, known)
+    write_sides(GUESSED_SIZES, {name: math.exp(side) for name, side in listed.items()})
 
 
 def complete(ending: str, name: str, definitions: dict[str, str]) -> str:
@@ -155,8 +156,8 @@ def worth_listing(guessed: dict[str, float], known: dict[str, float]) -> dict[st
 
 
 def write_sides(path: Path, sides: dict[str, float]) -> None:
-    """One line for all things of the same side, rounded to two digits; `sides` are logarithms."""
-    rounded = sorted((float(f"{math.exp(side):.2g}"), name) for name, side in sides.items())
+    """One line for all things of the same side, rounded to two digits."""
+    rounded = sorted((float(f"{side:.2g}"), name) for name, side in sides.items())
     groups = groupby(rounded, lambda row: row[0])
     lines = [f"{side:g}: {', '.join(name for _, name in group)}" for side, group in groups]
     heading = "# Sides in metres of squares as large as these things look: guessed by guess_sizes.py."
