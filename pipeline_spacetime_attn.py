@@ -156,6 +156,7 @@ class SpaceTimeAttnPipeline(
             Calls without guidance are always convex.
         guided_strength (`float`): Shared by the objects of a picture: each has the guided weight strength / N.
         convex_weight (`float`): The convex weight of every object, in 0..1.
+        control_guidance_end (`float`): The part of the steps, from the first on, in which these weights act, in 0..1.
         region_shape (`str`): What a predicted box becomes: `"disc"` (around its centre) or `"box"`.
         disc_radius (`float`): Of those discs, in units of the image side.
         box_scale (`float`): By which the sides of those boxes are multiplied, for checkpoints whose objects are
@@ -199,6 +200,7 @@ class SpaceTimeAttnPipeline(
         default_blend: str = "guided",
         guided_strength: float = GUIDED_STRENGTH,
         convex_weight: float = CONVEX_WEIGHT,
+        control_guidance_end: float = 1.0,
         region_shape: str = "disc",
         disc_radius: float = OFFICIAL_RADIUS,
         box_scale: float = 1.0,
@@ -212,6 +214,7 @@ class SpaceTimeAttnPipeline(
         check_choice("region_shape", region_shape, REGION_SHAPES)
         check_range("guided_strength", guided_strength)
         check_range("convex_weight", convex_weight, 0, 1)
+        check_range("control_guidance_end", control_guidance_end, 0, 1)
         check_range("disc_radius", disc_radius, 0.001, 10)
         check_range("box_scale", box_scale, 0.01, 100)
         if nlp is not None and layout_predictor not in PREDICTORS:
@@ -244,6 +247,7 @@ class SpaceTimeAttnPipeline(
             default_blend=default_blend,
             guided_strength=guided_strength,
             convex_weight=convex_weight,
+            control_guidance_end=control_guidance_end,
             region_shape=region_shape,
             disc_radius=disc_radius,
             box_scale=box_scale,
@@ -430,9 +434,8 @@ class SpaceTimeAttnPipeline(
 
         layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"])
         _check_negatives(layouts, guided)
-        matrices = batch_weights(
-            weights, [item.phrases for item in layouts], steps, blend, _strength(self.config, blend)
-        )
+        phrases = [item.phrases for item in layouts]
+        matrices = batch_weights(weights, phrases, steps, blend, *_default_weights(self.config, blend))
         copies, loss_history = num_images_per_prompt, None
         draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
         if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
@@ -622,7 +625,7 @@ def spacetime_attention(
 
     def settings(guided: bool, steps: int | None = None) -> tuple[str, list[torch.Tensor]]:
         chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
-        return chosen, batch_weights(weights, phrases, steps, chosen, _strength(pipe.config, chosen))
+        return chosen, batch_weights(weights, phrases, steps, chosen, *_default_weights(pipe.config, chosen))
 
     @torch.no_grad()
     def controlled(blend: str, matrices: list[torch.Tensor]) -> RegionalControl:
@@ -719,9 +722,10 @@ def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str
     return blend
 
 
-def _strength(config: dict, blend: str) -> float | None:
-    """The checkpoint's default strength, if it carries one."""
-    return _default(config, "guided_strength" if blend == "guided" else "convex_weight", None)
+def _default_weights(config: dict, blend: str) -> tuple[float | None, float]:
+    """The checkpoint's default strength, if it carries one, and the part of the steps in which it acts."""
+    strength = _default(config, "guided_strength" if blend == "guided" else "convex_weight", None)
+    return strength, _default(config, "control_guidance_end", 1.0)
 
 
 def _default(config: dict, name: str, otherwise):

@@ -19,7 +19,6 @@ from PIL import Image
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer
 from spacetime_attn.examples.metrics import split_phrase
 from spacetime_attn.processors.clip_objective import ClipObjective
-from spacetime_attn.processors.weights import default_weights
 
 
 Draw = Callable[[list[dict], list[torch.Generator]], tuple[list[Image.Image], list[Layout | None]]]
@@ -78,8 +77,7 @@ class SpaceTime:
 
     Args:
         layouts (`str`): `"predicted"`, or `"true"` for the boxes of the prompt records.
-        softness (`float`): Of the edges of boxes, see [`Region`].
-        start, end (`float`): The part of the steps in which the weights act, 0..1.
+        softness (`float`), start (`float`): Of all regions, see [`Region`].
         local_prompt_template (`str`, *optional*): See `SpaceTimeAttnPipeline.__call__`.
         optimizer (`dict`, *optional*): Settings of a [`WeightOptimizer`]; {} stands for its defaults.
         defaults: The pipeline's own defaults to be replaced: `default_blend`, `guided_strength`, `region_shape`, ...
@@ -94,7 +92,6 @@ class SpaceTime:
         layouts: str = "predicted",
         softness: float = 0.0,
         start: float = 0.0,
-        end: float = 1.0,
         local_prompt_template: str | None = None,
         optimizer: dict | None = None,
         **defaults,
@@ -106,7 +103,7 @@ class SpaceTime:
         self.sampling = sampling
         self.layouts = layouts
         self.softness = softness
-        self.start, self.end = start, end
+        self.start = start
         if local_prompt_template is not None:
             self.sampling = self.sampling | {"local_prompt_template": local_prompt_template}
         if optimizer is not None:
@@ -114,9 +111,8 @@ class SpaceTime:
 
     def __call__(self, prompts: list[dict], generators: list[torch.Generator]):
         layouts = [self._layout(record) for record in prompts]
-        weights = None if (self.start, self.end) == (0.0, 1.0) else [self._weights(layout) for layout in layouts]
         texts = [record["prompt"] for record in prompts]
-        output = self.pipe(texts, layout=layouts, weights=weights, generator=generators, **self.sampling)
+        output = self.pipe(texts, layout=layouts, generator=generators, **self.sampling)
         return output.images, output.layouts
 
     def _layout(self, record: dict) -> Layout:
@@ -125,19 +121,11 @@ class SpaceTime:
         def predict(prompt: str, aspect_ratio: float) -> Layout:
             true = self.layouts == "true"
             layout = true_layout(record) if true else self.predictor(prompt, aspect_ratio=aspect_ratio)
-            return _softened(layout, self.softness)
+            regions = [replace(region, softness=self.softness, start=self.start) for region in layout.regions]
+            return replace(layout, regions=tuple(regions))
 
         self.pipe.layout_predictor = predict
         return self.pipe.predict_layout(record["prompt"])
-
-    def _weights(self, layout: Layout) -> torch.Tensor:
-        """The default weights between `start` and `end`, zero elsewhere."""
-        config = self.pipe.config
-        strength = config.guided_strength if config.default_blend == "guided" else config.convex_weight
-        steps = self.sampling["num_inference_steps"]
-        weights = default_weights(len(layout), steps, config.default_blend, strength)
-        step = torch.arange(steps)
-        return weights * ((step >= round(self.start * steps)) & (step < round(self.end * steps)))
 
 
 class BestOf:
@@ -256,12 +244,6 @@ def _word_ids(tokenizer, text: str) -> list[int]:
 def _ends(ids: list[int], part: list[int]) -> list[int]:
     """The positions in `ids` of the last element of each occurrence of `part`."""
     return [i + len(part) - 1 for i in range(len(ids) - len(part) + 1) if ids[i : i + len(part)] == part]
-
-
-def _softened(layout: Layout, softness: float) -> Layout:
-    """The layout with soft edges of its boxes."""
-    regions = tuple(replace(region, softness=softness) for region in layout.regions)
-    return replace(layout, regions=regions) if softness else layout
 
 
 def _from_pipe(kind: type, pipe: SpaceTimeAttnPipeline, **options):

@@ -29,26 +29,36 @@ class SavedWeights:
     phrases: list[str]
 
 
-def default_weights(num_objects: int, num_steps: int, blend: str, strength: float | None = None) -> torch.Tensor:
+def default_weights(
+    num_objects: int, num_steps: int, blend: str, strength: float | None = None, end: float = 1.0
+) -> torch.Tensor:
     """
-    Weights that are the same at every step.
+    Weights that are the same at every step until some, and zero from there on.
 
     Args:
         num_objects (`int`): N, the objects of the picture.
         num_steps (`int`): The columns.
         blend (`str`): `"guided"` gives `strength / N`, `"convex"` gives `strength`.
         strength (`float`, *optional*): Defaults to 5 for guided (the official setting) and 0.5 for convex.
+        end (`float`): The part of the steps that have them, 0..1; the first step always does.
 
     Returns:
         `torch.Tensor` of shape (num_objects, num_steps).
     """
     if strength is None:
         strength = GUIDED_STRENGTH if blend == "guided" else CONVEX_WEIGHT
-    return torch.full((num_objects, num_steps), strength / max(num_objects, 1) if blend == "guided" else strength)
+    weight = strength / max(num_objects, 1) if blend == "guided" else strength
+    acts = torch.arange(num_steps) < max(round(end * num_steps), 1)
+    return weight * acts.float().expand(num_objects, num_steps)
 
 
 def batch_weights(
-    weights, phrases: Sequence[Sequence[str]], num_steps: int | None, blend: str, strength: float | None = None
+    weights,
+    phrases: Sequence[Sequence[str]],
+    num_steps: int | None,
+    blend: str,
+    strength: float | None = None,
+    end: float = 1.0,
 ) -> list[torch.Tensor]:
     """
     The weights of a batch from what a user may pass.
@@ -60,7 +70,7 @@ def batch_weights(
             ones lie in 0..1.
         phrases (`Sequence[Sequence[str]]`): The objects of each prompt.
         num_steps (`int`, *optional*): The columns; without it a matrix may have any number, and numbers have one.
-        blend (`str`), strength (`float`, *optional*): See [`default_weights`].
+        blend (`str`), strength (`float`, *optional*), end (`float`): See [`default_weights`].
 
     Returns:
         `list[torch.Tensor]`: For each prompt a float32 matrix (objects, steps).
@@ -82,7 +92,12 @@ def batch_weights(
         raise ValueError(
             f"`weights` is one matrix, but there are {len(phrases)} prompts. Pass a list with one matrix for each."
         )
-    return [_prompt_weights(part, names, num_steps, blend, strength) for part, names in zip(parts, phrases)]
+    return [
+        default_weights(len(names), num_steps or 1, blend, strength, end)
+        if part is None
+        else _prompt_weights(part, names, num_steps, blend)
+        for part, names in zip(parts, phrases)
+    ]
 
 
 def _is_batch(weights) -> bool:
@@ -92,10 +107,8 @@ def _is_batch(weights) -> bool:
     return getattr(weights, "ndim", 0) == 3
 
 
-def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blend: str, strength) -> torch.Tensor:
-    if weights is None:
-        matrix = default_weights(len(phrases), num_steps or 1, blend, strength)
-    elif _is_saved(weights):
+def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blend: str) -> torch.Tensor:
+    if _is_saved(weights):
         matrix = _saved_matrix(weights, phrases, blend)
         matrix = resample(matrix, num_steps) if num_steps else matrix
     else:

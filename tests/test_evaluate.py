@@ -173,9 +173,8 @@ def test_settings_change_regions_and_weights(pipe):
     assert [region.disc for region in discs.regions] == [(0.2, 0.5, 0.1), (0.8, 0.5, 0.1)]
     _, boxes = draw(pipe, layouts="true", region_shape="box", box_scale=0.5, softness=0.1)
     assert boxes.regions[0].box == pytest.approx((0.1, 0.4, 0.3, 0.6)) and boxes.regions[0].softness == 0.1
-    plain, _ = draw(pipe, method="plain")
-    assert np.array_equal(draw(pipe, end=0.0)[0], plain)
-    early, late, always = (draw(pipe, start=a, end=b)[0] for a, b in ((0, 0.5), (0.5, 1), (0, 1)))
+    plain, always = draw(pipe, method="plain")[0], draw(pipe)[0]
+    early, late = draw(pipe, control_guidance_end=0.5)[0], draw(pipe, start=0.5)[0]
     assert not any(np.array_equal(a, b) for a, b in ((early, late), (early, always), (late, always), (early, plain)))
     assert not np.array_equal(draw(pipe, local_prompt_template="{} alone")[0], always)
 

@@ -159,11 +159,12 @@ def test_blends_differ_and_convex_is_the_default_without_guidance(pipe):
 
 def test_defaults_belong_to_the_checkpoint(components, tmp_path):
     defaults = {"default_blend": "convex", "convex_weight": 0.25, "region_shape": "box", "box_scale": 0.5}
+    defaults["control_guidance_end"] = 0.5
     pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, **defaults)
     pipe.save_pretrained(tmp_path)
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
     assert loaded.config.default_blend == "convex" and loaded.config.region_shape == "box"
-    assert run(loaded, layout=LAYOUT).weights.unique().tolist() == [0.25]
+    assert run(loaded, layout=LAYOUT, num_inference_steps=4).weights.tolist() == [[[0.25, 0.25, 0.0, 0.0]] * 2]
     predicted = loaded.layout_predictor(PROMPT, aspect_ratio=1.0)
     assert loaded.predict_layout(PROMPT) == predicted.with_scaled_boxes(0.5) != predicted
 

@@ -23,6 +23,14 @@ def test_guided_defaults_share_the_strength_and_convex_ones_do_not():
     assert default_weights(0, 3, "guided").shape == (0, 3)
 
 
+def test_defaults_may_end_before_the_last_step_but_not_before_the_first():
+    assert default_weights(1, 5, "guided", strength=2.0, end=0.4).tolist() == [[2.0, 2.0, 0.0, 0.0, 0.0]]
+    assert default_weights(2, 3, "convex", end=0.0).tolist() == [[0.5, 0.0, 0.0]] * 2
+    [given] = batch_weights(None, [TWO], 4, "guided", 2.0, 0.5)
+    assert given.tolist() == [[1.0, 1.0, 0.0, 0.0]] * 2
+    assert batch_weights(3.0, [TWO], 2, "guided", 2.0, 0.5)[0].tolist() == [[3.0, 3.0]] * 2
+
+
 def test_each_prompt_of_a_batch_has_its_own_defaults():
     first, second = batch_weights(None, [TWO, ["a bus"]], 4, "guided")
     assert first.unique().tolist() == [2.5] and second.unique().tolist() == [5.0]
