@@ -45,10 +45,11 @@ class AnswerReader:
     def _layout(self, text: str) -> tuple[Layout, list[str]]:
         """Of the text that follows upon `"objects": [`."""
         objects, problems = _json_items(text, "objects", MOST_OBJECTS)
+        read = [self._region(item) for item in objects]
+        surplus = self._surplus([region for region, _ in read])
         regions, places = [], {}  # number in the answer -> index
-        for number, item in enumerate(objects):
-            region, problem = self._region(item)
-            if region is not None and self._is_one_too_many(region, regions):
+        for number, (region, problem) in enumerate(read):
+            if number in surplus:
                 region, problem = None, f"is one more than the prompt names: {quoted(region.phrase)}"
             problems += [f"Object {number} {problem}."] if problem else []
             if region is not None:
@@ -97,17 +98,20 @@ class AnswerReader:
         words = list(dropwhile((DETERMINERS | NUMERALS.keys()).__contains__, _words_of(phrase)))
         return bool(words) and any(words == self.words[n : n + len(words)] for n in range(len(self.words)))
 
-    def _is_one_too_many(self, region: Region, others: Sequence[Region]) -> bool:
-        """Whether the rules counted such objects in the prompt, and the answer has as many of them already."""
-        meant = self._meant(region)
-        if not self.uncounted.isdisjoint(meant) or not _FOR_EACH.isdisjoint(self.words):
-            return False
-        return 0 < len(meant) <= sum(bool(same := self._meant(other)) and same <= meant for other in others)
-
-    def _meant(self, region: Region) -> set[int]:
-        """The expected objects that a region may be: those that have all the words of its phrase."""
-        words = _name_of(region.phrase)
-        return {index for index, name in enumerate(self.names) if words and words <= name}
+    def _surplus(self, regions: Sequence[Region | None]) -> set[int]:
+        """Which objects are more than the prompt counts, if each expected one is one of them, the best named first."""
+        if not _FOR_EACH.isdisjoint(self.words):
+            return set()
+        names = {number: _name_of(region.phrase) for number, region in enumerate(regions) if region is not None}
+        free, surplus = set(range(len(self.names))), set()
+        for number in sorted(names, key=lambda number: -len(names[number])):
+            words = names[number]
+            meant = {i for i, (head, name) in enumerate(zip(self.heads, self.names)) if head in words and words <= name}
+            if meant & free:
+                free.remove(min(meant & free, key=lambda i: len(self.names[i])))
+            elif meant and meant.isdisjoint(self.uncounted):
+                surplus.add(number)
+        return surplus
 
     def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
         """What the rules read, between the regions; what of it these lack is added to them."""

@@ -134,10 +134,22 @@ class ClauseRow:
                 i -= 1
             if not self.is_thing(i) or i in self.landmarks or self.kind(i - 1) == "other":  # "the back of a chair"
                 break
-            if self.text(i - 1) == "and" and self.text(i + 1) == "," and self.is_thing(i + 2):  # "a jug and a pan, | "
+            if self.text(i + 1) == "," and self._begins_anew(i + 2, is_after_and=self.text(i - 1) == "and"):
                 break
             positions.insert(0, i)
         return positions
+
+    def _begins_anew(self, i: int, is_after_and: bool) -> bool:
+        """Whether a clause begins with the thing at i: "a jug and a pan, | the jug (is) left of", "..., | a cup in"."""
+        again = set(self.elements[i].things) <= set(self.things_at(range(i)))
+        has_verb = any(self.kind(k) == "verb" for k in range(i, self._list_end(i) + 2))
+        return self.is_thing(i) and (again or is_after_and and not has_verb)
+
+    def _list_end(self, i: int) -> int:
+        """The position of the last of the things that are joined from i on."""
+        while self.joint_after(i)[0] and self.is_thing(self.joint_after(i)[1]):
+            _, i = self.joint_after(i)
+        return i
 
     def _is_inserted(self, i: int) -> bool:
         """The cue of "the harp, the lute to its left and the drum are ..."."""

@@ -77,7 +77,22 @@ def read_elements(doc: Doc, phrases: Sequence[Phrase]) -> list[Element]:
     elements += _outside([_other_noun(doc, group) for group in groups], elements)
     elements += _outside([element for token in doc if (element := _word_element(token))], elements)
     elements = sorted(elements, key=lambda element: element.start)
-    return _with_agents(_without_prepositions(_without_contrasts(elements)))
+    return _with_agents(_without_prepositions(_without_contrasts(_without_owners(elements, text))))
+
+
+def _without_owners(elements: list[Element], text: str) -> list[Element]:
+    """Leaves out the dog of "the dog's bowl", which is not what stands there."""
+    following = elements[1:] + [None]
+    return [
+        element
+        for element, owned in zip(elements, following)
+        if not (
+            element.kind == "thing"
+            and owned is not None
+            and owned.kind == "thing"
+            and text[element.end : owned.start].strip() in ("'s", "’s", "'", "’")
+        )
+    ]
 
 
 def _without_contrasts(elements: list[Element]) -> list[Element]:

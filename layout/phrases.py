@@ -224,10 +224,23 @@ def _first_mentions(
         return []
     figure = _figure_of(doc, group, found, cues)
     matches = [
-        same for same in found if same is not figure and _agrees(phrase, same[0]) and (len(same) == 1 or phrase.plural)
+        same
+        for same in found
+        if same is not figure
+        and _agrees(phrase, same[0])
+        and (len(same) == 1 or phrase.plural)
+        and _owner(doc, group.start) in ("", _owner(doc, doc.char_span(*same[0].mentions[0]).start))
     ]
     matches.sort(key=lambda same: len(phrase.modifiers ^ same[0].modifiers))
-    return matches if phrase.plural else matches[:1]
+    if not phrase.plural:
+        return matches[:1]
+    count, _ = _count(doc, group)
+    return next(([same] for same in matches if len(same) == count > 1), matches)
+
+
+def _owner(doc: Doc, start: int) -> str:
+    """The noun whose "'s" stands before a token, "" for none."""
+    return doc[start - 2].lower_ if start > 1 and doc[start - 1].tag_ == "POS" else ""
 
 
 def _figure_of(doc: Doc, group: NounGroup, found: list[list[Phrase]], cues: dict[int, int]) -> list[Phrase] | None:

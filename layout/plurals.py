@@ -32,7 +32,7 @@ _SINGULAR_IN_S = PAIRED_THINGS | collect_words(
     "bus gas lens glass grass dress cactus octopus walrus hippopotamus platypus christmas canvas atlas iris chess"
     " class mattress cross boss compass brass moss news tennis series species circus virus abacus minibus"
     " rhinoceros asparagus hummus clothes waitress actress princess mess"
-    " wilderness harness press hostess countess lioness tigress seamstress stewardess albatross bass"
+    " wilderness harness press hostess countess lioness tigress seamstress stewardess albatross bass thermos"
 )
 # "a" before these although they begin with a vowel letter; "an" although with a consonant letter.
 _SOUNDS_LIKE_CONSONANT = ("uni", "use", "usu", "eu", "one", "once", "ufo", "ukulele", "utensil", "urin")

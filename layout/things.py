@@ -244,18 +244,19 @@ def kinds_of(noun: str) -> list[bool]:
 
 # --- How much smaller or larger than others of its name a thing is, in its sides -----------------------------------
 SIZE_FACTORS = {
-    0.1: collect_words("toy miniature model"),
-    0.5: collect_words("tiny teeny wee minuscule baby"),
+    0.1: collect_words("toy miniature"),
+    0.5: collect_words("tiny teeny wee minuscule"),
     0.7: collect_words("small little"),
     1.4: collect_words("large big oversized"),
     2.0: collect_words("huge giant enormous gigantic massive colossal"),
 }
 
 
-def size_factor(modifiers: Iterable[str]) -> float:
-    """What the words beside a thing's name, lower-case, say of its size: 1 if nothing."""
-    words = set(modifiers)
-    return prod(factor for factor, said in SIZE_FACTORS.items() if words & said)
+def size_factor(head: str, modifiers: Iterable[str]) -> float:
+    """What the words beside a thing's name, lower-case, say of its size: 1 if nothing, as in "toy store"."""
+    words = set(modifiers) - ({"toy"} if singular(head) in SITES else set())
+    young = 0.5 if "baby" in words and singular(head) in ANIMALS else 1.0
+    return young * prod(factor for factor, said in SIZE_FACTORS.items() if words & said)
 
 
 def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> str | None:

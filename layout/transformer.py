@@ -126,7 +126,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         """
         sizes = self.config.sizes or {}
         name = name_among(sizes, head, modifiers)
-        return sizes[name] * size_factor(set(modifiers) - set(name.split())) if name else 0.0
+        return sizes[name] * size_factor(head, set(modifiers) - set(name.split())) if name else 0.0
 
 
 # The same name wherever the file was loaded from, so that every pipeline with such a component can be loaded again.

@@ -124,9 +124,10 @@ def test_definitions_are_those_of_the_first_sense_that_is_a_thing(scripts, tmp_p
 
 
 def test_compounds_are_listed_where_their_last_words_say_another_size(scripts):
-    guessed = {"iron park bench": 0.4, "park bench": 0.45, "work bench": 1.5, "hot dog": -2.3, "tub": 0.3}
+    guessed = {"iron park bench": 0.4, "park bench": 0.45, "work bench": 1.5, "hot dog": -2.3, "hot dogs": 3.0}
+    guessed |= {"toy dog": -0.6, "toy bench": -1.9, "tub": 0.3}
     listed = scripts.guess_sizes.worth_listing(guessed, {"bench": 0.4, "dog": -0.5})
-    assert listed == {"work bench": 1.5, "hot dog": -2.3, "tub": 0.3}
+    assert listed == {"work bench": 1.5, "hot dog": -2.3, "toy dog": -0.6, "tub": 0.3}
 
 
 def test_guessed_sizes_are_written_as_they_are_read(scripts, tmp_path):

@@ -126,6 +126,10 @@ def test_what_is_named_once_too_often_is_left_out():
     assert len(layout_by(answer_of(goats), prompt="A white goat and a black goat.")) == 2
     one = [("a black goat", [0.7, 0.1, 0.9, 0.3]), ("a goat", [0.1, 0.1, 0.3, 0.3]), ("the black goat", DRUM)]
     assert boxes_of(layout_by(answer_of(one), prompt="A white goat and a black goat.")) == [one[0][1], one[1][1]]
+    for names, kept in ((["dog", "dog", "dog house"], [0, 2]), (["dog house", "dog", "dog"], [0, 1])):
+        objects = [(f"a {name}", box) for name, box in zip(names, (DRUM, KETTLE, [0.4, 0.1, 0.6, 0.3]))]
+        layout = layout_by(answer_of(objects), prompt="A dog and a dog house.")
+        assert boxes_of(layout) == [objects[place][1] for place in kept]
     for prompt in ("A herd of goats.", "Several goats on a hill.", "A goat in each corner."):
         assert len(layout_by(answer_of(goats), prompt=prompt)) >= 3
 

@@ -196,6 +196,11 @@ def test_inverted_clauses_name_the_subject_last(nlp, line):
         "Two jugs and two pans, the jugs above the pans. "
         "| jug above pan; jug above pan; jug above pan; jug above pan",
         "A blue jug and a red jug, both jugs left of a pan. | jug left of pan; jug left of pan",
+        "The jug and the pan, the lute, and the drum are left of the harp. "
+        "| jug left of harp; pan left of harp; lute left of harp; drum left of harp",
+        "Two blue jugs and a red jug. The two jugs are above a pan. | jug above pan; jug above pan",
+        "The dog's bowl is left of the cat's basket. | bowl left of basket",
+        "The girl's bag is above the boy's bag. | bag above bag",
         "There's a lamp to the left and a plant to the right of the armchair. "
         "| lamp left of armchair; plant right of armchair",
         "The penguin is right of the seal and is below the gull. | penguin right of seal; penguin below gull",

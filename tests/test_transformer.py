@@ -121,12 +121,15 @@ def test_things_are_looked_up_in_the_list_of_sizes():
 
 
 def test_words_of_size_change_it_unless_they_belong_to_the_name():
-    model = LayoutTransformer(VOCABULARY, {"dog": 0.7, "box": 0.4, "toy box": 0.5}, width=20, layers=1, heads=2)
+    sizes = {"dog": 0.7, "box": 0.4, "toy box": 0.5, "store": 9.0, "bottle": 0.2}
+    model = LayoutTransformer(VOCABULARY, sizes, width=20, layers=1, heads=2)
     tiny, small, large, huge = (model.side("dog", (word,)) for word in ("tiny", "small", "large", "huge"))
     assert 0 < tiny < small < 0.7 < large < huge
     assert model.side("dog", ("toy",)) < tiny
     assert model.side("box", ("toy",)) == 0.5 and model.side("box", ("toy", "small")) == 0.5 * 0.7
     assert model.side("zq", ("tiny",)) == 0
+    assert model.side("store", ("toy",)) == 9 and model.side("bottle", ("baby",)) == 0.2
+    assert model.side("dog", ("baby",)) == 0.35
 
 
 def test_it_is_saved_with_its_vocabulary_and_loaded_again(model, tmp_path):

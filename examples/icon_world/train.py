@@ -56,7 +56,7 @@ from .train_judge import train_judge
 
 SHARES = {"vae": 0.1, "unet": 0.7, "clip": 0.1, "judge": 0.1}  # of the time, if all are trained
 READING = 0.01  # the weight of the reader's loss
-GROUNDING = 0.02  # the weight of the loss of attention that falls beside its thing
+GROUNDING = 0.02  # the weight of the loss of attention that is not where its thing is
 BATCH_SIZES = {"cpu": {"vae": 16, "clip": 128, "unet": 64}, "cuda": {"vae": 128, "clip": 1024, "unet": 512}}
 
 

@@ -36,7 +36,8 @@ def sizes(split: str) -> dict[str, tuple[float, float]]:
 @cache
 def known_sizes() -> dict[str, tuple[float, float]]:
     """Width and height in metres of all things that the corpus may know: nothing that is held out."""
-    return _shaped(read_sides(FOLDER / "more_sizes.txt")) | sizes("train")
+    known = _shaped(read_sides(FOLDER / "more_sizes.txt")) | sizes("train")
+    return {_without_hyphens(name): size for name, size in known.items()}
 
 
 @cache
@@ -49,6 +50,12 @@ def read_sides(path: Path) -> dict[str, float]:
     """The names in a list of sizes and their sides: after a heading, "side: name, name, ..." a line."""
     lines = (line.split(": ") for line in path.read_text(encoding="utf-8").splitlines()[1:])
     return {name: float(side) for side, names in lines for name in names.split(", ")}
+
+
+def _without_hyphens(name: str) -> str:
+    """As `name_among` looks names up: hyphens in their last words only."""
+    *words, noun = name.split()
+    return " ".join([*" ".join(words).replace("-", " ").split(), noun])
 
 
 def _shaped(sides: dict[str, float]) -> dict[str, tuple[float, float]]:
@@ -74,7 +81,7 @@ def real_size(head: str, modifiers: Sequence[str]) -> np.ndarray:
     """Width and height in metres: what is known or guessed, or what is usual for this kind of thing."""
     name = name_among(all_sizes(), head, modifiers)
     size = np.array(all_sizes()[name] if name else _usual_size(singular(head)))
-    return size * size_factor(set(modifiers) - set((name or "").split()))
+    return size * size_factor(head, set(modifiers) - set((name or "").split()))
 
 
 def imagine(
