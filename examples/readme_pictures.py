@@ -17,8 +17,8 @@ FOLDER = Path(__file__).parent / "pictures"
 SIDE = 256  # pixels
 PROMPTS = {  # name: prompt, seed
     "apple": ("a red apple to the left of a blue car", 0),
-    "cat": ("a cat above a green bus", 0),
-    "clock": ("a black clock to the right of a pink cake", 0),
+    "bird": ("a yellow bird above a green bus", 0),
+    "cake": ("a pink cake to the left of a black clock, with a yellow bird above the clock", 0),
 }
 
 
