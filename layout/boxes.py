@@ -7,7 +7,7 @@ import numpy as np
 from .lexicon import steps_of_size
 from .regions import Relation
 from .relations import PICTURE_PLACES, between_in_order
-from .solver import LEVEL, consistent_relations, place_on_lattice
+from .solver import AXES, LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS
 
 
@@ -21,6 +21,7 @@ _STRETCH = 1.35  # how far a box squeezed along one side may keep the other
 _SIZE_STEP = 1.3  # from one size of things to the next
 _ROW_ON_SUPPORT = 5  # more things than this on one support stand in several rows
 _FILLED = 0.92  # part of its cell that a box may fill
+_LONG_ROW, _ASIDE = 4, 0.17  # things in a row or column that zigzags, and how far they are from its middle
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
 
@@ -78,14 +79,25 @@ def _boxes_in_unit_square(things, relations: Sequence[Relation], aspect_ratio: f
     else:
         places = place_on_lattice(len(things), relations, aspect_ratio)
     centers, steps = zip(*(_spread(places[:, axis], relations, axis) for axis in (0, 1)))
-    centers = np.stack(centers, 1)
+    centers, steps = np.stack(centers, 1), np.array(steps)
+    _zigzag(centers, steps, places, relations)
     wanted = largest * _shapes([noun for noun, _ in things], aspect_ratio) * _size_factors(things)[:, None]
-    sizes = np.minimum(wanted, _FILLED * np.array(steps))
+    sizes = np.minimum(wanted, _FILLED * steps)
     shrunk = (sizes / wanted).min(1, keepdims=True)
     sizes = np.minimum(sizes, _STRETCH * shrunk * wanted)
     boxes = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
     _put_on_supports(boxes, places, relations)
     return np.clip(boxes, 0.0, 1.0)
+
+
+def _zigzag(centers: np.ndarray, steps: np.ndarray, places: np.ndarray, relations: Sequence[Relation]) -> None:
+    """Moves the things of a long row or column, of which no more is said, to both sides of it: they get more room."""
+    if any(relation.relation not in AXES for relation in relations):
+        return
+    for along, across in ((0, 1), (1, 0)):
+        if places[:, across].max() == 0 and places[:, along].max() + 1 >= _LONG_ROW:
+            centers[:, across] += _ASIDE * (2 * (places[:, along] % 2) - 1)
+            steps[along], steps[across] = 2 * min(_ASIDE, steps[along]), 2 * _ASIDE
 
 
 def _plain_grid(count: int, aspect_ratio: float) -> np.ndarray:

@@ -31,6 +31,24 @@ def is_inside(inner, outer):
     return outer[0] <= inner[0] and outer[1] <= inner[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
 
 
+# --- rows -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("relation", ["left of", "above"])
+@pytest.mark.parametrize("count", [4, 5, 7])
+def test_long_rows_zigzag_so_that_things_have_room(relation, count):
+    relations = [Relation(index, relation, index + 1) for index in range(count - 1)]
+    boxes = arrange_boxes(["apple"] * count, relations)
+    axis = ("left of", "above").index(relation)
+    assert not any(overlaps(a, b) for n, a in enumerate(boxes) for b in boxes[:n])
+    assert all(a[axis] + a[axis + 2] < b[axis] + b[axis + 2] for a, b in zip(boxes, boxes[1:]))
+    assert min(max(box[2] - box[0], box[3] - box[1]) for box in boxes) > 1.1 / count
+    assert len({round(box[1 - axis] + box[3 - axis], 2) for box in boxes}) == 2
+
+
+@pytest.mark.parametrize("prompt", ["a jug left of a pan left of a drum", "four cups next to each other"])
+def test_short_rows_and_neighbours_stand_in_line(predictor, prompt):
+    assert len({round(box[1] + box[3], 2) for box in boxes_of(predictor, prompt)}) == 1
+
+
 # --- on -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "prompt", ["four lanterns on a bench", "two frogs and three owls on a log", "a jug and a drum on a table"]
