@@ -99,14 +99,13 @@ class AnswerReader:
         return bool(words) and any(words == self.words[n : n + len(words)] for n in range(len(self.words)))
 
     def _surplus(self, regions: Sequence[Region | None]) -> set[int]:
-        """Which objects are more than the prompt counts, if each expected one is one of them, the best named first."""
+        """Which objects are more than the prompt counts, where each expected one may be one of them."""
         if not _FOR_EACH.isdisjoint(self.words):
             return set()
         names = {number: _name_of(region.phrase) for number, region in enumerate(regions) if region is not None}
         free, surplus = set(range(len(self.names))), set()
-        for number in sorted(names, key=lambda number: -len(names[number])):
-            words = names[number]
-            meant = {i for i, (head, name) in enumerate(zip(self.heads, self.names)) if head in words and words <= name}
+        for number, words in sorted(names.items(), key=lambda item: -len(item[1])):
+            meant = {i for i, name in enumerate(self.names) if self.heads[i] in words and words <= name}
             if meant & free:
                 free.remove(min(meant & free, key=lambda i: len(self.names[i])))
             elif meant and meant.isdisjoint(self.uncounted):

@@ -140,7 +140,7 @@ class ClauseRow:
         return positions
 
     def _begins_anew(self, i: int, is_after_and: bool) -> bool:
-        """Whether a clause begins with the thing at i: "a jug and a pan, | the jug (is) left of", "..., | a cup in"."""
+        """Whether a clause begins with the thing at i: "a jug and a pan, | the jug is left of", "..., | a cup in"."""
         again = set(self.elements[i].things) <= set(self.things_at(range(i)))
         has_verb = any(self.kind(k) == "verb" for k in range(i, self._list_end(i) + 2))
         return self.is_thing(i) and (again or is_after_and and not has_verb)

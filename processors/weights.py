@@ -92,12 +92,7 @@ def batch_weights(
         raise ValueError(
             f"`weights` is one matrix, but there are {len(phrases)} prompts. Pass a list with one matrix for each."
         )
-    return [
-        default_weights(len(names), num_steps or 1, blend, strength, end)
-        if part is None
-        else _prompt_weights(part, names, num_steps, blend)
-        for part, names in zip(parts, phrases)
-    ]
+    return [_prompt_weights(part, names, num_steps, blend, strength, end) for part, names in zip(parts, phrases)]
 
 
 def _is_batch(weights) -> bool:
@@ -107,8 +102,12 @@ def _is_batch(weights) -> bool:
     return getattr(weights, "ndim", 0) == 3
 
 
-def _prompt_weights(weights, phrases: Sequence[str], num_steps: int | None, blend: str) -> torch.Tensor:
-    if _is_saved(weights):
+def _prompt_weights(
+    weights, phrases: Sequence[str], num_steps: int | None, blend: str, strength: float | None, end: float
+) -> torch.Tensor:
+    if weights is None:
+        matrix = default_weights(len(phrases), num_steps or 1, blend, strength, end)
+    elif _is_saved(weights):
         matrix = _saved_matrix(weights, phrases, blend)
         matrix = resample(matrix, num_steps) if num_steps else matrix
     else:
