@@ -156,7 +156,8 @@ class SpaceTimeAttnPipeline(
             Calls without guidance are always convex.
         guided_strength (`float`): Shared by the objects of a picture: each has the guided weight strength / N.
         convex_weight (`float`): The convex weight of every object, in 0..1.
-        control_guidance_end (`float`): The part of the steps, from the first on, in which these weights act, in 0..1.
+        control_guidance_end (`float`): The part of a run's steps, from its first on, in which these weights act, in
+            0..1.
         region_shape (`str`): What a predicted box becomes: `"disc"` (around its centre) or `"box"`.
         disc_radius (`float`): Of those discs, in units of the image side.
         box_scale (`float`): By which the sides of those boxes are multiplied, for checkpoints whose objects are
@@ -623,18 +624,20 @@ def spacetime_attention(
     phrases = [item.phrases for item in layouts]
     weights = read_weights(weights)
 
-    def settings(guided: bool, steps: int | None = None) -> tuple[str, list[torch.Tensor]]:
+    def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
         chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
-        return chosen, batch_weights(weights, phrases, steps, chosen, *_default_weights(pipe.config, chosen))
+        strength, end = _default_weights(pipe.config, chosen)
+        end = end if steps is None else (first + end * (steps - first)) / steps
+        return chosen, batch_weights(weights, phrases, steps, chosen, strength, end)
 
     @torch.no_grad()
     def controlled(blend: str, matrices: list[torch.Tensor]) -> RegionalControl:
         return _regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
 
-    def begin_run(guided: bool, steps: int) -> None:
+    def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal encoding
         _check_negatives(layouts, guided)
-        control.blend, matrices = settings(guided, steps)
+        control.blend, matrices = settings(guided, steps, first)
         control.weights, control.strengths = torch.cat(matrices), _region_strengths(layouts, steps)
         asked = _text_settings(pipe)
         if asked != encoding:

@@ -21,7 +21,8 @@ _STRETCH = 1.35  # how far a box squeezed along one side may keep the other
 _SIZE_STEP = 1.3  # from one size of things to the next
 _ROW_ON_SUPPORT = 5  # more things than this on one support stand in several rows
 _FILLED = 0.92  # part of its cell that a box may fill
-_LONG_ROW, _ASIDE = 4, 0.17  # things in a row or column that zigzags, and how far they are from its middle
+_LONG_ROW, _ASIDE = 4, 0.17  # things in a row or column that zigzags, and how far they are from its middle at most
+_SLANT = 0.7  # the same in steps: "left of" has to be seen
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
 
@@ -96,8 +97,9 @@ def _zigzag(centers: np.ndarray, steps: np.ndarray, places: np.ndarray, relation
         return
     for along, across in ((0, 1), (1, 0)):
         if places[:, across].max() == 0 and places[:, along].max() + 1 >= _LONG_ROW:
-            centers[:, across] += _ASIDE * (2 * (places[:, along] % 2) - 1)
-            steps[along], steps[across] = 2 * min(_ASIDE, steps[along]), 2 * _ASIDE
+            aside = min(_ASIDE, _SLANT * steps[along])
+            centers[:, across] += aside * (2 * (places[:, along] % 2) - 1)
+            steps[:] = 2 * aside
 
 
 def _plain_grid(count: int, aspect_ratio: float) -> np.ndarray:

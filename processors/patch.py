@@ -12,7 +12,7 @@ from .steps import StepClock
 
 @contextmanager
 def regional_attention(
-    pipe, control: RegionalControl, begin_run: Callable[[bool, int], None] | None = None
+    pipe, control: RegionalControl, begin_run: Callable[[bool, int, int], None] | None = None
 ) -> Iterator[RegionalControl]:
     """
     Regional attention in every cross-attention layer of `pipe.unet`, at any size, for as long as the block runs.
@@ -26,8 +26,9 @@ def regional_attention(
     Args:
         pipe: The pipeline; its `unet`, `scheduler` and `do_classifier_free_guidance` are read.
         control ([`RegionalControl`]): Contexts, regions and weights.
-        begin_run (`Callable[[bool, int], None]`, *optional*): Called when a run of the pipeline begins, with whether
-            it is under guidance and how many steps its scheduler takes; it may change the control's blend and weights.
+        begin_run (`Callable[[bool, int, int], None]`, *optional*): Called when a run of the pipeline begins, with
+            whether it is under guidance, how many steps its scheduler takes and which of them is its first; it may
+            change the control's blend and weights.
 
     Raises:
         ValueError: The UNet is already under regional control or has no cross-attention; in the first evaluation of a
@@ -48,7 +49,7 @@ def regional_attention(
         column, columns, begins = clock.tick(pipe.scheduler, timestep, getattr(pipe, "_num_timesteps", None))
         if begins:
             if begin_run is not None:
-                begin_run(guided, columns)
+                begin_run(guided, columns, column)
             _check_run(pipe, control, columns)
             control.begin_run()
         control.begin_step(column, sample, guided)

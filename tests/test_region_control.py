@@ -179,6 +179,18 @@ def test_image_to_image_joins_the_time_where_it_begins(pipes):
             assert torch.equal(run(img2img, **options).images, plain) != acts
 
 
+def test_the_end_of_default_weights_is_one_of_the_run_that_begins_late(pipes):
+    pipe, stock = pipes
+    early = type(pipe).from_pipe(pipe, control_guidance_end=0.5)
+    kind = StableDiffusionXLImg2ImgPipeline if "text_encoder_2" in stock.components else StableDiffusionImg2ImgPipeline
+    img2img = kind.from_pipe(early)
+    img2img.scheduler = EulerDiscreteScheduler.from_config(stock.scheduler.config)
+    options = {"image": torch.rand(1, 3, 32, 32), "strength": 0.5, "num_inference_steps": 8}
+    with spacetime_attention(img2img, Layout((CAT,))) as control:
+        run(img2img, **options)
+        assert (control.weights > 0).tolist() == [[True] * 6 + [False] * 2]  # of the last four steps the first two
+
+
 def test_a_block_may_hold_runs_of_different_lengths(pipes):
     pipe, stock = pipes
     layout = with_changes(end=0.5, strength=2)
@@ -314,4 +326,4 @@ def test_the_command_line_reads_draws_and_writes_them(tmp_path, capsys):
     assert main(["generate", "a red apple and a blue car", "-o", str(tmp_path / "a.png"), *options]) == 0
     assert "strength 1.2, from 0 to 0.6, not 'green'" in capsys.readouterr().out
     assert Layout.load(written) == Layout.load(saved) and Image.open(tmp_path / "a.layout.png").height == 512
-    assert load_weights(tmp_path / "w.json").weights.unique().tolist() == [1.0]
+    assert load_weights(tmp_path / "w.json").weights.tolist() == [[1.5, 0.0]] * 2  # 3/N, in the first steps
