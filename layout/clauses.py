@@ -109,19 +109,23 @@ class ClauseRow:
         A closed list has one member unless a common article ("the fork and knife") says otherwise. After a fronted
         list its verb may follow: "Above the table and the chair hangs a lamp".
         """
-        positions, joints = [first], []
-        while True:
-            joint, following = self.joint_after(positions[-1])
-            if not joint or not self.is_thing(following):
-                break
-            joints.append(joint)
-            positions.append(following)
+        positions, joints = self._joined_from(first)
         while len(positions) > 1 and self._begins_clause(positions[-1], is_fronted):
             positions.pop()
         joints = joints[: len(positions) - 1]
         is_list = joints[:1] == ["and"] or len(joints) > 1 and any("and" in joint for joint in joints)
         is_closed = is_closed and any(self.elements[i].text.split()[0] in DETERMINERS for i in positions[1:])
         return positions if is_list and not is_closed else positions[:1]
+
+    def _joined_from(self, first: int) -> tuple[list[int], list[str]]:
+        """The positions of all things that are joined from one on, and what joins them."""
+        positions, joints = [first], []
+        while True:
+            joint, following = self.joint_after(positions[-1])
+            if not joint or not self.is_thing(following):
+                return positions, joints
+            joints.append(joint)
+            positions.append(following)
 
     def joined_before(self, last: int, has_singular_verb: bool) -> list[int]:
         """Positions of the things that end at one: of "a cup and a plate are ..." both, of "... is ..." the last."""
@@ -142,14 +146,8 @@ class ClauseRow:
     def _begins_anew(self, i: int, is_after_and: bool) -> bool:
         """Whether a clause begins with the thing at i: "a jug and a pan, | the jug is left of", "..., | a cup in"."""
         again = set(self.elements[i].things) <= set(self.things_at(range(i)))
-        has_verb = any(self.kind(k) == "verb" for k in range(i, self._list_end(i) + 2))
+        has_verb = self.kind(self._joined_from(i)[0][-1] + 1) == "verb"
         return self.is_thing(i) and (again or is_after_and and not has_verb)
-
-    def _list_end(self, i: int) -> int:
-        """The position of the last of the things that are joined from i on."""
-        while self.joint_after(i)[0] and self.is_thing(self.joint_after(i)[1]):
-            _, i = self.joint_after(i)
-        return i
 
     def _is_inserted(self, i: int) -> bool:
         """The cue of "the harp, the lute to its left and the drum are ..."."""

@@ -34,6 +34,7 @@ _PRONOUNS = THING_PRONOUNS | PERSON_PRONOUNS | GROUP_PRONOUNS
 _FINITE_VERBS = frozenset("is are was were has have had".split())
 _AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
 _STOPS = frozenset(".!?;:\n")
+_OWNER_ENDINGS = ("'s", "’s", "'", "’")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
 _NOUNS = frozenset(("NOUN", "PROPN"))
 # Labels of dependency trees, of Universal Dependencies and of spaCy's own English pipelines.
@@ -90,7 +91,7 @@ def _without_owners(elements: list[Element], text: str) -> list[Element]:
             element.kind == "thing"
             and owned is not None
             and owned.kind == "thing"
-            and text[element.end : owned.start].strip() in ("'s", "’s", "'", "’")
+            and text[element.end : owned.start].strip() in _OWNER_ENDINGS
         )
     ]
 
@@ -192,7 +193,7 @@ def _subject_of(doc: Doc, start: int, end: int) -> Token | None:
 
 def _is_owned_part(doc: Doc, group: NounGroup) -> bool:
     """ "The king's | head" is the king."""
-    owned = group.start > 0 and doc[group.start - 1].lower_ in ("'s", "’s", "'", "’")
+    owned = group.start > 0 and doc[group.start - 1].lower_ in _OWNER_ENDINGS
     return owned and singular(doc[group.head].lower_) in BODY_PARTS
 
 

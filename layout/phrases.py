@@ -222,14 +222,14 @@ def _first_mentions(
     first = doc[group.start].lower_
     if first not in DEFINITES and (first in DETERMINERS or phrase.plural or _is_modified_before(doc, group)):
         return []
-    figure = _figure_of(doc, group, found, cues)
+    figure, owner = _figure_of(doc, group, found, cues), _owner(doc, group.start)
     matches = [
         same
         for same in found
         if same is not figure
         and _agrees(phrase, same[0])
         and (len(same) == 1 or phrase.plural)
-        and _owner(doc, group.start) in ("", _owner(doc, doc.char_span(*same[0].mentions[0]).start))
+        and owner in ("", _owner(doc, doc.char_span(*same[0].mentions[0]).start))
     ]
     matches.sort(key=lambda same: len(phrase.modifiers ^ same[0].modifiers))
     if not phrase.plural:

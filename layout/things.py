@@ -275,3 +275,9 @@ def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> st
     candidates = [" ".join((*others, noun)) for count in (3, 2, 1) for others in permutations(words, count)]
     candidates += [noun] if NAMESAKES.get(noun, frozenset()).isdisjoint(words) else []
     return next((name for name in candidates if name in names), None)
+
+
+def name_and_factor(names: Container[str], head: str, modifiers: Iterable[str]) -> tuple[str | None, float]:
+    """A thing's name by `name_among`, and the `size_factor` of those of its words that are no part of the name."""
+    name = name_among(names, head, modifiers)
+    return name, size_factor(head, set(modifiers) - set((name or "").split()))

@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import nn
 
-from .things import KINDS, name_among, size_factor
+from .things import KINDS, name_and_factor
 
 
 UNKNOWN, PADDING = "[UNK]", "[PAD]"
@@ -125,8 +125,8 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         or large; 0 if the list has none.
         """
         sizes = self.config.sizes or {}
-        name = name_among(sizes, head, modifiers)
-        return sizes[name] * size_factor(head, set(modifiers) - set(name.split())) if name else 0.0
+        name, factor = name_and_factor(sizes, head, modifiers)
+        return sizes.get(name, 0.0) * factor
 
 
 # The same name wherever the file was loaded from, so that every pipeline with such a component can be loaded again.

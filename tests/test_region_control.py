@@ -167,11 +167,16 @@ def test_before_a_region_begins_the_latents_are_the_stock_pipelines(pipes, sched
     assert untouched == [True] * first + [False] * (len(untouched) - first)
 
 
+def image_to_image(pipe):
+    """The stock pipeline of the same family on the same components, with a scheduler of one evaluation a step."""
+    kind = StableDiffusionXLImg2ImgPipeline if "text_encoder_2" in pipe.components else StableDiffusionImg2ImgPipeline
+    img2img = kind.from_pipe(pipe)
+    img2img.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+    return img2img
+
+
 def test_image_to_image_joins_the_time_where_it_begins(pipes):
-    pipe, stock = pipes
-    kind = StableDiffusionXLImg2ImgPipeline if "text_encoder_2" in stock.components else StableDiffusionImg2ImgPipeline
-    img2img = kind.from_pipe(stock)
-    img2img.scheduler = EulerDiscreteScheduler.from_config(stock.scheduler.config)
+    img2img = image_to_image(pipes[1])
     options = {"image": torch.rand(1, 3, 32, 32), "strength": 0.5, "num_inference_steps": 8}
     plain = run(img2img, **options).images
     for changes, acts in (({"end": 0.5}, False), ({"start": 0.5}, True)):
@@ -180,11 +185,8 @@ def test_image_to_image_joins_the_time_where_it_begins(pipes):
 
 
 def test_the_end_of_default_weights_is_one_of_the_run_that_begins_late(pipes):
-    pipe, stock = pipes
-    early = type(pipe).from_pipe(pipe, control_guidance_end=0.5)
-    kind = StableDiffusionXLImg2ImgPipeline if "text_encoder_2" in stock.components else StableDiffusionImg2ImgPipeline
-    img2img = kind.from_pipe(early)
-    img2img.scheduler = EulerDiscreteScheduler.from_config(stock.scheduler.config)
+    pipe, _ = pipes
+    img2img = image_to_image(type(pipe).from_pipe(pipe, control_guidance_end=0.5))
     options = {"image": torch.rand(1, 3, 32, 32), "strength": 0.5, "num_inference_steps": 8}
     with spacetime_attention(img2img, Layout((CAT,))) as control:
         run(img2img, **options)

@@ -71,10 +71,10 @@ class GroundedAttention(ExplicitAttention):
         side = int(hidden_states.shape[1] ** 0.5)
         inside = F.adaptive_max_pool2d(places, side).flatten(2)  # (batch, tokens, queries)
         attention = weights.float().mean(1).mT
-        outside = 1 - (attention * inside).sum(2) / attention.sum(2)
+        within = (attention * inside).sum(2)
+        outside = 1 - within / attention.sum(2)
+        lacking = (1 - within / inside.sum(2).clamp(min=1) / HEED).clamp(min=0)
         named = places.amax(dim=(2, 3))
-        heed = (attention * inside).sum(2) / inside.sum(2).clamp(min=1)
-        lacking = (1 - heed / HEED).clamp(min=0)
         self.loss = ((outside.square() + lacking.square()) * named).sum() / named.sum().clamp(min=1)
         return self.finish(attn, weights, value)
 

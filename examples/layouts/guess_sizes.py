@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from wordnet import read_definitions
 
 from spacetime_attn.layout.plurals import is_plural, with_article
-from spacetime_attn.layout.things import name_among, size_factor
+from spacetime_attn.layout.things import name_among, name_and_factor
 
 
 PROMPTS = (  # what all names share, what differs, and how much the answer counts
@@ -149,9 +149,8 @@ def worth_listing(guessed: dict[str, float], known: dict[str, float]) -> dict[st
     listed = dict(known)
     for name in sorted(guessed, key=lambda name: name.count(" ")):
         *words, noun = name.split()
-        shorter = name_among(listed, noun, words)
-        follows = shorter and listed[shorter] + math.log(size_factor(noun, set(words) - set(shorter.split())))
-        is_other = shorter is None or abs(guessed[name] - follows) > math.log(SAME_SIZE)
+        shorter, factor = name_and_factor(listed, noun, words)
+        is_other = shorter is None or abs(guessed[name] - listed[shorter] - math.log(factor)) > math.log(SAME_SIZE)
         if is_other and name_among([name], noun, words):  # which "french fries" are not: they are some "french fry"
             listed[name] = guessed[name]
     return {name: side for name, side in listed.items() if name not in known}

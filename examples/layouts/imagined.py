@@ -11,7 +11,7 @@ import numpy as np
 from spacetime_attn.layout.plurals import singular
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.solver import consistent_relations, place_on_lattice
-from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of, name_among, size_factor
+from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of, name_and_factor
 from spacetime_attn.layout.words import collect_words
 
 
@@ -79,9 +79,9 @@ def _usual_size(head: str) -> tuple[float, float]:
 
 def real_size(head: str, modifiers: Sequence[str]) -> np.ndarray:
     """Width and height in metres: what is known or guessed, or what is usual for this kind of thing."""
-    name = name_among(all_sizes(), head, modifiers)
+    name, factor = name_and_factor(all_sizes(), head, modifiers)
     size = np.array(all_sizes()[name] if name else _usual_size(singular(head)))
-    return size * size_factor(head, set(modifiers) - set((name or "").split()))
+    return size * factor
 
 
 def imagine(
