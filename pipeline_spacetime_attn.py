@@ -122,6 +122,8 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
         blend (`str`): The blend they belong to.
         loss_history (`torch.Tensor` of shape (pictures, epochs), *optional*): The distances that optimised weights
             went through.
+        latents (`torch.Tensor` of shape (pictures, channels, rows, columns), *optional*): The noise that was chosen
+            where weights were optimised, to be passed with them as `latents`.
     """
 
     images: list[Image.Image] | np.ndarray | torch.Tensor
@@ -130,6 +132,7 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
     weights: torch.Tensor
     blend: str
     loss_history: torch.Tensor | None = None
+    latents: torch.Tensor | None = None
 
 
 class SpaceTimeAttnPipeline(
@@ -437,7 +440,7 @@ class SpaceTimeAttnPipeline(
         _check_negatives(layouts, guided)
         phrases = [item.phrases for item in layouts]
         matrices = batch_weights(weights, phrases, steps, blend, *_default_weights(self.config, blend))
-        copies, loss_history = num_images_per_prompt, None
+        copies, loss_history, noise = num_images_per_prompt, None, None
         draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
         if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
             layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
@@ -456,9 +459,8 @@ class SpaceTimeAttnPipeline(
                     self._stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
                 )
             if optimizer and control:
-                control.weights, loss_history = self._optimize(
-                    optimizer, options, layouts, control, local_prompt_template
-                )
+                found, noise = self._optimize(optimizer, options, layouts, control, local_prompt_template)
+                control.weights, loss_history, options["latents"] = found.weights, found.loss_history, noise
                 matrices = control.weights.split([len(item) for item in layouts])
             with regional_attention(self._stock, control) if control else nullcontext():
                 output = self._stock(**options)
@@ -471,6 +473,7 @@ class SpaceTimeAttnPipeline(
             weights=pad_weights(matrices).repeat_interleave(copies, dim=0),
             blend=blend,
             loss_history=loss_history,
+            latents=noise,
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
 
@@ -492,8 +495,8 @@ class SpaceTimeAttnPipeline(
 
     def _optimize(
         self, optimizer: WeightOptimizer, options: dict, layouts: list[Layout], control: RegionalControl, template: str
-    ) -> OptimizedWeights:
-        """The weights of all pictures, each with its own layout, and their distances."""
+    ) -> tuple[OptimizedWeights, torch.Tensor]:
+        """The weights of all pictures, each with its own layout, their distances and their noise."""
         prompts = [options["prompt"]] if isinstance(options["prompt"], str) else options["prompt"]
         regions = [region for layout in layouts for region in layout.regions]
         clip = self.image_text_model(optimizer.clip)
@@ -512,7 +515,7 @@ class SpaceTimeAttnPipeline(
             _columns(self.scheduler, *(options[x] for x in ("num_inference_steps", "timesteps", "sigmas")))
         )
         try:
-            with self.progress_bar(total=(2 * optimizer.epochs - 1) * evaluations) as bar, frozen([clip.model]):
+            with self.progress_bar(total=optimizer.passes * evaluations) as bar, frozen([clip.model]):
                 return optimize_run(self._stock, options, control, optimizer, objective, bar, self._family.upcasts_vae)
         finally:
             self._stock.set_progress_bar_config(**bar_config)

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 from torch import nn
 
 from .adjoint import frozen, layer_checkpointing, recomputed_evaluations
@@ -22,14 +23,16 @@ def optimize_run(
     objective: Callable[[torch.Tensor], torch.Tensor],
     progress_bar,
     upcast_vae: bool = False,
-) -> OptimizedWeights:
+) -> tuple[OptimizedWeights, torch.Tensor]:
     """
-    Optimises the weights of a run of a Stable Diffusion pipeline. All epochs start from the same noise, for the
-    generators are wound back each time, also after the last.
+    Optimises the noise and the weights of a run of a Stable Diffusion pipeline. The first noise is the one that the run
+    would have drawn itself. Where schedulers add more of it, this is the same in all epochs, for the generators are
+    wound back each time, also after the last.
 
     Args:
         pipe ([`StableDiffusionPipeline`] or [`StableDiffusionXLPipeline`]): The stock pipeline.
-        options (`dict`): The arguments of its call; `generator` is one or a list of them.
+        options (`dict`): The arguments of its call; `generator` is one or a list of them. With `latents` in it, these
+            are all pictures' noise.
         control ([`RegionalControl`]): With one layout for each picture, and the weights to start from.
         optimizer ([`WeightOptimizer`]): How.
         objective (`Callable`): Images (pictures, 3, height, width) in 0..1 to distances (pictures,).
@@ -37,12 +40,13 @@ def optimize_run(
         upcast_vae (`bool`): Whether a VAE in float16 whose config says `force_upcast` decodes in float32.
 
     Returns:
-        [`OptimizedWeights`]: The weights on the CPU.
+        [`OptimizedWeights`], on the CPU, and the noise that it chose, to be passed as `latents`.
 
     Raises:
         torch.OutOfMemoryError: Says what lowers the need for memory.
     """
     generators = options["generator"] if isinstance(options["generator"], list) else [options["generator"]]
+    noises = _noises(pipe, options, optimizer.noises)
     states = [generator.get_state() for generator in generators]
     sample = type(pipe).__call__.__wrapped__  # the stock call without its `torch.no_grad`
 
@@ -50,10 +54,15 @@ def optimize_run(
         for generator, state in zip(generators, states):
             generator.set_state(state)
 
-    def draw(weights: torch.Tensor) -> torch.Tensor:
+    def choose(noise: torch.Tensor) -> torch.Tensor:
+        pictures = torch.arange(noises.shape[1], device=noises.device)
+        return noises[noise.to(noises.device), pictures]
+
+    def draw(weights: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         rewind()
         control.weights = weights
-        return sample(pipe, **options | {"output_type": "latent", "return_dict": True}).images
+        changes = {"latents": choose(noise), "output_type": "latent", "return_dict": True}
+        return sample(pipe, **options | changes).images
 
     def report(distances: torch.Tensor) -> bool:
         progress_bar.set_postfix(loss=f"{distances.mean():.4f}")
@@ -75,9 +84,10 @@ def optimize_run(
             torch.enable_grad(),
         ):
             stack.enter_context(context)
-        return optimizer.minimise(
+        found = optimizer.minimise(
             control.weights, control.owners, control.blend, draw, partial(decode, pipe.vae), objective, report
         )
+    return found, choose(found.noise)
 
 
 def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
@@ -88,6 +98,21 @@ def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
         latents = latents * latents.new_tensor(std)[:, None, None] + latents.new_tensor(mean)[:, None, None]
     images = vae.decode(latents, return_dict=False)[0]
     return (images / 2 + 0.5).clamp(0, 1)
+
+
+def _noises(pipe, options: dict, count: int) -> torch.Tensor:
+    """Noise for all pictures, so many times: shape (count, pictures, channels, rows, columns)."""
+    if options["latents"] is not None:
+        return options["latents"].expand(count, *options["latents"].shape)
+    prompts = 1 if isinstance(options["prompt"], str) else len(options["prompt"])
+    shape = (
+        prompts * options["num_images_per_prompt"],
+        pipe.unet.config.in_channels,
+        options["height"] // pipe.vae_scale_factor,
+        options["width"] // pipe.vae_scale_factor,
+    )
+    make = partial(randn_tensor, shape, options["generator"], pipe._execution_device, pipe.unet.dtype)
+    return torch.stack([make() for _ in range(count)])
 
 
 def check_differentiable(scheduler) -> None:

@@ -17,10 +17,12 @@ OFFICIAL_HALF_WIDTH = 0.2  # of the crops, in units of the picture's sides
 @dataclass(frozen=True)
 class WeightOptimizer:
     """
-    How to optimise the combination weights of a picture, so that CLIP finds in it what the prompt says.
+    How to optimise the noise and the combination weights of a picture, so that CLIP finds in it what the prompt says.
 
     Args:
-        epochs (`int`): Pictures that are tried; between two of them lies one step of Adam.
+        epochs (`int`): Pictures that are tried. After those of the noises, one step of Adam lies before each.
+        noises (`int`): How many of them start from noise of their own, with the given weights and without a gradient;
+            the weights are then optimised for the best of these.
         learning_rate (`float`): The length of a step, in units of the weights (guided) or of their logits (convex).
         basis (`int`, *optional*): Each object's weight changes over time as a sum of this many cosines, the first of
             which is a constant. Without it every step has a weight of its own.
@@ -35,6 +37,7 @@ class WeightOptimizer:
     """
 
     epochs: int = 6
+    noises: int = 1
     learning_rate: float = 0.1
     basis: int | None = None
     local_factor: float = 5.0
@@ -49,15 +52,17 @@ class WeightOptimizer:
         check_choice("keep", self.keep, ("best", "last"))
         check_range("learning_rate", self.learning_rate, 0)
         check_range("local_factor", self.local_factor)
-        for name in ("epochs", "patience", "basis"):
+        for name in ("epochs", "noises", "patience", "basis"):
             value = getattr(self, name)
             if not (name == "basis" and value is None) and not (type(value) is int and value >= 1):
                 raise ValueError(f"`{name}` has to be a whole number from 1, got {value!r}.")
+        if self.noises > self.epochs:
+            raise ValueError(f"`noises` is {self.noises}, but only {self.epochs} `epochs` are tried.")
 
     @classmethod
     def paper(cls, **changes) -> "WeightOptimizer":
         """The official code's settings: three pictures, Adam with 0.005, squares of half-width 0.2, the last kept."""
-        official = cls(epochs=3, learning_rate=0.005, local_factor=5.0, keep="last", patience=3, official=True)
+        official = cls(epochs=3, noises=1, learning_rate=0.005, local_factor=5.0, keep="last", patience=3, official=True)
         return replace(official, **changes)
 
     @classmethod
@@ -72,7 +77,13 @@ class WeightOptimizer:
             return value
         if type(value) is not int:
             raise TypeError(f"`optimize_weights` has to be a number of pictures or a WeightOptimizer, got {value!r}.")
-        return cls(epochs=value)
+        return cls(epochs=value, noises=min(cls.noises, value))
+
+    @property
+    def passes(self) -> int:
+        """How often the steps of a run are gone through, forth or back."""
+        steps = self.epochs - self.noises  # of Adam
+        return self.noises + 2 * steps + (1 if steps and self.noises > 1 else 0)
 
     def local_text(self, phrase: str, template: str) -> str:
         """What an object's crop is compared with."""
@@ -90,7 +101,7 @@ class WeightOptimizer:
         start: torch.Tensor,
         owners: Sequence[int],
         blend: str,
-        draw: Callable[[torch.Tensor], torch.Tensor],
+        draw: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         decode: Callable[[torch.Tensor], torch.Tensor],
         measure: Callable[[torch.Tensor], torch.Tensor],
         report: Callable[[torch.Tensor], bool | None] = lambda distances: None,
@@ -101,7 +112,8 @@ class WeightOptimizer:
                 numbered through.
             owners (`Sequence[int]`): The picture of each object.
             blend (`str`): `"guided"` or `"convex"`, whose weights stay in 0..1.
-            draw (`Callable`): Weights to final latents (pictures, ...), differentiable.
+            draw (`Callable`): Weights and the number of each picture's noise (pictures,), or one for all, to final
+                latents (pictures, ...), differentiable in the weights.
             decode (`Callable`): Latents to images, differentiable.
             measure (`Callable`): Images to distances (pictures,), differentiable.
             report (`Callable`): Told the distances of each epoch; ends the optimisation by returning `True`.
@@ -111,29 +123,46 @@ class WeightOptimizer:
         shapes = cosines(self.basis, start.shape[1]) if self.basis else torch.eye(start.shape[1])
         coefficients = torch.zeros(len(start), len(shapes), requires_grad=True)
         adam = torch.optim.Adam([coefficients], lr=self.learning_rate)
-        history: list[torch.Tensor] = []
-        best, least, since_best = start, math.inf, 0
-        for epoch in range(self.epochs):
-            weights = _weights(start, coefficients @ shapes, blend)
-            latents = draw(weights)
-            distances, gradient = distances_and_gradient(latents, decode, measure)
-            better = distances < least
-            least = distances.clamp(max=least)
-            chosen = better if self.keep == "best" else torch.ones_like(better)
-            best = torch.where(chosen[owners, None], weights.detach(), best)
-            since_best = 0 if better.any() else since_best + 1
+        noise, least, history, stopped = torch.tensor(0), torch.tensor(math.inf), [], False
+        while self.noises > 1 and len(history) < self.noises and not stopped:
+            number = torch.tensor(len(history))
+            with torch.no_grad():
+                distances = measure(decode(draw(start, number)).float()).cpu()
+            noise, least = torch.where(distances < least, number, noise), distances.minimum(least)
             history.append(distances)
-            if report(distances) or epoch == self.epochs - 1 or since_best == self.patience:
-                break
-            [coefficients.grad] = pull_back(latents, [coefficients], gradient)
-            adam.step()
-        return OptimizedWeights(best, torch.stack(history, dim=1))
+            stopped = report(distances)
+        best, since_best, known = start, 0, bool(history)
+        while len(history) < self.epochs and not stopped:
+            weights = _weights(start, coefficients @ shapes, blend)
+            latents = draw(weights, noise)
+            distances, gradient = distances_and_gradient(latents, decode, measure)
+            if not known:
+                better = distances < least
+                least = distances.minimum(least)
+                chosen = better if self.keep == "best" else torch.ones_like(better)
+                best = torch.where(chosen[owners, None], weights.detach(), best)
+                since_best = 0 if better.any() else since_best + 1
+                history.append(distances)
+                stopped = report(distances) or since_best == self.patience
+            known = False  # the best of the noises was drawn once more for its gradient
+            if len(history) < self.epochs and not stopped:
+                [coefficients.grad] = pull_back(latents, [coefficients], gradient)
+                adam.step()
+        return OptimizedWeights(best, noise.expand(len(distances)), torch.stack(history, dim=1))
 
 
 class OptimizedWeights(NamedTuple):
-    """The result: weights (objects, steps), and the distance of every picture in every epoch, (pictures, epochs)."""
+    """
+    The result.
+
+    Args:
+        weights (`torch.Tensor` of shape (objects, steps)): The weights.
+        noise (`torch.Tensor` of shape (pictures,)): The number of each picture's noise.
+        loss_history (`torch.Tensor` of shape (pictures, epochs)): The distance of every picture that was tried.
+    """
 
     weights: torch.Tensor
+    noise: torch.Tensor
     loss_history: torch.Tensor
 
 

@@ -392,11 +392,11 @@ def test_the_reader_is_content_with_true_answers_only():
     optimizer = torch.optim.Adam([states, *reader.parameters()], lr=0.1)
     for _ in range(300):
         optimizer.zero_grad()
-        loss = reader(states, scenes)
+        loss = reader(states, scenes).mean()
         loss.backward()
         optimizer.step()
     assert loss < -5  # narrow Gaussians around the true centres, the rest certain
-    assert reader(states.flip(0), scenes) > 50
+    assert reader(states.flip(0), scenes).mean() > 50
 
 
 def test_nouns_have_the_places_of_their_things():

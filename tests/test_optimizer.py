@@ -118,7 +118,7 @@ def towards(target: torch.Tensor):
     def measure(images):
         return (images - target).square().sum((1, 2))
 
-    return lambda weights: weights[None], lambda latents: latents, measure
+    return lambda weights, noise: weights[None], lambda latents: latents, measure
 
 
 def test_the_distance_falls_and_the_best_weights_are_kept():
@@ -156,10 +156,25 @@ def test_pictures_of_a_batch_keep_each_its_own_best():
         return (images[0] - target).square().sum(1)
 
     result = WeightOptimizer(epochs=4, learning_rate=1.0).minimise(
-        torch.ones(2, 4), [0, 1], "guided", lambda weights: weights[None], lambda latents: latents, measure
+        torch.ones(2, 4), [0, 1], "guided", lambda weights, noise: weights[None], lambda latents: latents, measure
     )
     torch.testing.assert_close(result.weights[0], torch.ones(4))
     assert (result.weights[1] > 3).all()
+
+
+def test_each_picture_gets_the_noise_it_looks_best_with_and_then_its_weights():
+    noises = torch.tensor([[3.0, 1.0], [0.5, 2.0], [4.0, 4.0]])  # (noises, pictures)
+
+    def draw(weights, noise):
+        return noises[noise, torch.arange(2)] + weights.square().sum(1)
+
+    result = WeightOptimizer(epochs=5, noises=3, learning_rate=0.1).minimise(
+        torch.ones(2, 4), [0, 1], "guided", draw, lambda latents: latents, lambda images: images
+    )
+    assert result.noise.tolist() == [1, 0]
+    assert (result.loss_history[:, :3] - noises.T).tolist() == [[4.0] * 3] * 2
+    assert (result.loss_history[:, 3] < result.loss_history[:, :3].amin(1)).all()
+    torch.testing.assert_close(draw(result.weights, result.noise), result.loss_history.amin(1))
 
 
 def test_convex_weights_stay_in_0_1():
@@ -181,7 +196,8 @@ def test_a_basis_makes_the_weights_smooth():
 
 @pytest.mark.parametrize(
     "options",
-    [{"epochs": 0}, {"epochs": 2.0}, {"learning_rate": -1}, {"keep": "first"}, {"basis": 0}, {"patience": 0}],
+    [{"epochs": 0}, {"epochs": 2.0}, {"learning_rate": -1}, {"keep": "first"}, {"basis": 0}, {"patience": 0}]
+    + [{"noises": 0}, {"noises": 7}],
 )
 def test_bad_settings_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -208,6 +224,33 @@ def test_the_first_picture_tried_is_the_one_without_optimisation(pipe, clip):
     plain = run(pipe)
     torch.testing.assert_close(found.images, plain.images)
     torch.testing.assert_close(found.weights, plain.weights)
+
+
+@pytest.mark.parametrize("epochs", [3, 5])
+def test_the_picture_is_that_of_the_noise_and_weights_found(pipe, clip, epochs):
+    optimizer = WeightOptimizer(epochs=epochs, noises=3, learning_rate=0.5, patience=5, clip=clip)
+    found = run(pipe, seed=1, optimize_weights=optimizer)
+    assert found.loss_history.shape == (1, epochs)
+    assert found.loss_history[0, 0] == run(pipe, seed=1, optimize_weights=WeightOptimizer(1, clip=clip)).loss_history
+    assert found.loss_history[0, :3].argmin() != 0  # with this seed
+    again = run(pipe, latents=found.latents, weights=found.weights)
+    torch.testing.assert_close(again.images, found.images)
+
+
+def test_given_noise_is_the_only_one(pipe, clip):
+    latents = torch.randn(1, 4, 8, 8)
+    found = run(pipe, latents=latents, optimize_weights=WeightOptimizer(epochs=3, noises=3, clip=clip))
+    assert torch.equal(found.latents, latents) and found.loss_history.std() < 1e-5
+
+
+def test_the_bar_ends_where_the_optimisation_does(pipe, clip, monkeypatch):
+    bars = []
+    pipe.set_progress_bar_config(disable=False)
+    make = pipe.progress_bar
+    monkeypatch.setattr(pipe, "progress_bar", lambda **options: bars.append(make(**options)) or bars[-1])
+    for epochs, noises in ((1, 1), (3, 1), (3, 3), (5, 2)):
+        run(pipe, optimize_weights=WeightOptimizer(epochs=epochs, noises=noises, patience=5, clip=clip))
+        assert bars[-1].n == bars[-1].total
 
 
 def test_the_same_seed_gives_the_same_weights(pipe, clip):

@@ -105,8 +105,8 @@ class Caption:
 def caption(scene: Scene, rng: random.Random) -> Caption:
     """
     Describes a scene. All objects are named, equal ones together ("two red apples"). Of the captions of several
-    objects, about three in ten only list them, one in ten says where in the picture they are, and the others state
-    relations: for all objects or for some.
+    objects, about half only list them, one in ten says where in the picture they are, and the others state relations:
+    for all objects or for some.
 
     The same scene and the same state of the generator give the same caption.
     """
@@ -116,7 +116,7 @@ def caption(scene: Scene, rng: random.Random) -> Caption:
     style = rng.random()
     if style < 0.1:
         text = writer.place(groups)
-    elif style < 0.4 or len(groups) == 1:
+    elif style < 0.6 or len(groups) == 1:
         text = writer.list_all(groups)
     else:
         text = writer.relate(groups)

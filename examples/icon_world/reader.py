@@ -27,23 +27,24 @@ class SceneReader(nn.Module):
 
     def forward(self, states: torch.Tensor, scenes: SceneBatch) -> torch.Tensor:
         """
-        The loss, the negative log-likelihoods. Colours and centres are asked of things that are there once.
+        The negative log-likelihood of each scene, shape (batch,). Colours and centres are asked of things that are
+        there once.
 
         Args:
             states (tensor of shape (batch, width)): The text encoder's, at the captions' end.
             scenes ([`SceneBatch`]): What the captions describe.
         """
         answers = self.projection(states).float().unflatten(1, (len(CATEGORIES), -1))
-        presence, colours, centres, log_scale = answers.split([1, PALETTE, 2, 1], dim=2)
         category = scenes.indices.div(PALETTE, rounding_mode="floor")  # (batch, objects); -1 for none
         shown = F.one_hot(category + 1, len(CATEGORIES) + 1)[..., 1:]  # (batch, objects, categories)
         count = shown.sum(1)
-        loss = F.binary_cross_entropy_with_logits(presence.squeeze(2), (count > 0).float(), reduction="sum")
-        row, place = ((category >= 0) & (count.gather(1, category.clamp(min=0)) == 1)).nonzero(as_tuple=True)
-        asked = row, category[row, place]
-        loss = loss + F.cross_entropy(colours[asked], scenes.indices[row, place] % PALETTE, reduction="sum")
-        boxes = scenes.boxes[row, place]
-        distance = centres[asked].sigmoid() - (boxes[:, :2] + boxes[:, 2:]) / 2
-        log_scale = log_scale[asked].clamp(-4, 1)
-        gaussian = 0.5 * distance.square() * (-2 * log_scale).exp() + log_scale
-        return (loss + gaussian.sum()) / len(states)
+        presence = F.binary_cross_entropy_with_logits(answers[..., 0], (count > 0).float(), reduction="none").sum(1)
+        owner = category.clamp(min=0)
+        asked = (category >= 0) & (count.gather(1, owner) == 1)
+        answers = answers[..., 1:].gather(1, owner[..., None].expand(-1, -1, answers.shape[2] - 1))
+        colours, centres, log_scale = answers.split([PALETTE, 2, 1], dim=2)  # each of shape (batch, objects, ...)
+        colour = F.cross_entropy(colours.mT, scenes.indices % PALETTE, reduction="none")
+        distance = centres.sigmoid() - (scenes.boxes[..., :2] + scenes.boxes[..., 2:]) / 2
+        log_scale = log_scale.clamp(-4, 1)
+        gaussian = (0.5 * distance.square() * (-2 * log_scale).exp() + log_scale).sum(2)
+        return presence + ((colour + gaussian) * asked).sum(1)

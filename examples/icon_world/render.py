@@ -26,12 +26,11 @@ def compose(
     """
     pictures = F.interpolate(corners.permute(0, 3, 1, 2), (size, size), mode="bilinear", align_corners=True)
     for place in range(indices.shape[1]):
-        rows = (indices[:, place] >= 0).nonzero().squeeze(1)
-        x0, y0, x1, y1 = boxes[rows, place].unbind(1)
+        x0, y0, x1, y1 = boxes[:, place].unbind(1)
         across = _coverage(x0, x1, sprites.shape[3], size)
-        down = _coverage(y0, y1, sprites.shape[2], size)
-        layer = down[:, None] @ sprites[indices[rows, place]] @ across[:, None].mT
-        pictures[rows] = pictures[rows] * (1 - layer[:, 3:]) + layer[:, :3]
+        down = _coverage(y0, y1, sprites.shape[2], size) * (indices[:, place, None, None] >= 0)
+        layer = down[:, None] @ sprites[indices[:, place].clamp(min=0)] @ across[:, None].mT
+        pictures = pictures * (1 - layer[:, 3:]) + layer[:, :3]
     return pictures
 
 

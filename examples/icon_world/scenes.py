@@ -19,7 +19,7 @@ MAX_OBJECTS = 4
 SPLITS = {"dev": range(0, 2), "test": range(2, 4), "train": range(4, 100)}  # in hundredths of all combinations
 RELATIONS = ("left of", "right of", "above", "below")
 
-_COUNT_SHARES = {1: 0.22, 2: 0.26, 3: 0.26, 4: 0.26}
+_COUNT_SHARES = {1: 0.2, 2: 0.22, 3: 0.26, 4: 0.32}
 _LONG_SIDES = {1: (0.3, 0.65), 2: (0.3, 0.52), 3: (0.29, 0.45), 4: (0.28, 0.4)}  # by the number of objects
 _OVERLAP = 0.06  # the part of a box's sides that another box may cover
 _REPEATED = 0.12  # how many of the scenes of several objects show one of them more than once

@@ -240,14 +240,15 @@ def _unet_loss(
     with torch.no_grad():
         latents = SCALING_FACTOR * vae.encode(pixels).latent_dist.sample().float()
     noise = torch.randn_like(latents)
-    quantiles = (torch.arange(len(latents)) + torch.rand(len(latents))) / len(latents)
+    count, device = len(latents), latents.device
+    quantiles = (torch.arange(count, device=device) + torch.rand(count, device=device)) / count
     steps = torch.acos(1 - 2 * quantiles) / math.pi * len(alphas)  # their density is a sine
-    steps = steps.long().clamp(max=len(alphas) - 1).to(latents.device)
+    steps = steps.long().clamp(max=len(alphas) - 1)
     alpha = alphas[steps][:, None, None, None]
     noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
     texts = model["text_encoder"](batch.input_ids)
-    described = batch.input_ids[:, 1] != shop.tokenizer.eos_token_id
-    reading = model["reader"](texts.pooler_output[described], SceneBatch(*(part[described] for part in batch.scenes)))
+    described = (batch.input_ids[:, 1] != shop.tokenizer.eos_token_id).float()
+    reading = (model["reader"](texts.pooler_output, batch.scenes) * described).sum() / described.sum().clamp(min=1)
     noisy = noisy.contiguous(memory_format=torch.channels_last)
     places = {"places": nouns(batch.input_ids, batch.scenes)}
     predicted = model["unet"](noisy, steps, texts.last_hidden_state, cross_attention_kwargs=places).sample
