@@ -89,6 +89,7 @@ from .processors.steps import evaluation_columns
 from .processors.weights import (
     CONVEX_WEIGHT,
     GUIDED_STRENGTH,
+    WEIGHT_SCHEDULES,
     batch_weights,
     pad_weights,
     read_weights,
@@ -161,6 +162,8 @@ class SpaceTimeAttnPipeline(
         convex_weight (`float`): The convex weight of every object, in 0..1.
         control_guidance_end (`float`): The part of a run's steps, from its first on, in which these weights act, in
             0..1.
+        weight_schedule (`str`): What they do until then: `"constant"`, or `"linear"`, which falls from that strength
+            to zero.
         region_shape (`str`): What a predicted box becomes: `"disc"` (around its centre) or `"box"`.
         disc_radius (`float`): Of those discs, in units of the image side.
         box_scale (`float`): By which the sides of those boxes are multiplied, for checkpoints whose objects are
@@ -205,6 +208,7 @@ class SpaceTimeAttnPipeline(
         guided_strength: float = GUIDED_STRENGTH,
         convex_weight: float = CONVEX_WEIGHT,
         control_guidance_end: float = 1.0,
+        weight_schedule: str = "constant",
         region_shape: str = "disc",
         disc_radius: float = OFFICIAL_RADIUS,
         box_scale: float = 1.0,
@@ -219,6 +223,7 @@ class SpaceTimeAttnPipeline(
         check_range("guided_strength", guided_strength)
         check_range("convex_weight", convex_weight, 0, 1)
         check_range("control_guidance_end", control_guidance_end, 0, 1)
+        check_choice("weight_schedule", weight_schedule, WEIGHT_SCHEDULES)
         check_range("disc_radius", disc_radius, 0.001, 10)
         check_range("box_scale", box_scale, 0.01, 100)
         if nlp is not None and layout_predictor not in PREDICTORS:
@@ -252,6 +257,7 @@ class SpaceTimeAttnPipeline(
             guided_strength=guided_strength,
             convex_weight=convex_weight,
             control_guidance_end=control_guidance_end,
+            weight_schedule=weight_schedule,
             region_shape=region_shape,
             disc_radius=disc_radius,
             box_scale=box_scale,
@@ -439,7 +445,7 @@ class SpaceTimeAttnPipeline(
         layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"])
         _check_negatives(layouts, guided)
         phrases = [item.phrases for item in layouts]
-        matrices = batch_weights(weights, phrases, steps, blend, *_default_weights(self.config, blend))
+        matrices = batch_weights(weights, phrases, steps, blend, **_default_weights(self.config, blend))
         copies, loss_history, noise = num_images_per_prompt, None, None
         draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
         if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
@@ -629,9 +635,8 @@ def spacetime_attention(
 
     def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
         chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
-        strength, end = _default_weights(pipe.config, chosen)
-        end = end if steps is None else (first + end * (steps - first)) / steps
-        return chosen, batch_weights(weights, phrases, steps, chosen, strength, end)
+        defaults = _default_weights(pipe.config, chosen)
+        return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults)
 
     @torch.no_grad()
     def controlled(blend: str, matrices: list[torch.Tensor]) -> RegionalControl:
@@ -728,10 +733,13 @@ def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str
     return blend
 
 
-def _default_weights(config: dict, blend: str) -> tuple[float | None, float]:
-    """The checkpoint's default strength, if it carries one, and the part of the steps in which it acts."""
-    strength = _default(config, "guided_strength" if blend == "guided" else "convex_weight", None)
-    return strength, _default(config, "control_guidance_end", 1.0)
+def _default_weights(config: dict, blend: str) -> dict:
+    """The checkpoint's default strength, if it carries one, and its course over time, for `default_weights`."""
+    return {
+        "strength": _default(config, "guided_strength" if blend == "guided" else "convex_weight", None),
+        "end": _default(config, "control_guidance_end", 1.0),
+        "schedule": _default(config, "weight_schedule", WEIGHT_SCHEDULES[0]),
+    }
 
 
 def _default(config: dict, name: str, otherwise):

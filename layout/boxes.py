@@ -21,8 +21,10 @@ _STRETCH = 1.35  # how far a box squeezed along one side may keep the other
 _SIZE_STEP = 1.3  # from one size of things to the next
 _ROW_ON_SUPPORT = 5  # more things than this on one support stand in several rows
 _FILLED = 0.92  # part of its cell that a box may fill
-_LONG_ROW, _ASIDE = 4, 0.17  # things in a row or column that zigzags, and how far they are from its middle at most
-_SLANT = 0.7  # the same in steps: "left of" has to be seen
+_CROWDED = range(4, 9)  # so many things, of which only sides are said, move apart
+_STRIDES = (1 / 12, 1 / 24, 1 / 48)  # by which they do, in units of the picture's height
+_DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)])
+_SLANT, _UNSEEN = 1.2, 1e25  # "left of" may be so many times farther up or down than to the left; what more costs
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
 
@@ -80,10 +82,12 @@ def _boxes_in_unit_square(things, relations: Sequence[Relation], aspect_ratio: f
     else:
         places = place_on_lattice(len(things), relations, aspect_ratio)
     centers, steps = zip(*(_spread(places[:, axis], relations, axis) for axis in (0, 1)))
-    centers, steps = np.stack(centers, 1), np.array(steps)
-    _zigzag(centers, steps, places, relations)
+    centers, room = np.stack(centers, 1), np.array(steps)
+    is_full_grid = len(things) == np.prod(places.max(0) + 1) and places.max(0).all()
+    if len(things) in _CROWDED and not is_full_grid and all(relation.relation in AXES for relation in relations):
+        centers, room = _moved_apart(centers, relations, aspect_ratio)
     wanted = largest * _shapes([noun for noun, _ in things], aspect_ratio) * _size_factors(things)[:, None]
-    sizes = np.minimum(wanted, _FILLED * steps)
+    sizes = np.minimum(wanted, _FILLED * room)
     shrunk = (sizes / wanted).min(1, keepdims=True)
     sizes = np.minimum(sizes, _STRETCH * shrunk * wanted)
     boxes = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
@@ -91,15 +95,44 @@ def _boxes_in_unit_square(things, relations: Sequence[Relation], aspect_ratio: f
     return np.clip(boxes, 0.0, 1.0)
 
 
-def _zigzag(centers: np.ndarray, steps: np.ndarray, places: np.ndarray, relations: Sequence[Relation]) -> None:
-    """Moves the things of a long row or column, of which no more is said, to both sides of it: they get more room."""
-    if any(relation.relation not in AXES for relation in relations):
-        return
-    for along, across in ((0, 1), (1, 0)):
-        if places[:, across].max() == 0 and places[:, along].max() + 1 >= _LONG_ROW:
-            aside = min(_ASIDE, _SLANT * steps[along])
-            centers[:, across] += aside * (2 * (places[:, along] % 2) - 1)
-            steps[:] = 2 * aside
+def _moved_apart(
+    centers: np.ndarray, relations: Sequence[Relation], aspect_ratio: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Centres moved away from each other and from the picture's edges as the relations allow, and their room."""
+    scale = np.array([aspect_ratio, 1.0])
+    points = centers * scale
+    for stride in _STRIDES:
+        moved = True
+        while moved:
+            moved = False
+            for index in range(len(points)):
+                choices = points[index] + stride * _DIRECTIONS
+                best = _crowding(choices, index, points, relations, scale).argmin()
+                moved = moved or best > 0
+                points[index] = choices[best]
+    apart = np.abs(points[:, None] - points).max(2) + np.diag(np.full(len(points), np.inf))
+    edges = 2 * np.minimum(points, scale - points).min(1)
+    return points / scale, np.minimum(apart.min(1), edges)[:, None] / scale
+
+
+def _crowding(
+    choices: np.ndarray, index: int, points: np.ndarray, relations: Sequence[Relation], scale: np.ndarray
+) -> np.ndarray:
+    """How close one thing would be to others and to edges at each of some places, and what no longer held."""
+    others = np.delete(points, index, axis=0)
+    distances = ((choices[:, None] - others) ** 2).sum(2)
+    edges = 4 * np.concatenate([choices, scale - choices], 1).clip(min=1e-3) ** 2  # as far as its mirror image
+    cost = (np.concatenate([distances, edges], 1).clip(min=1e-6) ** -8).sum(1)
+    for relation in relations:
+        if index in (relation.subject, relation.object):
+            subject, landmark = (
+                choices if place == index else points[place] for place in (relation.subject, relation.object)
+            )
+            apart = (subject - landmark) * np.ones_like(choices)
+            along = apart @ np.array(AXES[relation.relation])
+            across = np.abs(apart).sum(1) - np.abs(along)
+            cost = cost + _UNSEEN * (across - _SLANT * along).clip(min=0)
+    return cost
 
 
 def _plain_grid(count: int, aspect_ratio: float) -> np.ndarray:

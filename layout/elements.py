@@ -1,8 +1,9 @@
 """A prompt as the relations see it: a row of things, pronouns, spatial expressions, verbs and joints."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from spacy.tokens import Doc, Token
 
@@ -36,6 +37,7 @@ _AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
 _STOPS = frozenset(".!?;:\n")
 _OWNER_ENDINGS = ("'s", "’s", "'", "’")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
+_LINKS = frozenset("of to from than".split())  # with which cues end: "left of", "next to"
 _NOUNS = frozenset(("NOUN", "PROPN"))
 # Labels of dependency trees, of Universal Dependencies and of spaCy's own English pipelines.
 _SUBJECT_DEPENDENCIES = frozenset("nsubj nsubj:pass nsubjpass".split())
@@ -77,8 +79,8 @@ def read_elements(doc: Doc, phrases: Sequence[Phrase]) -> list[Element]:
     groups = [group for group in noun_groups(doc) if not _is_owned_part(doc, group)]
     elements += _outside([_other_noun(doc, group) for group in groups], elements)
     elements += _outside([element for token in doc if (element := _word_element(token))], elements)
-    elements = sorted(elements, key=lambda element: element.start)
-    return _with_agents(_without_prepositions(_without_contrasts(_without_owners(elements, text))))
+    elements = _without_owners(sorted(elements, key=lambda element: element.start), text)
+    return _with_gapped_cues(_with_agents(_without_prepositions(_without_contrasts(elements))), text)
 
 
 def _without_owners(elements: list[Element], text: str) -> list[Element]:
@@ -126,6 +128,30 @@ def _with_agents(elements: list[Element]) -> list[Element]:
     return marked
 
 
+def _with_gapped_cues(elements: list[Element], text: str) -> list[Element]:
+    """Repeats what a second clause leaves out: "the cup is left of the jar and the clock (left) of the mirror"."""
+    complete: list[Element] = []
+    for element in elements:
+        if element.kind == "thing" and (cue := _gapped_cue(complete, text, element.start)):
+            complete.append(replace(cue, start=complete[-1].end, end=element.start, asides=frozenset()))
+        complete.append(element)
+    return complete
+
+
+def _gapped_cue(before: Sequence[Element], text: str, start: int) -> Element | None:
+    """The cue that what is said between two things, its last word or nothing, stands for; None if no cue."""
+    if len(before) < 4 or [element.kind for element in before[-2:]] != ["join", "thing"]:
+        return None
+    joined = list(takewhile(lambda element: element.kind in ("thing", "join"), reversed(before)))
+    cue = before[-len(joined) - 1] if len(joined) < len(before) else None
+    if cue is None or cue.cue is None or cue.cue.landmark not in ("after", "maybe"):
+        return None
+    gap = text[before[-1].end : start].split()
+    last = cue.text.split()[-1:]
+    is_repeated = gap == last if last[0] in _LINKS else not gap
+    return cue if is_repeated and joined[-1].kind == "thing" else None
+
+
 def _takes_agent(before: Sequence[Element]) -> bool:
     """Whether "by" tells who does it: "pulled | by", "flanked on the left | by", "by a monk and on the right | by"."""
     place = before[-1].cue if before else None
@@ -144,7 +170,18 @@ def _things(text: str, phrases: Sequence[Phrase]) -> list[Element]:
     for index, phrase in enumerate(phrases):
         for span in phrase.mentions:
             spans.setdefault(span, []).append(index)
+    for span in _inner(spans):
+        del spans[span]
     return [_thing(text, span, tuple(indices)) for span, indices in spans.items()]
+
+
+def _inner(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The "three cups" of "the leftmost of three cups"."""
+    inner, reached = [], 0
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        inner += [(start, end)] if end <= reached else []
+        reached = max(reached, end)
+    return inner
 
 
 def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...]) -> Element:
@@ -199,12 +236,12 @@ def _is_owned_part(doc: Doc, group: NounGroup) -> bool:
 
 def _other_noun(doc: Doc, group: NounGroup) -> Element:
     """A noun that is no object; "their head" stands for them."""
-    first, head = doc[group.start], doc[group.head]
+    first, head, last = doc[group.start], doc[group.head], doc[min(group.head, group.end - 1)]
     if head.lower_ in POINTING_PRONOUNS:
-        return Element("pronoun", first.idx, head.idx + len(head), head.lower_)
+        return Element("pronoun", first.idx, last.idx + len(last), head.lower_)
     if first.lower_ in POSSESSIVES and singular(head.lower_) in BODY_PARTS | OWNED_BODY_PARTS:
-        return Element("pronoun", first.idx, head.idx + len(head), first.lower_, is_part=True)
-    return Element("other", first.idx, head.idx + len(head), head.lower_)
+        return Element("pronoun", first.idx, last.idx + len(last), first.lower_, is_part=True)
+    return Element("other", first.idx, last.idx + len(last), head.lower_)
 
 
 def _outside(candidates: list[Element], taken: list[Element]) -> list[Element]:

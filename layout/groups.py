@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc, Span, Token
 
 from .chunker import PHRASES_KEY
-from .lexicon import RELATIVE_WORDS, lowered, spatial_expressions
+from .lexicon import JOINING_WORDS, RELATIVE_WORDS, lowered, spatial_expressions
 from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plural, singular
 from .things import (
     ANIMALS,
@@ -26,7 +26,9 @@ from .words import (
     COMPOUND_PARTICIPLES,
     DEFINITES,
     DETERMINERS,
+    NOUN_ADJECTIVES,
     NUMERALS,
+    PLAIN_MODIFIERS,
     PLURAL_DETERMINERS,
     PLURAL_MODIFIERS,
     POSSESSIVES,
@@ -46,12 +48,20 @@ _LONGEST_GROUP = 40  # tokens; longer runs are no language, and would take quadr
 
 @dataclass(frozen=True)
 class NounGroup:
-    """Tokens `start` to `end` (exclusive) of a doc, its noun `head` and the `measure` of "a pair of skis" (pair)."""
+    """
+    Tokens `start` to `end` (exclusive) of a doc, its noun `head` and the `measure` of "a pair of skis" (pair). The "a
+    red" of "a red and a blue cup" is a group, too, with `shared` tokens of the next one ("cup").
+    """
 
     start: int
     end: int
     head: int
     measure: int | None = None
+    shared: tuple[int, int] | None = None
+
+    def spans(self, doc: Doc) -> list[Span]:
+        """All its words, in one or two pieces."""
+        return [doc[self.start : self.end]] + ([doc[slice(*self.shared)]] if self.shared else [])
 
 
 def noun_groups(doc: Doc) -> list[NounGroup]:
@@ -62,12 +72,12 @@ def noun_groups(doc: Doc) -> list[NounGroup]:
     label schemes); without one the spans that a chunker left in `doc.spans["phrases"]`.
     """
     groups = _tagged_groups(doc) if doc.has_annotation("POS") else _chunked_groups(doc)
-    return _join_measures(doc, groups)
+    return _share_nouns(doc, _join_measures(doc, groups))
 
 
 def _tagged_groups(doc: Doc) -> list[NounGroup]:
     groups, start = [], 0
-    spatial = _spatial_tokens(doc)
+    spatial = spatial_tokens(doc)
     while start < len(doc):
         group = _group_from(doc, start, spatial) if start not in spatial and _opens_group(doc[start]) else None
         if group:
@@ -76,7 +86,7 @@ def _tagged_groups(doc: Doc) -> list[NounGroup]:
     return groups
 
 
-def _spatial_tokens(doc: Doc) -> set[int]:
+def spatial_tokens(doc: Doc) -> set[int]:
     """Tokens of spatial expressions of several words ("to the immediate left of"): their nouns name no things."""
     spans = [doc.char_span(found.start, found.end) for found in spatial_expressions(lowered(doc.text))]
     return {token.i for span in spans if span is not None and len(span) > 1 for token in span}
@@ -104,6 +114,12 @@ def _is_adverb(token: Token) -> bool:
 def _is_anybody(token: Token) -> bool:
     """ "Beside the barn | one sees a well" """
     return token.lower_ == "one" and token.i + 1 < len(token.doc) and token.nbor().pos_ == "VERB"
+
+
+def _is_lone_participle(token: Token) -> bool:
+    """ "An adult | standing | and bending over a bicycle" """
+    is_participle = token.lower_.endswith("ing") and token.lower_ in ACTION_VERB_FORMS
+    return is_participle and not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
 
 
 def _is_noun_compound(token: Token) -> bool:
@@ -138,7 +154,7 @@ def _opens_group(token: Token) -> bool:
         return False
     if _is_relative_verb(token):
         return False
-    if _is_anybody(token):
+    if _is_anybody(token) or _is_lone_participle(token):
         return False
     return (
         token.pos_ in ("DET", "NUM", "ADJ")
@@ -295,7 +311,7 @@ def _mistagged_noun(doc: Doc, start: int, end: int) -> int | None:
 
 def _chunked_groups(doc: Doc) -> list[NounGroup]:
     """The spans of a chunker, parted at "of", less verbs ("a horse | gallops") and predicates ("is happy")."""
-    groups, spatial = [], _spatial_tokens(doc)
+    groups, spatial = [], spatial_tokens(doc)
     for span in doc.spans.get(PHRASES_KEY, ()):
         if span.start in spatial:
             continue
@@ -345,3 +361,57 @@ def _join_measures(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
         else:
             joined.append(group)
     return joined[::-1]
+
+
+def _share_nouns(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
+    """Adds groups that share the noun of the next one: "a red, a green and | a blue cup"."""
+    complete: list[NounGroup] = []
+    for group in reversed(groups):
+        if complete and group.end > complete[-1].start:  # "a small", taken for a noun
+            continue
+        complete.append(group)
+        noun = max(_attributes_end(doc, group.start), group.start + 2)
+        is_shared = noun <= group.head and _is_determiner(doc[group.start])
+        while is_shared and (start := _attributes_before(doc, complete[-1].start)) is not None:
+            if group.head - start > _LONGEST_GROUP:
+                break
+            end = _attributes_end(doc, start)
+            complete.append(NounGroup(start, end, group.head, shared=(noun, group.end)))
+    return complete[::-1]
+
+
+def _attributes_before(doc: Doc, index: int) -> int | None:
+    """Where the "a small and" begins that ends at a token; None if no such thing does."""
+    end = index
+    while end > 0 and doc[end - 1].lower_ in JOINING_WORDS:
+        end -= 1
+    start = end
+    while start > 0 and (is_attribute(doc[start - 1]) or start < end and _joins_attributes(doc, start - 1)):
+        start -= 1
+    return start - 1 if end < index and start < end and start > 0 and _is_determiner(doc[start - 1]) else None
+
+
+def _attributes_end(doc: Doc, start: int) -> int:
+    """The end of a determiner, or a numeral, and the attributes after it."""
+    end = start + 1 if _is_determiner(doc[start]) else start
+    while end < len(doc) and (is_attribute(doc[end]) or _joins_attributes(doc, end)):
+        end += 1
+    return end
+
+
+def _joins_attributes(doc: Doc, index: int) -> bool:
+    """ "A black | and | white cat" """
+    is_inside = 0 < index < len(doc) - 1 and doc[index].lower_ in JOINING_WORDS
+    return is_inside and is_attribute(doc[index - 1]) and is_attribute(doc[index + 1])
+
+
+def _is_determiner(token: Token) -> bool:
+    return token.lower_ in ARTICLES or token.lower_ in POSSESSIVES or token.lower_ in NUMERALS
+
+
+def is_attribute(token: Token) -> bool:
+    """Whether a word is an adjective and nothing else; an orange or a square may be a thing."""
+    word = token.lower_
+    if word in NOUN_ADJECTIVES or word in DIRECTION_WORDS or word in PEOPLE or word in DETERMINERS:
+        return False
+    return token.pos_ == "ADJ" if token.pos_ and word not in COLOURS else word in PLAIN_MODIFIERS

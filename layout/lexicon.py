@@ -37,6 +37,13 @@ _PICTURE = (
 _OF_PICTURE = rf"(?: of (?:the |this )?{_PICTURE})?"
 _OF_PICTURE_NEEDED = rf" of (?:the |this )?{_PICTURE}"
 
+# Several corners at once: for each of them one thing.
+CORNERS: dict[str, str] = {
+    "each corner": "(?:each|every) corner",
+    "four corners": "(?:the |all )?(?:the )?(?:four )?corners",
+    "opposite corners": "(?:two |the )?opposite corners",
+}
+
 
 @dataclass(frozen=True)
 class SpatialExpression:
@@ -84,6 +91,9 @@ def _picture_expressions() -> list[SpatialExpression]:
         rows.append(SpatialExpression(rf"(?:at|in|on|near|along) the {words}{_OF_PICTURE_NEEDED}", name, "picture"))
         rows.append(SpatialExpression(rf"(?:at|in|near|along) the {words}", name, "picture"))
         rows.append(SpatialExpression(rf"{words}(?= ?:)", name, "picture"))
+    for relation, words in CORNERS.items():
+        rows.append(SpatialExpression(rf"(?:in|at|on|into) {words}{_OF_PICTURE}", relation, "picture"))
+        rows.append(SpatialExpression(rf"(?:in|at|on|around) {words} of", relation, "after"))
     middle = r"(?:in|at|near|into|to) the (?:very |exact )?(?:middle|centre|center)"
     rows.append(SpatialExpression(rf"{middle}{_OF_PICTURE_NEEDED}", "centre", "picture"))
     rows.append(SpatialExpression(rf"{middle}", "centre", "picture"))
@@ -163,6 +173,7 @@ def _order(first: str, last: str, onward: str = "") -> str:
 
 # "from left to right: a cup, a fork, a spoon": each stands in the relation to the next.
 ORDER_EXPRESSIONS: dict[str, str] = {
+    "in (?:a|one) (?:single |straight |horizontal )?(?:row|line)(?! of)": "left of",
     _order("left", "right"): "left of",
     _order("right", "left"): "right of",
     _order("top", "bottom", "| down") + "|in (?:a|one) (?:single |straight |vertical )?column": "above",

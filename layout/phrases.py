@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from spacy.tokens import Doc, Span
 
 from .groups import NounGroup, noun_groups, split_number
-from .lexicon import CLAUSE_WORDS, JOINING_WORDS, WITH_WORDS, lowered, spatial_expressions
+from .lexicon import CLAUSE_WORDS, JOINING_WORDS, SIZE_ADJECTIVES, WITH_WORDS, lowered, spatial_expressions
+from .parts import Part, find_parts, number_of
 from .plurals import PAIRED_THINGS, counted_singular, is_plural, singular, with_article
 from .things import (
     ABSTRACT_SUFFIXES,
@@ -32,6 +33,7 @@ from .things import (
     UNSEEN_COMPOUNDS,
 )
 from .words import (
+    COLOURS,
     COMMENT_VERBS,
     DEFINITES,
     DETERMINERS,
@@ -39,8 +41,10 @@ from .words import (
     MOST_INSTANCES,
     NEGATIONS,
     NUMERALS,
+    PLACES_IN_ROW,
     POSSESSIVES,
     PURPOSE_WORDS,
+    SINGULAR_DETERMINERS,
 )
 
 
@@ -87,9 +91,14 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     Args:
         doc (`Doc`): Tagged (any label scheme), or with candidate spans in `doc.spans["phrases"]`.
     """
-    skipped, cues = _commented_tokens(doc), _landmark_starts(doc)
+    groups, skipped, cues = noun_groups(doc), _commented_tokens(doc), _landmark_starts(doc)
+    repeated = _in_each_corner(doc, groups)
     found: list[list[Phrase]] = []  # one list of instances for each first mention
-    for group in noun_groups(doc):
+    for group in _in_order(groups, find_parts(doc, groups)):
+        if isinstance(group, Part):
+            if group.start not in skipped:
+                _take_part(doc, group, found, cues)
+            continue
         phrase = _phrase_of(doc, group)
         is_resumption = phrase.head == "one" and bool(phrase.modifiers)  # "the red one"
         if group.head in skipped or not (is_resumption or phrase.head in TOTALS or _is_object(doc, group)):
@@ -97,24 +106,39 @@ def find_phrases(doc: Doc) -> list[Phrase]:
         known = _first_mentions(doc, group, phrase, found, cues)
         for same in known:
             same[:] = _mentioned_again(same, phrase)
-        if not known and not is_resumption:
-            found.append(_instances(doc, group, phrase))
+        if not known and not is_resumption and not _take_placed(doc, group, phrase, found):
+            instances = _instances(doc, group, phrase)
+            found.append(instances * (4 if group in repeated and len(instances) == 1 else 1))
     return [phrase for instances in _without_sums(doc, found) for phrase in instances]
 
 
 def _phrase_of(doc: Doc, group: NounGroup) -> Phrase:
-    span = doc[group.start : group.end]
+    span, spans = doc[group.start : group.end], group.spans(doc)
     _, word = split_number(doc[group.head].lower_)
-    words = {token.lower_ for token in span if token.i != group.head and token.is_alpha}
+    words = {token.lower_ for part in spans for token in part if token.i != group.head and token.is_alpha}
+    is_one = group.shared is not None and span[0].lower_ in SINGULAR_DETERMINERS  # "a red and two blue cups"
     return Phrase(
-        text=span.text,
+        text=_text_of(spans, group.head if is_one else None),
         start=span.start_char,
         end=span.end_char,
         head=singular(word),
         modifiers=frozenset(words - DETERMINERS - NUMERALS.keys() - {"of"}),
         mentions=((span.start_char, span.end_char),),
-        plural=is_plural(word),
+        plural=is_plural(word) and not is_one,
     )
+
+
+def _text_of(spans: Sequence[Span], counted: int | None) -> str:
+    """The words of some spans, the noun at one token (if any) in the singular."""
+    return " ".join(_with_singular(span, counted) if counted is not None else span.text for span in spans)
+
+
+def _with_singular(span: Span, counted: int) -> str:
+    words = [token.text_with_ws for token in span]
+    if span.start <= counted < span.end:
+        token = span.doc[counted]
+        words[counted - span.start] = counted_singular(split_number(token.lower_)[1]) + token.whitespace_
+    return "".join(words).strip()
 
 
 def _mentioned_again(same: list[Phrase], phrase: Phrase) -> list[Phrase]:
@@ -271,6 +295,92 @@ def _agrees(later: Phrase, first: Phrase) -> bool:
     return same_noun and not is_other_kind and later.modifiers <= first.modifiers
 
 
+# --- parts of what was counted ------------------------------------------------------------------------------------
+def _in_order(groups: Sequence[NounGroup], parts: Sequence[Part]) -> list[NounGroup | Part]:
+    """Groups and parts as they are read: each part after what it is a part of, instead of the groups inside it."""
+    covered = {i: part for part in parts for i in range(part.start, part.end)}
+    free = [group for group in groups if group.start not in covered or group.start == covered[group.start].whole]
+    starts = {part: part.start if part.whole is None else part.whole for part in parts}
+    return sorted([*free, *parts], key=lambda item: (starts.get(item, item.start), item in starts))
+
+
+def _take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, int]) -> None:
+    """Says of some of the things found what "the middle one" or "two of the cups" says; "a red one" may be new."""
+    group = NounGroup(part.start, part.end, part.end - 1)
+    phrase = _phrase_of(doc, group)
+    known = _first_mentions(doc, group, phrase, found, cues) if part.is_definite and part.attributes else []
+    contrasted = None if part.is_definite or part.whole is not None else _contrasted(part, found)
+    if known:
+        known[0][:] = _mentioned_again(known[0], phrase)
+    elif contrasted:
+        found.append([replace(contrasted, start=phrase.start, end=phrase.end, mentions=phrase.mentions)])
+    elif part.whole is not None:
+        same = [things for things in found if any(start == doc[part.whole].idx for start, _ in things[0].mentions)]
+        for things in same:
+            things[:] = _with_part(things, part, phrase) if len(things) > 1 else _split(doc, things[0], part, phrase)
+    elif counted := [things for things in found if len(things) > 1]:
+        latest = max(counted, key=lambda things: max(thing.mentions[-1] for thing in things))
+        latest[:] = _with_part(latest, part, phrase)
+    elif not part.is_definite and part.attributes and (plural := [things[0] for things in found if things[0].plural]):
+        text = with_article(" ".join((*part.attributes, plural[-1].head)))
+        found.append([replace(phrase, text=text, head=plural[-1].head)])
+
+
+def _take_placed(doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]]) -> bool:
+    """Whether "the left cat" is one of several cats."""
+    place = next((word for word in phrase.modifiers if word in PLACES_IN_ROW), None)
+    several = [things for things in found if len(things) > 1 and things[0].head == phrase.head]
+    if place is None or not several or phrase.plural or doc[group.start].lower_ not in DEFINITES:
+        return False
+    several[-1][:] = _with_part(several[-1], Part(group.start, group.end, place=place), phrase)
+    return True
+
+
+def _with_part(things: Sequence[Phrase], part: Part, phrase: Phrase) -> list[Phrase]:
+    """Several things, of some of which a part speaks: of those that it names, else of the first that are left."""
+    common = set.intersection(*(set(thing.mentions) for thing in things))
+    free = [i for i, thing in enumerate(things) if set(thing.mentions) <= common]
+    named = [i for i, thing in enumerate(things) if set(part.attributes) <= thing.modifiers]
+    is_named = part.is_definite and part.attributes and len(named) == 1  # "the red one" again
+    chosen = named if is_named else part.indices(len(things), free)
+    return [_attributed(thing, part, phrase) if i in chosen else thing for i, thing in enumerate(things)]
+
+
+def _attributed(thing: Phrase, part: Part, phrase: Phrase) -> Phrase:
+    """ "A cup" of which "a red one" speaks: "a red cup"."""
+    added = [word for word in part.attributes if word not in thing.modifiers]
+    _, _, noun = thing.text.partition(" ")
+    return replace(
+        thing,
+        text=with_article(" ".join((*added, noun))) if added else thing.text,
+        modifiers=thing.modifiers.union(added),
+        mentions=thing.mentions + phrase.mentions,
+    )
+
+
+def _split(doc: Doc, thing: Phrase, part: Part, phrase: Phrase) -> list[Phrase]:
+    """The things that "two of the cups" speaks of where nothing else tells of cups."""
+    if part.count == 0 or len(thing.mentions) > 1 or not thing.plural:
+        return _mentioned_again([thing], phrase)
+    words = [token for token in doc[part.whole : part.end] if token.lower_ not in DETERMINERS]
+    text = _text_of([doc[words[0].i : part.end]], part.end - 1)
+    return [replace(thing, text=with_article(text), plural=False, mentions=phrase.mentions)] * part.count
+
+
+def _contrasted(part: Part, found: Sequence[list[Phrase]]) -> Phrase | None:
+    """What "a blue one" means after "a red cup": a blue cup."""
+    for kind in (COLOURS, SIZE_ADJECTIVES.keys()):
+        if kind.isdisjoint(part.attributes):
+            continue
+        for thing in (things[0] for things in reversed(found) if len(things) == 1):
+            if not kind.isdisjoint(thing.modifiers):
+                left_out = kind | DETERMINERS | JOINING_WORDS
+                words = [word for word in thing.text.replace(",", "").split() if word.lower() not in left_out]
+                modifiers = (thing.modifiers - left_out).union(part.attributes)
+                return replace(thing, text=with_article(" ".join((*part.attributes, *words))), modifiers=modifiers)
+    return None
+
+
 # --- sums ---------------------------------------------------------------------------------------------------------
 _LEAD = re.compile(r"\s*[,(–—-]\s*,?\s*|(?:(?!\band\b)[^,.;:!?\n])*,?\s*:\s*,?\s*")
 _LIST_GAP = re.compile(r"\s*(?:,|,?\s*and|&)\s*")
@@ -278,22 +388,29 @@ _LIST_GAP = re.compile(r"\s*(?:,|,?\s*and|&)\s*")
 
 def _without_sums(doc: Doc, found: list[list[Phrase]]) -> list[list[Phrase]]:
     """Leaves out the "three animals" of "three animals: a cat, a dog and a pig", which mean those three."""
-    sums = []
+    sums, plain = [], _without_orders(doc.text)
     for position, total in enumerate(found):
         later = found[position + 1 :][: 2 * MOST_INSTANCES]
-        items = _listed(doc, total, later) if len(total) > 1 else []
+        items = _listed(doc.text, plain, total, later) if len(total) > 1 or total[0].plural else []
         for item in items:
             item[:] = _mentioned_again(item, total[0])
         sums += [position] if items or total[0].head in TOTALS else []
     return [instances for position, instances in enumerate(found) if position not in sums]
 
 
-def _listed(doc: Doc, total: list[Phrase], later: Sequence[list[Phrase]]) -> list[list[Phrase]]:
-    """What a counted noun sums up, if anything: as many things in a list right after it, or after a colon."""
-    plain = doc.text
-    for found in spatial_expressions(lowered(plain)):
-        if found.kind == "order":  # "three animals, from left to right a cat, ..."
-            plain = plain[: found.start] + " " * (found.end - found.start) + plain[found.end :]
+def _without_orders(text: str) -> str:
+    """ "Three animals, from left to right a cat, ..." with blanks in place of the order."""
+    for found in spatial_expressions(lowered(text)):
+        if found.kind == "order":
+            text = text[: found.start] + " " * (found.end - found.start) + text[found.end :]
+    return text
+
+
+def _listed(text: str, plain: str, total: list[Phrase], later: Sequence[list[Phrase]]) -> list[list[Phrase]]:
+    """
+    What a counted noun sums up, if anything: as many things in a list right after it, or after a colon; what a plural
+    does: several of its kind after a colon.
+    """
     items: list[list[Phrase]] = []
     for item in later:
         gap = plain[(items[-1] if items else total)[0].end : item[0].start]
@@ -301,10 +418,13 @@ def _listed(doc: Doc, total: list[Phrase], later: Sequence[list[Phrase]]) -> lis
             items.append(item)
         elif items:
             break
-    if sum(map(len, items)) != len(total):
-        return []
-    is_apposed = doc.text[total[0].end : items[0][0].start].strip() != ","  # else perhaps "two dogs, a cat and a pig"
-    return items if is_apposed or all(item[0].head in HYPERNYMS.get(total[0].head, ()) for item in items) else []
+    gap = text[total[0].end : items[0][0].start].strip() if items else ""
+    are_of_kind = all(item[0].head in HYPERNYMS.get(total[0].head, (total[0].head,)) for item in items)
+    if len(total) == 1:
+        are_kinds = are_of_kind or total[0].head in HYPERNYMS  # "some pets: ..."
+        return items if gap.endswith(":") and len(items) > 1 and are_kinds else []
+    is_apposed = gap != "," or are_of_kind  # else perhaps "two dogs, a cat and a pig"
+    return items if is_apposed and sum(map(len, items)) == len(total) else []
 
 
 # --- counts -------------------------------------------------------------------------------------------------------
@@ -313,10 +433,25 @@ def _instances(doc: Doc, group: NounGroup, phrase: Phrase) -> list[Phrase]:
     count, start = _count(doc, group)
     if count < 2:
         return [phrase]
-    counted = doc[group.measure if group.measure is not None and group.measure >= start else group.head]
-    words = [token.text_with_ws for token in doc[start : group.end]]
-    words[counted.i - start] = counted_singular(split_number(counted.lower_)[1]) + counted.whitespace_
-    return [replace(phrase, text=with_article("".join(words).strip()), plural=False)] * count
+    counted = group.measure if group.measure is not None and group.measure >= start else group.head
+    text = _text_of(replace(group, start=start).spans(doc), counted)
+    return [replace(phrase, text=with_article(text), plural=False)] * count
+
+
+def _in_each_corner(doc: Doc, groups: Sequence[NounGroup]) -> list[NounGroup]:
+    """What there are four of: "a star in each corner", "in every corner there is a star"."""
+    repeated = []
+    for found in spatial_expressions(lowered(doc.text)):
+        span = doc.char_span(found.start, found.end)
+        if span is None or found.row is None or found.row.relation != "each corner":
+            continue
+        if span.start == 0 or doc[span.start - 1].lower_ in _CLAUSE_BOUNDS:
+            after = [group for group in groups if group.start >= span.end]
+            owners = 1 if found.row.landmark == "after" else 0  # "in each corner of the yard there is a star"
+            repeated += after[owners : owners + 1]
+        else:
+            repeated += [group for group in groups if group.end <= span.start][-1:]
+    return repeated[:MOST_INSTANCES]
 
 
 def _count(doc: Doc, group: NounGroup) -> tuple[int, int]:
@@ -324,7 +459,7 @@ def _count(doc: Doc, group: NounGroup) -> tuple[int, int]:
     How many things a group names, and the token at which the words after the numeral start. Only plurals are counted:
     "a two-story house" and "a ten speed bike" are one each.
     """
-    for token in doc[group.start : group.head]:
+    for token in doc[group.start : min(group.head, group.end)]:
         is_measure = token.i == group.measure  # "a couple of dogs"
         number = _number_at(doc, token.i)
         if number > 1:
@@ -344,9 +479,5 @@ def _number_at(doc: Doc, index: int) -> int:
         return 1
     if word == "dozen" and "half" in (_word_at(doc, index - 1), _word_at(doc, index - 2)):
         return 6
-    number = _number(word)
+    number = number_of(word)
     return number * LARGE_NUMERALS.get(following, 1) if number > 1 else 1
-
-
-def _number(word: str) -> int:
-    return int(word) if word.isdecimal() and len(word) < 4 else NUMERALS.get(word, 1)

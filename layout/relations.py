@@ -1,5 +1,6 @@
 """What a prompt says about where its objects are: `find_relations`."""
 
+import re
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -7,12 +8,12 @@ from spacy.tokens import Doc
 
 from .clauses import ClauseRow
 from .elements import read_elements
-from .lexicon import GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS, POINTING_PRONOUNS
+from .lexicon import CORNERS, GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS, POINTING_PRONOUNS
 from .phrases import Phrase
 from .plurals import singular
 from .regions import Relation
 from .things import CLOTHES, HYPERNYMS, PICTURE_WORDS, SURROUNDINGS
-from .words import POSSESSIVES
+from .words import PLACES_IN_COLUMN, PLACES_IN_ROW, POSSESSIVES
 
 
 # Sides and corners of the picture as (column, row); they hold without a landmark.
@@ -20,6 +21,11 @@ PICTURE_PLACES: dict[str, tuple[int, int]] = {
     "left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1), "centre": (0, 0),
     "top left": (-1, -1), "top right": (1, -1), "bottom left": (-1, 1), "bottom right": (1, 1),
 }  # fmt: skip
+_CORNERS = {
+    "each corner": ("top left", "top right", "bottom left", "bottom right"),
+    "four corners": ("top left", "top right", "bottom left", "bottom right"),
+    "opposite corners": ("top left", "bottom right"),
+}
 _PLACES_IN_PICTURE = {
     "left of": "left", "right of": "right", "above": "top", "on": "top", "below": "bottom", "between": "centre",
 }  # fmt: skip
@@ -36,6 +42,7 @@ _LINES = {
     "column": (("left", "centre", "right"), "left of", "above"),
     "depth": (("behind", "in front of"), "behind", ""),
 }
+_BARE_ROW = re.compile(r"in (?:a|one) (?:\w+ )?(?:row|line|column)")  # without "from left to right"
 _WHOLE_PICTURE = SURROUNDINGS | PICTURE_WORDS
 
 
@@ -71,6 +78,7 @@ class _RelationReader:
         self.pairs: dict[int, list[list[int]]] = {}  # start of a sentence -> its latter and its former
         self.held: list[Relation] = []  # "in the left hand": what is said elsewhere counts more
         self.lines: dict[str, list[tuple[str, list[int]]]] = {kind: [] for kind in _LINES}  # (place, things) of each
+        self.rows: list[tuple[str, list[int]]] = []  # (relation of each to the next, things) of "three cups in a row"
         self.fronted: set[int] = set()  # cues that open their clause: "above the bed hangs a lamp"
 
     def read(self) -> list[Relation]:
@@ -81,6 +89,7 @@ class _RelationReader:
                 self._read_cue(k)
         for kind in _LINES:
             self._relate_lines(kind)
+        self._order_rows()
         return list(dict.fromkeys(self.certain + self.held))
 
     def _read_cue(self, k: int) -> None:
@@ -89,7 +98,9 @@ class _RelationReader:
             self.fronted.add(k)
         else:
             figure = self._figure_before(k)
-        if cue.landmark in _LINES:
+        if cue.relation in CORNERS and (cue.landmark == "picture" or self._is_about_picture(k)):
+            self._place_in_corners(k, figure)
+        elif cue.landmark in _LINES:
             self._add_to_line(cue.landmark, cue.relation, figure)
         elif cue.relation == "opposite" and cue.landmark == "none":
             self._oppose(figure)
@@ -110,12 +121,23 @@ class _RelationReader:
             figure = self.row.elements[k - 1].things
         self._state(figure, relation)
 
+    def _place_in_corners(self, k: int, figure: Sequence[int]) -> None:
+        """ "Four birds, one in each corner": of as many things as there are corners each has one."""
+        places = _CORNERS[self.row.elements[k].cue.relation]
+        for things in (figure, self._last_of(figure, k)):
+            if len(things) == len(places):
+                self.certain += [Relation(thing, place) for thing, place in zip(things, places)]
+                return
+
     def _is_of_picture(self, k: int) -> bool:
         """ "On the left side of the kitchen", "in the middle of the drawing"."""
-        row, element = self.row, self.row.elements[k]
+        element = self.row.elements[k]
         is_middle = element.cue.relation == "between" and element.text.endswith(" of")
-        if not is_middle and element.cue.relation not in _PICTURE_SIDES:
-            return False
+        return (is_middle or element.cue.relation in _PICTURE_SIDES) and self._is_about_picture(k)
+
+    def _is_about_picture(self, k: int) -> bool:
+        """Whether the landmark of a cue is the whole picture: "... of the kitchen", "... of the drawing"."""
+        row = self.row
         nouns = [singular(row.elements[i].text) for i in row.following[k] if row.kind(i) == "other"]
         return len(nouns) == len(row.following[k]) == 1 and nouns[0] in _WHOLE_PICTURE
 
@@ -129,12 +151,22 @@ class _RelationReader:
         row = self.row
         start = row.sentence_start(k)
         end = next((i for i in range(k, len(row.elements)) if row.is_sentence_end(i)), len(row.elements))
-        for positions in (range(k, end), range(start, k)):
+        is_row = _BARE_ROW.fullmatch(row.text(k)) is not None
+        for positions in (self._joined_last(k) if is_row else (), range(k, end), () if is_row else range(start, k)):
             things = list(dict.fromkeys(row.things_at(i for i in positions if i not in row.landmarks)))
             if len(things) > 1:
                 relation = row.elements[k].relation
-                self.certain += [Relation(a, relation, b) for a, b in zip(things, things[1:])]
+                if is_row:
+                    self.rows.append((relation, things))
+                else:
+                    self._chain(relation, things)
                 return
+
+    def _joined_last(self, k: int) -> list[int]:
+        """Positions of the last things named before one: the cups of "a table with three cups in a row"."""
+        row = self.row
+        nearest = next((i for i in reversed(range(row.sentence_start(k), k)) if row.is_thing(i)), None)
+        return [] if nearest is None else row.joined_before(nearest, has_singular_verb=False)
 
     def _add_to_line(self, kind: str, place: str, things: Sequence[int]) -> None:
         """Keeps what a row holds: "the top row" is always the same one, "the second row", "the next row" are not."""
@@ -154,7 +186,28 @@ class _RelationReader:
             self.certain += [Relation(a, across, b) for a, b in _aligned(first, second)]
         for _, things in lines:
             if along and not self._are_arranged(things):
-                self.certain += [Relation(a, along, b) for a, b in zip(things, things[1:])]
+                self._chain(along, things)
+
+    def _chain(self, relation: str, things: Sequence[int]) -> None:
+        """Each stands in the relation to the next."""
+        self.certain += [Relation(a, relation, b) for a, b in zip(things, things[1:])]
+
+    def _order_rows(self) -> None:
+        """Things in a row stand in the order of the text unless it arranges them."""
+        for relation, things in self.rows + self._named_rows():
+            if not self._are_arranged(things):
+                self._chain(relation, things)
+
+    def _named_rows(self) -> list[tuple[str, list[int]]]:
+        """Those that were counted together of which one is called "the middle one" or "the left cup"."""
+        rows = []
+        for element in self.row.elements:
+            words = [word for word in element.text.split() if word in PLACES_IN_ROW]
+            if len(element.things) == 1 and words:
+                first_mention = self.phrases[element.things[0]].mentions[0]
+                things = [i for i, phrase in enumerate(self.phrases) if phrase.mentions[0] == first_mention]
+                rows.append(("above" if words[0] in PLACES_IN_COLUMN else "left of", things))
+        return rows
 
     def _are_arranged(self, things: Sequence[int]) -> bool:
         """Whether it is said how some things stand to each other, or at which side of the picture one of them is."""
@@ -180,7 +233,7 @@ class _RelationReader:
             return
         if relation == "opposite":
             relation = self._opposite_side(landmark)
-        relation = "next to" if relation == "between" else relation
+        relation = "next to" if relation == "between" or relation in CORNERS else relation
         if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
             figure, landmark = landmark, figure
         stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]

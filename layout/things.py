@@ -14,7 +14,7 @@ DIRECTION_WORDS = collect_words(
     " upside underside base tip height level direction way position place spot location point placement arrangement"
     " alignment order row line distance vicinity proximity surroundings midst interior inside outside rest remainder"
     " part section portion area region space zone range reach presence addition opposite left-hand right-hand"
-    " lefthand righthand next turn quarter third grid"
+    " lefthand righthand next turn quarter third grid leftmost rightmost topmost uppermost"
 )
 PICTURE_WORDS = collect_words(
     "photo photograph picture image scene view background foreground backdrop shot close closeup close-up frame"

@@ -39,12 +39,22 @@ PLAIN_MODIFIERS = COLOURS | collect_words(
     " colorful little young beautiful striped empty open fresh ripe hot cold wet dry dirty clean heavy light pale deep"
     " very ready"
 )
+NOUN_ADJECTIVES = collect_words("orange square round oval light plain adult male female")  # may be things as well
 
 NUMERALS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "eleven": 11, "twelve": 12, "couple": 2, "pair": 2, "trio": 3, "quartet": 4, "dozen": 12,
 }  # fmt: skip
 LARGE_NUMERALS = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 1_000_000}  # "two dozen", "six hundred"
+# Of several things: "two of the cups", "all of them", "the leftmost one" (with its index; the middle has none).
+QUANTIFIERS = collect_words("all both some many most several few")
+PLACES_IN_ROW = {
+    "first": 0, "left": 0, "leftmost": 0, "top": 0, "topmost": 0, "upper": 0, "uppermost": 0, "second": 1, "third": 2,
+    "middle": None, "central": None, "last": -1, "right": -1, "rightmost": -1, "bottom": -1, "lower": -1, "lowest": -1,
+}  # fmt: skip
+PLACES_IN_COLUMN = collect_words("top topmost upper uppermost bottom lower lowest")
+DISTRIBUTIVES = collect_words("each every per either")
+ANYBODY_VERBS = collect_words("sees finds can could may might notices spots observes")  # "one sees a barn"
 MOST_INSTANCES = 12  # larger counts stay one region
 
 # Subordinate comments (", creating a cosy atmosphere") and purposes ("ready for a swim") name nothing in the picture;

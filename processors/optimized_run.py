@@ -25,9 +25,9 @@ def optimize_run(
     upcast_vae: bool = False,
 ) -> tuple[OptimizedWeights, torch.Tensor]:
     """
-    Optimises the noise and the weights of a run of a Stable Diffusion pipeline. The first noise is the one that the run
-    would have drawn itself. Where schedulers add more of it, this is the same in all epochs, for the generators are
-    wound back each time, also after the last.
+    Optimises the noise and the weights of a run of a Stable Diffusion pipeline. The first noise is the one that the
+    run would have drawn itself. Where schedulers add more of it, this is the same in all epochs, for the generators
+    are wound back each time, also after the last.
 
     Args:
         pipe ([`StableDiffusionPipeline`] or [`StableDiffusionXLPipeline`]): The stock pipeline.

@@ -17,7 +17,7 @@ OFFICIAL_HALF_WIDTH = 0.2  # of the crops, in units of the picture's sides
 @dataclass(frozen=True)
 class WeightOptimizer:
     """
-    How to optimise the noise and the combination weights of a picture, so that CLIP finds in it what the prompt says.
+    How to optimise the noise and the combination weights of a picture, so that CLIP sees in it what the prompt says.
 
     Args:
         epochs (`int`): Pictures that are tried. After those of the noises, one step of Adam lies before each.
@@ -62,7 +62,9 @@ class WeightOptimizer:
     @classmethod
     def paper(cls, **changes) -> "WeightOptimizer":
         """The official code's settings: three pictures, Adam with 0.005, squares of half-width 0.2, the last kept."""
-        official = cls(epochs=3, noises=1, learning_rate=0.005, local_factor=5.0, keep="last", patience=3, official=True)
+        official = cls(
+            epochs=3, noises=1, learning_rate=0.005, local_factor=5.0, keep="last", patience=3, official=True
+        )
         return replace(official, **changes)
 
     @classmethod

@@ -18,6 +18,7 @@ from .control import BLENDS
 
 GUIDED_STRENGTH = 5.0  # shared by the objects of a picture: 5/N each (arXiv:2304.03869, official code)
 CONVEX_WEIGHT = 0.5  # of every object; a plain choice, measured on no checkpoint
+WEIGHT_SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,16 @@ class SavedWeights:
 
 
 def default_weights(
-    num_objects: int, num_steps: int, blend: str, strength: float | None = None, end: float = 1.0
+    num_objects: int,
+    num_steps: int,
+    blend: str,
+    strength: float | None = None,
+    end: float = 1.0,
+    schedule: str = "constant",
+    first: int = 0,
 ) -> torch.Tensor:
     """
-    Weights that are the same at every step until some, and zero from there on.
+    Weights that stay the same, or fall, until some step and are zero from there on.
 
     Args:
         num_objects (`int`): N, the objects of the picture.
@@ -41,6 +48,9 @@ def default_weights(
         blend (`str`): `"guided"` gives `strength / N`, `"convex"` gives `strength`.
         strength (`float`, *optional*): Defaults to 5 for guided (the official setting) and 0.5 for convex.
         end (`float`): The part of the steps that have them, 0..1; the first step always does.
+        schedule (`str`): `"constant"`, or `"linear"`: they fall in a straight line, from the strength at the run's
+            beginning to zero at that end.
+        first (`int`): The step that the run begins with.
 
     Returns:
         `torch.Tensor` of shape (num_objects, num_steps).
@@ -48,8 +58,10 @@ def default_weights(
     if strength is None:
         strength = GUIDED_STRENGTH if blend == "guided" else CONVEX_WEIGHT
     weight = strength / max(num_objects, 1) if blend == "guided" else strength
-    acts = torch.arange(num_steps) < max(round(end * num_steps), 1)
-    return weight * acts.float().expand(num_objects, num_steps)
+    steps, lasting = torch.arange(num_steps) - first, max(end * (num_steps - first), 1)
+    falling = (1 - (steps + 0.5) / lasting).clamp(0, 1)
+    shape = falling if schedule == "linear" else (steps < round(lasting)).float()
+    return weight * shape.expand(num_objects, num_steps)
 
 
 def batch_weights(
@@ -57,8 +69,7 @@ def batch_weights(
     phrases: Sequence[Sequence[str]],
     num_steps: int | None,
     blend: str,
-    strength: float | None = None,
-    end: float = 1.0,
+    **defaults,
 ) -> list[torch.Tensor]:
     """
     The weights of a batch from what a user may pass.
@@ -70,7 +81,7 @@ def batch_weights(
             ones lie in 0..1.
         phrases (`Sequence[Sequence[str]]`): The objects of each prompt.
         num_steps (`int`, *optional*): The columns; without it a matrix may have any number, and numbers have one.
-        blend (`str`), strength (`float`, *optional*), end (`float`): See [`default_weights`].
+        blend (`str`), defaults: See [`default_weights`].
 
     Returns:
         `list[torch.Tensor]`: For each prompt a float32 matrix (objects, steps).
@@ -92,7 +103,7 @@ def batch_weights(
         raise ValueError(
             f"`weights` is one matrix, but there are {len(phrases)} prompts. Pass a list with one matrix for each."
         )
-    return [_prompt_weights(part, names, num_steps, blend, strength, end) for part, names in zip(parts, phrases)]
+    return [_prompt_weights(part, names, num_steps, blend, defaults) for part, names in zip(parts, phrases)]
 
 
 def _is_batch(weights) -> bool:
@@ -103,10 +114,10 @@ def _is_batch(weights) -> bool:
 
 
 def _prompt_weights(
-    weights, phrases: Sequence[str], num_steps: int | None, blend: str, strength: float | None, end: float
+    weights, phrases: Sequence[str], num_steps: int | None, blend: str, defaults: dict
 ) -> torch.Tensor:
     if weights is None:
-        matrix = default_weights(len(phrases), num_steps or 1, blend, strength, end)
+        matrix = default_weights(len(phrases), num_steps or 1, blend, **defaults)
     elif _is_saved(weights):
         matrix = _saved_matrix(weights, phrases, blend)
         matrix = resample(matrix, num_steps) if num_steps else matrix

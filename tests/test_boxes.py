@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from spacetime_attn.layout.boxes import arrange_boxes
@@ -40,7 +41,8 @@ def test_long_rows_zigzag_so_that_things_have_room(relation, count):
     axis = ("left of", "above").index(relation)
     assert not any(overlaps(a, b) for n, a in enumerate(boxes) for b in boxes[:n])
     assert all(a[axis] + a[axis + 2] < b[axis] + b[axis + 2] for a, b in zip(boxes, boxes[1:]))
-    assert min(max(box[2] - box[0], box[3] - box[1]) for box in boxes) > 1.1 / count
+    centres = np.array([((x0 + x1) / 2, (y0 + y1) / 2) for x0, y0, x1, y1 in boxes])
+    assert np.linalg.norm(centres[1:] - centres[:-1], axis=1).min() > 1.05 / count
     across, along = (
         [abs(a[side] + a[side + 2] - b[side] - b[side + 2]) / 2 for a, b in zip(boxes, boxes[1:])]
         for side in (1 - axis, axis)

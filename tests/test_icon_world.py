@@ -203,7 +203,7 @@ def test_captions_range_from_a_noun_to_prose(scenes):
     several = [text for text, scene in zip(texts, scenes) if len(scene.objects) > 1]
     assert min(len(each.text.split()) for each in texts) <= 2
     assert max(len(each.text.split()) for each in texts) >= 25
-    assert 0.25 < sum(not each.relations for each in several) / len(several) < 0.6
+    assert 0.5 < sum(not each.relations for each in several) / len(several) < 0.8
     assert any("two" in each.text for each in texts)
     assert any("corner" in each.text for each in texts)
     assert any(each.text.endswith(".") for each in texts) and any(not each.text.endswith(".") for each in texts)
@@ -264,7 +264,7 @@ def test_a_prompt_record_says_what_its_scene_shows(scenes):
 def test_benchmark_prompts_relate_every_object(split):
     records = list(prompts(split, 12))
     assert records[:6] == list(prompts(split, 6))
-    assert sorted(len(record["objects"]) for record in records) == [2] * 4 + [3] * 4 + [4] * 4
+    assert sorted(len(record["objects"]) for record in records) == [2] * 3 + [3] * 3 + [4] * 6
     for record in records:
         assert len({phrase.split()[-1] for phrase in record["objects"]}) == len(record["objects"])
         related = [(relation["subject"], relation["object"]) for relation in record["relations"]]

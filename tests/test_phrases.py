@@ -50,6 +50,40 @@ def test_several_adjectives_belong_to_one_phrase(nlp):
 @pytest.mark.parametrize(
     "prompt, expected",
     [
+        ("A red, a green and a blue kite", ["A red kite", "a green kite", "a blue kite"]),
+        ("a small and a large mule", ["a small mule", "a large mule"]),
+        ("a wooden and a metal stool on a rug", ["a wooden stool", "a metal stool", "a rug"]),
+        ("the blue and the white teapot", ["the blue teapot", "the white teapot"]),
+        ("a blue and a white glass of milk", ["a blue glass of milk", "a white glass of milk"]),
+        ("a tiny brown and a big red tennis ball", ["a tiny brown tennis ball", "a big red tennis ball"]),
+        ("two red and three blue kites", ["a red kite"] * 2 + ["a blue kite"] * 3),
+        ("a red and two blue kites", ["a red kite", "a blue kite", "a blue kite"]),
+        ("a black and white and a brown goat", ["a black and white goat", "a brown goat"]),
+        ("A red jug and a blue jug. The red and the blue jug are full.", ["A red jug", "a blue jug"]),
+    ],
+)
+def test_several_attributes_with_articles_share_their_noun(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("a black and white goat", ["a black and white goat"]),
+        ("a red, green and blue kite", ["a red, green and blue kite"]),
+        ("an orange and a red plum", ["an orange", "a red plum"]),
+        ("a toy and a real boat", ["a toy", "a real boat"]),
+        ("a white barn and a red wagon", ["a white barn", "a red wagon"]),
+        ("The barn is white and a red wagon stands beside it.", ["The barn", "a red wagon"]),
+    ],
+)
+def test_attributes_of_one_thing_share_nothing(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
         ("a pair of scissors on a desk", ["a pair of scissors", "a desk"]),
         ("a bunch of bananas", ["a bunch of bananas"]),
         ("a slice of pizza and a cup of tea", ["a slice of pizza", "a cup of tea"]),
@@ -135,6 +169,8 @@ def test_the_medium_of_the_picture_is_no_object(nlp, prompt, expected):
         ("The lantern gleams above a boat.", ["The lantern", "a boat"]),
         ("A Jersey cow ruminates quietly beside a barn.", ["A Jersey cow", "a barn"]),
         ("a judo wrestler beside a drum", ["a judo wrestler", "a drum"]),
+        ("an adult standing and bending over a crate", ["an adult", "a crate"]),
+        ("running shoes beside a drum", ["running shoes", "a drum"]),
         ("Beside the pay booth one finds a bench.", ["the pay booth", "a bench"]),
     ],
 )
@@ -243,10 +279,51 @@ def test_words_of_arrangement_are_no_objects(nlp, prompt, expected):
         ("Two things lie on a desk: a pen and a key.", ["a desk", "a pen", "a key"]),
         ("Two objects on a desk", ["a desk"]),
         ("Two goats, a mule and a hen", ["a goat", "a goat", "a mule", "a hen"]),
+        ("Some pets: a poodle, a hamster and a pony", ["a poodle", "a hamster", "a pony"]),
+        ("Some fruits: a plum and a peach", ["a plum", "a peach"]),
+        ("Two goats, a big goat and a small goat", ["a big goat", "a small goat"]),
         ("Three goats: a mule and a hen", ["a goat"] * 3 + ["a mule", "a hen"]),
     ],
 )
 def test_a_number_of_things_and_the_list_of_them_are_the_same_things(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("Three plums: a red one, a green one and a yellow one", ["a red plum", "a green plum", "a yellow plum"]),
+        ("A row of plums: a red one and a green one", ["a red plum", "a green plum"]),
+        ("Three jugs: a red one on the left and a blue one on the right", ["a red jug", "a blue jug", "a jug"]),
+        ("Two goats, one black and one white", ["a black goat", "a white goat"]),
+        ("Two goats, one black and the other brown", ["a black goat", "a brown goat"]),
+        ("Two jugs, the left one red, the right one blue", ["a red jug", "a blue jug"]),
+        ("A red jug and a blue one", ["A red jug", "a blue jug"]),
+        ("A big tennis ball beside a small one", ["A big tennis ball", "a small tennis ball"]),
+        ("Two goats and a mule. The big one is brown.", ["a big goat", "a goat", "a mule"]),
+        ("A jug and a red one", ["A jug"]),
+    ],
+)
+def test_one_takes_the_noun_that_was_counted_or_has_another_attribute(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("The leftmost of three jugs is red.", ["a jug"] * 3),
+        ("The middle one of three jugs is above a pan.", ["a jug"] * 3 + ["a pan"]),
+        ("Four jugs. Two of the jugs are left of a pan.", ["a jug"] * 4 + ["a pan"]),
+        ("Three goats. The left goat is above a mule.", ["a goat"] * 3 + ["a mule"]),
+        ("Two of the jugs are left of a pan.", ["a jug", "a jug", "a pan"]),
+        ("A sailor sits on one of the mules.", ["A sailor", "a mule"]),
+        ("All of the jugs are left of a pan.", ["the jugs", "a pan"]),
+        ("A hen sits at the bottom of the stairs.", ["A hen", "the stairs"]),
+        ("Two barns. Beside the hedge, one sees a well.", ["a barn", "a barn", "the hedge", "a well"]),
+        ("The left goat is above a mule.", ["The left goat", "a mule"]),
+    ],
+)
+def test_a_part_of_what_is_counted_is_nothing_new(nlp, prompt, expected):
     assert texts(nlp(prompt)) == expected
 
 
@@ -383,6 +460,7 @@ def test_owners_are_objects_of_their_own_where_they_are_definite(nlp):
 
 def test_word_lists_do_without_a_model(word_lists):
     assert texts(word_lists("a cat above a green bus")) == ["a cat", "a green bus"]
+    assert texts(word_lists("a red and a blue kite")) == ["a red kite", "a blue kite"]
     assert texts(word_lists("Two dogs in a park with a red ball")) == ["a dog", "a dog", "a red ball"]
 
 

@@ -169,6 +169,15 @@ def test_defaults_belong_to_the_checkpoint(components, tmp_path):
     assert loaded.predict_layout(PROMPT) == predicted.with_scaled_boxes(0.5) != predicted
 
 
+def test_default_weights_may_fall_over_time(components):
+    pipe = SpaceTimeAttnPipeline(
+        **components, requires_safety_checker=False, guided_strength=4.0, weight_schedule="linear"
+    )
+    assert run(pipe, layout=LAYOUT, num_inference_steps=2).weights.tolist() == [[[1.5, 0.5]] * 2]
+    with pytest.raises(ValueError, match="weight_schedule"):
+        SpaceTimeAttnPipeline(**components, requires_safety_checker=False, weight_schedule="cosine")
+
+
 def test_without_defaults_predicted_regions_are_the_official_discs(pipe):
     layout = pipe.predict_layout(PROMPT)
     assert [region.disc[2] for region in layout.regions] == [0.2, 0.2]

@@ -26,9 +26,17 @@ def test_guided_defaults_share_the_strength_and_convex_ones_do_not():
 def test_defaults_may_end_before_the_last_step_but_not_before_the_first():
     assert default_weights(1, 5, "guided", strength=2.0, end=0.4).tolist() == [[2.0, 2.0, 0.0, 0.0, 0.0]]
     assert default_weights(2, 3, "convex", end=0.0).tolist() == [[0.5, 0.0, 0.0]] * 2
-    [given] = batch_weights(None, [TWO], 4, "guided", 2.0, 0.5)
+    assert default_weights(1, 6, "guided", strength=2.0, end=0.5, first=2).tolist() == [[2.0] * 4 + [0.0] * 2]
+    [given] = batch_weights(None, [TWO], 4, "guided", strength=2.0, end=0.5)
     assert given.tolist() == [[1.0, 1.0, 0.0, 0.0]] * 2
-    assert batch_weights(3.0, [TWO], 2, "guided", 2.0, 0.5)[0].tolist() == [[3.0, 3.0]] * 2
+    assert batch_weights(3.0, [TWO], 2, "guided", strength=2.0, end=0.5)[0].tolist() == [[3.0, 3.0]] * 2
+
+
+def test_the_defaults_may_fall_in_a_straight_line():
+    assert default_weights(2, 4, "guided", strength=8.0, schedule="linear").tolist() == [[3.5, 2.5, 1.5, 0.5]] * 2
+    falling = default_weights(1, 12, "convex", 1.0, end=0.5, schedule="linear", first=4)
+    assert falling[0, 4:].tolist() == [0.875, 0.625, 0.375, 0.125, 0, 0, 0, 0]
+    assert default_weights(1, 3, "convex", 1.0, end=0.0, schedule="linear").tolist() == [[0.5, 0.0, 0.0]]
 
 
 def test_each_prompt_of_a_batch_has_its_own_defaults():
@@ -107,4 +115,3 @@ def test_saved_weights_follow_the_same_course_in_another_number_of_steps(tmp_pat
         time = (torch.arange(steps) + 0.5) / steps
         expected = ((8 * time - 0.5) / 7).clamp(0, 1)  # the ends go on as they are
         torch.testing.assert_close(matrix, expected.expand(2, steps))
-

@@ -113,11 +113,14 @@ class ExplicitAttention:
     pass is slow there.
     """
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **kwargs) -> torch.Tensor:
+    def __call__(
+        self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, *, places=None
+    ) -> torch.Tensor:
         """
         Args:
             hidden_states (tensor of shape (batch, queries, channels)): Where to attend from.
             encoder_hidden_states (tensor of shape (batch, tokens, channels), *optional*): Where to attend to.
+            places: For other processors; a UNet's `cross_attention_kwargs` reach all of them.
 
         Returns:
             Tensor of shape (batch, queries, channels).

@@ -25,10 +25,11 @@ IMAGE_PROCESSOR = {  # transformers reads it with and without torchvision
 }
 DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint
     "default_blend": "guided",
-    "guided_strength": 3.0,
-    "control_guidance_end": 0.4,  # later steps need no help
+    "guided_strength": 8.0,
+    "control_guidance_end": 0.5,  # later steps need no help
+    "weight_schedule": "linear",
     "region_shape": "box",
-    "box_scale": 0.8,  # its things are smaller than those that the rules have in mind
+    "box_scale": 0.6,  # its things are smaller than those that the rules have in mind
     "layout_predictor": "rules",  # all things of this world are of one size
     "clip_model": "./clip",
 }
