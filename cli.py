@@ -267,8 +267,9 @@ def _save_weights(path: Path, output, args: argparse.Namespace) -> None:
     from .processors.weights import save_weights
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    for number, (weights, layout) in enumerate(zip(output.weights, output.layouts, strict=True), 1):
-        save_weights(_numbered(path, number, args), weights, output.blend, layout.phrases)
+    for number, (weights, layout) in enumerate(zip(output.weights, output.layouts, strict=True)):
+        latents = None if output.latents is None else output.latents[number]
+        save_weights(_numbered(path, number + 1, args), weights, output.blend, layout.phrases, latents)
 
 
 def _shown(layout, image):

@@ -64,6 +64,7 @@ from .layout.learned import TransformerLayoutPredictor
 from .layout.least_squares import least_move  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.llm import LLMLayoutPredictor
+from .layout.parts import Part  # noqa: F401
 from .layout.phrases import Phrase  # noqa: F401
 from .layout.plurals import is_plural  # noqa: F401
 from .layout.reading import read_prompt  # noqa: F401
@@ -82,7 +83,7 @@ from .processors.checks import check_batch, check_choice, check_options, check_r
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import BLENDS, RegionalControl
 from .processors.families import STOCK_ARGUMENTS, family_of, text_model_within
-from .processors.optimized_run import check_differentiable, optimize_run
+from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import check_kind, regional_attention
 from .processors.steps import evaluation_columns
@@ -94,6 +95,7 @@ from .processors.weights import (
     pad_weights,
     read_weights,
     saved_blend,
+    saved_noise,
 )
 
 
@@ -418,6 +420,7 @@ class SpaceTimeAttnPipeline(
             weights (`float`, `torch.Tensor`, path, or a list of these for each prompt, *optional*):
                 The combination weights: one number for all objects and steps, shape (objects, num_inference_steps),
                 for several prompts also (prompts, objects, num_inference_steps) padded with zeros, or a saved file.
+                A file may bring noise, which holds for one picture of its size where there are no `latents`.
                 By default the checkpoint's. The regions' strengths multiply them, and outside a region's time they
                 count as zero. Where all are zero the result is the stock pipeline's.
             local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
@@ -439,6 +442,8 @@ class SpaceTimeAttnPipeline(
         guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
         weights = read_weights(weights)
         blend = _choose_blend(blend, weights, guided, self.config.default_blend)
+        if options["latents"] is None:
+            options["latents"] = self._saved_noise(weights, options)
 
         optimizer = self._choose_optimizer(optimize_weights, options)
 
@@ -482,6 +487,12 @@ class SpaceTimeAttnPipeline(
             latents=noise,
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
+
+    def _saved_noise(self, weights, options: dict) -> torch.Tensor | None:
+        """The noise that saved weights were found for, if all pictures have it and are of its size."""
+        shape = noise_shape(self._stock, options)
+        noise = saved_noise(weights, shape[0])
+        return None if noise is None or noise.shape != shape else noise.to(self._execution_device, self.unet.dtype)
 
     def _choose_optimizer(self, optimize_weights, options: dict) -> WeightOptimizer | None:
         """What is asked for, checked; gives `options` a generator if there is none, for all epochs share the noise."""

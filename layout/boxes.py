@@ -24,7 +24,7 @@ _FILLED = 0.92  # part of its cell that a box may fill
 _CROWDED = range(4, 9)  # so many things, of which only sides are said, move apart
 _STRIDES = (1 / 12, 1 / 24, 1 / 48)  # by which they do, in units of the picture's height
 _DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)])
-_SLANT, _UNSEEN = 1.2, 1e25  # "left of" may be so many times farther up or down than to the left; what more costs
+_SLANT = 0.9  # "left of" may be so many times farther up or down than to the left
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
 
@@ -101,38 +101,40 @@ def _moved_apart(
     """Centres moved away from each other and from the picture's edges as the relations allow, and their room."""
     scale = np.array([aspect_ratio, 1.0])
     points = centers * scale
+    hidden = [_hidden(points[r.subject], r.relation, points[r.object]) for r in relations]
     for stride in _STRIDES:
         moved = True
         while moved:
             moved = False
             for index in range(len(points)):
                 choices = points[index] + stride * _DIRECTIONS
-                best = _crowding(choices, index, points, relations, scale).argmin()
-                moved = moved or best > 0
-                points[index] = choices[best]
+                cost = _crowding(choices, index, points, scale)
+                for r, before in zip(relations, hidden):
+                    if index in (r.subject, r.object):
+                        ends = (choices if place == index else points[place] for place in (r.subject, r.object))
+                        cost[_hidden(next(ends), r.relation, next(ends)) > before + 1e-9] = np.inf
+                best = cost[1:].argmin() + 1
+                if cost[best] < cost[0]:
+                    points[index], moved = choices[best], True
     apart = np.abs(points[:, None] - points).max(2) + np.diag(np.full(len(points), np.inf))
     edges = 2 * np.minimum(points, scale - points).min(1)
     return points / scale, np.minimum(apart.min(1), edges)[:, None] / scale
 
 
-def _crowding(
-    choices: np.ndarray, index: int, points: np.ndarray, relations: Sequence[Relation], scale: np.ndarray
-) -> np.ndarray:
-    """How close one thing would be to others and to edges at each of some places, and what no longer held."""
+def _crowding(choices: np.ndarray, index: int, points: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """How close one thing would be to others and to edges at each of some places."""
     others = np.delete(points, index, axis=0)
     distances = ((choices[:, None] - others) ** 2).sum(2)
     edges = 4 * np.concatenate([choices, scale - choices], 1).clip(min=1e-3) ** 2  # as far as its mirror image
-    cost = (np.concatenate([distances, edges], 1).clip(min=1e-6) ** -8).sum(1)
-    for relation in relations:
-        if index in (relation.subject, relation.object):
-            subject, landmark = (
-                choices if place == index else points[place] for place in (relation.subject, relation.object)
-            )
-            apart = (subject - landmark) * np.ones_like(choices)
-            along = apart @ np.array(AXES[relation.relation])
-            across = np.abs(apart).sum(1) - np.abs(along)
-            cost = cost + _UNSEEN * (across - _SLANT * along).clip(min=0)
-    return cost
+    return (np.concatenate([distances, edges], 1).clip(min=1e-6) ** -8).sum(1)
+
+
+def _hidden(subject: np.ndarray, relation: str, landmark: np.ndarray) -> np.ndarray:
+    """How much relations between places (..., 2) lack to be seen, 0 for nothing."""
+    apart = subject - landmark
+    along = apart @ np.array(AXES[relation])
+    across = np.abs(apart).sum(-1) - np.abs(along)
+    return (across - _SLANT * along).clip(min=0)
 
 
 def _plain_grid(count: int, aspect_ratio: float) -> np.ndarray:

@@ -80,6 +80,7 @@ class _RelationReader:
         self.lines: dict[str, list[tuple[str, list[int]]]] = {kind: [] for kind in _LINES}  # (place, things) of each
         self.rows: list[tuple[str, list[int]]] = []  # (relation of each to the next, things) of "three cups in a row"
         self.fronted: set[int] = set()  # cues that open their clause: "above the bed hangs a lamp"
+        self.placed: dict[int, set[int]] = {}  # start of a sentence -> things that follow such cues: "a lamp, and ..."
 
     def read(self) -> list[Relation]:
         for k, element in enumerate(self.row.elements):
@@ -94,10 +95,13 @@ class _RelationReader:
 
     def _read_cue(self, k: int) -> None:
         cue = self.row.elements[k].cue
+        placed = self.placed.setdefault(self.row.sentence_start(k), set())
         if figure := self._inverted_figure(k):
             self.fronted.add(k)
+            placed.update(figure)
         else:
             figure = self._figure_before(k)
+            figure = [thing for thing in figure if thing not in placed] or figure
         if cue.relation in CORNERS and (cue.landmark == "picture" or self._is_about_picture(k)):
             self._place_in_corners(k, figure)
         elif cue.landmark in _LINES:

@@ -104,15 +104,19 @@ def _noises(pipe, options: dict, count: int) -> torch.Tensor:
     """Noise for all pictures, so many times: shape (count, pictures, channels, rows, columns)."""
     if options["latents"] is not None:
         return options["latents"].expand(count, *options["latents"].shape)
-    prompts = 1 if isinstance(options["prompt"], str) else len(options["prompt"])
-    shape = (
-        prompts * options["num_images_per_prompt"],
+    shape, device = noise_shape(pipe, options), pipe._execution_device
+    return torch.stack([randn_tensor(shape, options["generator"], device, pipe.unet.dtype) for _ in range(count)])
+
+
+def noise_shape(pipe, options: dict) -> tuple[int, int, int, int]:
+    """(pictures, channels, rows, columns) of the noise that a call starts from."""
+    prompts = options["prompt"] if options["prompt"] is not None else options["prompt_embeds"]
+    return (
+        (1 if isinstance(prompts, str) else len(prompts)) * options["num_images_per_prompt"],
         pipe.unet.config.in_channels,
         options["height"] // pipe.vae_scale_factor,
         options["width"] // pipe.vae_scale_factor,
     )
-    make = partial(randn_tensor, shape, options["generator"], pipe._execution_device, pipe.unet.dtype)
-    return torch.stack([make() for _ in range(count)])
 
 
 def check_differentiable(scheduler) -> None:

@@ -125,14 +125,8 @@ class WeightOptimizer:
         shapes = cosines(self.basis, start.shape[1]) if self.basis else torch.eye(start.shape[1])
         coefficients = torch.zeros(len(start), len(shapes), requires_grad=True)
         adam = torch.optim.Adam([coefficients], lr=self.learning_rate)
-        noise, least, history, stopped = torch.tensor(0), torch.tensor(math.inf), [], False
-        while self.noises > 1 and len(history) < self.noises and not stopped:
-            number = torch.tensor(len(history))
-            with torch.no_grad():
-                distances = measure(decode(draw(start, number)).float()).cpu()
-            noise, least = torch.where(distances < least, number, noise), distances.minimum(least)
-            history.append(distances)
-            stopped = report(distances)
+        history, stopped = self._try_noises(start, draw, decode, measure, report) if self.noises > 1 else ([], False)
+        least, noise = torch.stack(history).min(dim=0) if history else (torch.tensor(math.inf), torch.tensor(0))
         best, since_best, known = start, 0, bool(history)
         while len(history) < self.epochs and not stopped:
             weights = _weights(start, coefficients @ shapes, blend)
@@ -150,7 +144,17 @@ class WeightOptimizer:
             if len(history) < self.epochs and not stopped:
                 [coefficients.grad] = pull_back(latents, [coefficients], gradient)
                 adam.step()
-        return OptimizedWeights(best, noise.expand(len(distances)), torch.stack(history, dim=1))
+        return OptimizedWeights(best, noise.expand(len(history[0])), torch.stack(history, dim=1))
+
+    def _try_noises(self, start, draw, decode, measure, report) -> tuple[list[torch.Tensor], bool]:
+        """The distances of all pictures from each noise, and whether that ended early."""
+        history: list[torch.Tensor] = []
+        with torch.no_grad():
+            for number in range(self.noises):
+                history.append(measure(decode(draw(start, torch.tensor(number))).float()).cpu())
+                if report(history[-1]):
+                    return history, True
+        return history, False
 
 
 class OptimizedWeights(NamedTuple):

@@ -23,11 +23,15 @@ WEIGHT_SCHEDULES = ("constant", "linear")
 
 @dataclass(frozen=True)
 class SavedWeights:
-    """What a file of weights holds: the matrix (objects, steps), its blend and the phrases of its rows."""
+    """
+    What a file of weights holds: the matrix (objects, steps), its blend, the phrases of its rows, and the noise
+    (channels, rows, columns) of the picture where that was chosen.
+    """
 
     weights: torch.Tensor
     blend: str
     phrases: list[str]
+    latents: torch.Tensor | None = None
 
 
 def default_weights(
@@ -193,7 +197,13 @@ def pad_weights(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([F.pad(matrix, (0, 0, 0, most - len(matrix))) for matrix in matrices])
 
 
-def save_weights(path: str | os.PathLike, weights: torch.Tensor, blend: str, phrases: Sequence[str]) -> None:
+def save_weights(
+    path: str | os.PathLike,
+    weights: torch.Tensor,
+    blend: str,
+    phrases: Sequence[str],
+    latents: torch.Tensor | None = None,
+) -> None:
     """
     Writes the weights of one picture, as safetensors or, if the name ends in .json, as JSON.
 
@@ -201,14 +211,16 @@ def save_weights(path: str | os.PathLike, weights: torch.Tensor, blend: str, phr
         weights (`torch.Tensor` of shape (objects, steps)): May be padded with further rows, which are left out.
         blend (`str`): The blend they belong to.
         phrases (`Sequence[str]`): The object of each row.
+        latents (`torch.Tensor` of shape (channels, rows, columns), *optional*): The picture's noise.
     """
     check_choice("blend", blend, BLENDS)
-    weights = weights[: len(phrases)].detach().float().cpu().contiguous()
+    tensors = {"weights": weights[: len(phrases)]} | ({} if latents is None else {"latents": latents})
+    tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
     if Path(path).suffix == ".json":
-        data = {"blend": blend, "phrases": list(phrases), "weights": weights.tolist()}
+        data = {"blend": blend, "phrases": list(phrases)} | {name: part.tolist() for name, part in tensors.items()}
         Path(path).write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
     else:
-        save_file({"weights": weights}, path, metadata={"blend": blend, "phrases": json.dumps(list(phrases))})
+        save_file(tensors, path, metadata={"blend": blend, "phrases": json.dumps(list(phrases))})
 
 
 def read_weights(weights):
@@ -226,6 +238,15 @@ def saved_blend(weights) -> str | None:
     return next((part.blend for part in parts if _is_saved(part)), None)
 
 
+def saved_noise(weights, pictures: int) -> torch.Tensor | None:
+    """The noise (pictures, channels, rows, columns) in what `read_weights` gave, if that has it for every picture."""
+    parts = weights if isinstance(weights, (list, tuple)) else [weights]
+    noises = [getattr(part, "latents", None) for part in parts]
+    if len(noises) != pictures or any(noise is None for noise in noises):
+        return None
+    return torch.stack(noises) if len({noise.shape for noise in noises}) == 1 else None
+
+
 def load_weights(path: str | os.PathLike) -> SavedWeights:
     """
     Reads a file that `save_weights` wrote.
@@ -236,11 +257,14 @@ def load_weights(path: str | os.PathLike) -> SavedWeights:
     try:
         if Path(path).suffix == ".json":
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-            saved = SavedWeights(torch.tensor(data["weights"]), data["blend"], list(data["phrases"]))
+            latents = torch.tensor(data["latents"]) if "latents" in data else None
+            saved = SavedWeights(torch.tensor(data["weights"]), data["blend"], list(data["phrases"]), latents)
         else:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                saved = SavedWeights(file.get_tensor("weights"), metadata["blend"], json.loads(metadata["phrases"]))
+                latents = file.get_tensor("latents") if "latents" in file.keys() else None
+                phrases = json.loads(metadata["phrases"])
+                saved = SavedWeights(file.get_tensor("weights"), metadata["blend"], phrases, latents)
     except FileNotFoundError:
         raise ValueError(f"There is no file of weights {str(path)!r}.") from None
     except (KeyError, TypeError, ValueError, OSError, RecursionError, SafetensorError) as error:

@@ -50,6 +50,30 @@ def test_long_rows_zigzag_so_that_things_have_room(relation, count):
     assert min(across) > 0.1 and all(a > 0.65 * b for a, b in zip(along, across))
 
 
+@pytest.mark.parametrize("aspect_ratio", [0.2, 0.5, 4])
+@pytest.mark.parametrize("relation", ["left of", "above"])
+def test_long_rows_keep_their_order_in_narrow_pictures(relation, aspect_ratio):
+    boxes = arrange_boxes(["apple"] * 8, [Relation(index, relation, index + 1) for index in range(7)], aspect_ratio)
+    axis = ("left of", "above").index(relation)
+    assert all(a[axis] + a[axis + 2] < b[axis] + b[axis + 2] for a, b in zip(boxes, boxes[1:]))
+
+
+def test_things_that_move_apart_stay_where_relations_show():
+    relations = [Relation(0, "above", 1), Relation(2, "below", 1), Relation(3, "right of", 1)]
+    boxes = arrange_boxes(["apple"] * 4, relations)
+    centres = [np.array([x0 + x1, y0 + y1]) / 2 for x0, y0, x1, y1 in boxes]
+    for a, b, axis in ((0, 1, 1), (1, 2, 1), (1, 3, 0)):
+        apart = centres[b] - centres[a]
+        assert apart[axis] > abs(apart[1 - axis])
+    closest = min(np.linalg.norm(a - b) for n, a in enumerate(centres) for b in centres[:n])
+    assert closest > 0.36  # on the lattice a third
+
+
+def test_what_contradicts_itself_does_not_collapse():
+    boxes = arrange_boxes(["apple"] * 4, [Relation(0, "above", 1), Relation(0, "right of", 1), Relation(2, "above", 1)])
+    assert not any(overlaps(a, b) for n, a in enumerate(boxes) for b in boxes[:n])
+
+
 @pytest.mark.parametrize("prompt", ["a jug left of a pan left of a drum", "four cups next to each other"])
 def test_short_rows_and_neighbours_stand_in_line(predictor, prompt):
     assert len({round(box[1] + box[3], 2) for box in boxes_of(predictor, prompt)}) == 1

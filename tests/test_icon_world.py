@@ -264,7 +264,7 @@ def test_a_prompt_record_says_what_its_scene_shows(scenes):
 def test_benchmark_prompts_relate_every_object(split):
     records = list(prompts(split, 12))
     assert records[:6] == list(prompts(split, 6))
-    assert sorted(len(record["objects"]) for record in records) == [2] * 3 + [3] * 3 + [4] * 6
+    assert sorted(len(record["objects"]) for record in records) == [2] * 2 + [3] * 2 + [4] * 8
     for record in records:
         assert len({phrase.split()[-1] for phrase in record["objects"]}) == len(record["objects"])
         related = [(relation["subject"], relation["object"]) for relation in record["relations"]]

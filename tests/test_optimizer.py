@@ -11,6 +11,7 @@ from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimize
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.clip_objective import ClipObjective, ImageTextModel
 from spacetime_attn.processors.optimizer import cosines
+from spacetime_attn.processors.weights import save_weights
 
 
 PROMPT = "a red cat to the left of a green bus"
@@ -235,6 +236,18 @@ def test_the_picture_is_that_of_the_noise_and_weights_found(pipe, clip, epochs):
     assert found.loss_history[0, :3].argmin() != 0  # with this seed
     again = run(pipe, latents=found.latents, weights=found.weights)
     torch.testing.assert_close(again.images, found.images)
+
+
+def test_a_file_of_weights_brings_the_noise_unless_another_is_given_or_the_size_differs(pipe, clip, tmp_path):
+    optimizer = WeightOptimizer(epochs=3, noises=3, clip=clip)
+    found, file = run(pipe, seed=1, optimize_weights=optimizer), tmp_path / "w.safetensors"
+    save_weights(file, found.weights[0], "guided", LAYOUT.phrases, found.latents[0])
+    torch.testing.assert_close(run(pipe, seed=1, weights=file).images, found.images)
+    assert torch.equal(run(pipe, seed=2, weights=file).images, run(pipe, seed=1, weights=file).images)
+    options = {"latents": torch.randn(1, 4, 8, 8)}, {"height": 48}, {"num_images_per_prompt": 2}
+    for changes in options:
+        pictures = [run(pipe, seed=1, weights=weights, **changes).images for weights in (file, found.weights)]
+        torch.testing.assert_close(*pictures)
 
 
 def test_given_noise_is_the_only_one(pipe, clip):

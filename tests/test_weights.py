@@ -10,6 +10,7 @@ from spacetime_attn.processors.weights import (
     pad_weights,
     read_weights,
     save_weights,
+    saved_noise,
 )
 
 
@@ -91,6 +92,16 @@ def test_a_file_keeps_weights_blend_and_phrases(tmp_path, name):
     saved = load_weights(tmp_path / name)
     torch.testing.assert_close(saved.weights, weights[:2])
     assert saved.blend == "convex" and saved.phrases == TWO
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.json"])
+def test_a_file_may_keep_the_noise_too(tmp_path, name):
+    latents = torch.rand(4, 2, 3)
+    save_weights(tmp_path / name, torch.ones(2, 5), "guided", TWO, latents)
+    saved = read_weights(tmp_path / name)
+    torch.testing.assert_close(saved_noise(saved, 1), latents[None])
+    torch.testing.assert_close(saved_noise([saved, saved], 2), torch.stack([latents] * 2))
+    assert saved_noise(saved, 2) is None and saved_noise([saved, None], 2) is None and saved_noise(1.0, 1) is None
 
 
 def test_paths_are_read_wherever_they_stand(tmp_path):

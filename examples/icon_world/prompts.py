@@ -28,12 +28,12 @@ def prompt_record(scene: Scene, id: str) -> dict:
 
 def prompts(split: str, count: int = MANY) -> Iterator[dict]:
     """
-    Records of `count` prompts that state relations: a quarter each for 2 and 3 objects of different categories, half
-    for 4. Every object takes part in a relation, and nothing else is said of it than its colour.
+    Records of `count` prompts that state relations: a sixth each for 2 and 3 objects of different categories, two
+    thirds for 4. Every object takes part in a relation, and nothing else is said of it than its colour.
     """
     streams = {number: _related(split, number) for number in (2, 3, 4)}
     for place in range(count):
-        scene, description = next(streams[(2, 3, 4, 4)[place % 4]])
+        scene, description = next(streams[(2, 3, 4, 4, 4, 4)[place % 6]])
         yield _record(scene, description, f"{split}-{place:04d}")
 
 
