@@ -27,6 +27,7 @@ class Part:
         attributes (`tuple[str, ...]`): Its adjectives, lower-case.
         whole (`int`, *optional*): The token at which the group begins that it is a part of ("the cups").
         is_definite (`bool`): "The red one" rather than "a red one".
+        is_aside (`bool`): Only an attribute is said of it: "three cups, one of them red, on a table".
     """
 
     start: int
@@ -36,6 +37,7 @@ class Part:
     attributes: tuple[str, ...] = ()
     whole: int | None = None
     is_definite: bool = False
+    is_aside: bool = False
 
     def indices(self, number: int, free: Sequence[int]) -> list[int]:
         """Which of a number of things it means, if some of them are free: "the middle one of three" is the second."""
@@ -87,19 +89,22 @@ def _one_after(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | Non
     is_of = _word(doc, end) == "of"
     if part.end == part.start and not is_of and not _stands_alone(doc, part.start):
         return None
-    attributes = part.attributes
-    if not attributes:
-        attributes = tuple(token.lower_ for token in takewhile(is_attribute, doc[end : end + _MOST_WORDS]))
-        end += len(attributes)
-    count = 0 if _word(doc, part.end) == "others" else 1
-    part = replace(part, end=end, count=count, attributes=attributes)
-    return _with_whole(doc, part, groups) if is_of else part
+    part = replace(part, end=end, count=0 if _word(doc, part.end) == "others" else 1)
+    part = _with_whole(doc, part, groups) if is_of else part
+    if part is None or part.attributes:
+        return part
+    attributes = tuple(token.lower_ for token in takewhile(is_attribute, doc[part.end : part.end + _MOST_WORDS]))
+    end = part.end + len(attributes)
+    is_aside = is_of and bool(attributes) and _word(doc, part.start - 1) == _word(doc, end) == ","
+    return replace(part, end=end, attributes=attributes, is_aside=is_aside)
 
 
 def _adjectives_end(doc: Doc, start: int) -> int:
     """The end of an article and of adjectives."""
     end = start + (doc[start].lower_ in ARTICLES)
-    while end < min(len(doc), start + _MOST_WORDS) and (_word(doc, end) in PLACES_IN_ROW or is_attribute(doc[end])):
+    for token in doc[end : start + _MOST_WORDS]:
+        if token.lower_ in _ONES or token.lower_ not in PLACES_IN_ROW and not is_attribute(token):
+            break
         end += 1
     return end
 

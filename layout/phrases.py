@@ -354,7 +354,7 @@ def _attributed(thing: Phrase, part: Part, phrase: Phrase) -> Phrase:
         thing,
         text=with_article(" ".join((*added, noun))) if added else thing.text,
         modifiers=thing.modifiers.union(added),
-        mentions=thing.mentions + phrase.mentions,
+        mentions=thing.mentions if part.is_aside else thing.mentions + phrase.mentions,
     )
 
 

@@ -70,7 +70,8 @@ def test_things_that_move_apart_stay_where_relations_show():
 
 
 def test_what_contradicts_itself_does_not_collapse():
-    boxes = arrange_boxes(["apple"] * 4, [Relation(0, "above", 1), Relation(0, "right of", 1), Relation(2, "above", 1)])
+    relations = [Relation(0, "above", 1), Relation(0, "right of", 1), Relation(2, "above", 1)]
+    boxes = arrange_boxes(["apple"] * 4, relations)
     assert not any(overlaps(a, b) for n, a in enumerate(boxes) for b in boxes[:n])
 
 

@@ -195,6 +195,7 @@ def test_inverted_clauses_name_the_subject_last(nlp, line):
         "A candle and a feather lie to the right of a skull. | candle right of skull; feather right of skull",
         "A jug and two lutes, the jug left of the lutes. | jug left of lute; jug left of lute",
         "Above the jug there is a pan, and a lute to the right of the jug. | pan above jug; lute right of jug",
+        "Three jugs, one of them red, on a table. | jug on table; jug on table; jug on table",
         "Above the jug there is a pan. The pan and a lute are left of a harp. "
         "| pan above jug; pan left of harp; lute left of harp",
         "Two jugs and two pans, the jugs above the pans. | jug above pan; jug above pan; jug above pan; jug above pan",
