@@ -87,7 +87,7 @@ def _one_after(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | Non
     """The part with its "one", "other" or "other one" and adjectives after that: "one black, the other white"."""
     end = part.end + (2 if _word(doc, part.end) == "other" and _word(doc, part.end + 1) == "one" else 1)
     is_of = _word(doc, end) == "of"
-    if part.end == part.start and not is_of and not _stands_alone(doc, part.start):
+    if part.end == part.start and not is_of and not _means_a_thing(doc, part.start):
         return None
     part = replace(part, end=end, count=0 if _word(doc, part.end) == "others" else 1)
     part = _with_whole(doc, part, groups) if is_of else part
@@ -120,7 +120,7 @@ def _with_whole(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | No
     return replace(part, end=groups[following].end, whole=following) if is_whole and following in groups else None
 
 
-def _stands_alone(doc: Doc, index: int) -> bool:
+def _means_a_thing(doc: Doc, index: int) -> bool:
     """Whether "one" or "another" means a thing: not in "beside it one sees a barn" nor in "one on each side"."""
     if index > 0 and doc[index - 1].lower_ not in _BOUNDS or _word(doc, index + 1) in ANYBODY_VERBS:
         return False
