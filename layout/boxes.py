@@ -21,7 +21,7 @@ _STRETCH = 1.35  # how far a box squeezed along one side may keep the other
 _SIZE_STEP = 1.3  # from one size of things to the next
 _ROW_ON_SUPPORT = 5  # more things than this on one support stand in several rows
 _FILLED = 0.92  # part of its cell that a box may fill
-_CROWDED = range(4, 9)  # so many things, of which only sides are said, move apart
+_CROWDED = range(4, 9)  # so many things, of which only sides are said, move apart; with more it would take too long
 _STRIDES = (1 / 12, 1 / 24, 1 / 48)  # by which they do, in units of the picture's height
 _DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)])
 _SLANT = 0.9  # "left of" may be so many times farther up or down than to the left
@@ -111,8 +111,10 @@ def _moved_apart(
                 cost = _crowding(choices, index, points, scale)
                 for r, before in zip(relations, hidden):
                     if index in (r.subject, r.object):
-                        ends = (choices if place == index else points[place] for place in (r.subject, r.object))
-                        cost[_hidden(next(ends), r.relation, next(ends)) > before + 1e-9] = np.inf
+                        subject, landmark = (
+                            choices if place == index else points[place] for place in (r.subject, r.object)
+                        )
+                        cost[_hidden(subject, r.relation, landmark) > before + 1e-9] = np.inf
                 best = cost[1:].argmin() + 1
                 if cost[best] < cost[0]:
                     points[index], moved = choices[best], True

@@ -66,7 +66,7 @@ def scenes() -> list[Scene]:
 
 
 def test_the_world_is_rich_enough():
-    assert len(CATEGORIES) >= 16
+    assert len(CATEGORIES) >= 20
     assert len(COLOURS) >= 6
     assert sum(category.coloured for category in CATEGORIES.values()) > 0.75 * len(CATEGORIES)
 

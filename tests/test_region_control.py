@@ -328,4 +328,4 @@ def test_the_command_line_reads_draws_and_writes_them(tmp_path, capsys):
     assert main(["generate", "a red apple and a blue car", "-o", str(tmp_path / "a.png"), *options]) == 0
     assert "strength 1.2, from 0 to 0.6, not 'green'" in capsys.readouterr().out
     assert Layout.load(written) == Layout.load(saved) and Image.open(tmp_path / "a.layout.png").height == 512
-    assert load_weights(tmp_path / "w.json").weights.tolist() == [[1.5, 0.0]] * 2  # 3/N, in the first steps
+    assert load_weights(tmp_path / "w.json").weights.tolist() == [[2.0, 0.0]] * 2  # 8/N falling, in the middle

@@ -9,9 +9,8 @@ Needs the sprites (`python -m icon_world.sprites`). The stages, in their order:
     save    `checkpoint/`, for any Stable Diffusion pipeline, with CLIP in `checkpoint/clip`
     judge   the detector that scores pictures (`train_judge.py`); it has no part in the others
 
-Everything is in one folder, and the same command goes on where it was stopped. On a GPU
-(H200) six minutes of the UNet were enough. On a CPU it takes hours; jemalloc keeps the memory together, and a compiled
-UNet is faster:
+Everything is in one folder, and the same command goes on where it was stopped. On a GPU (H200) six minutes of the UNet
+were enough. On a CPU it takes hours; jemalloc keeps the memory together, and a compiled UNet is faster:
 
     LD_PRELOAD=libjemalloc.so.2 OMP_NUM_THREADS=2 python -m icon_world.train --compile --minutes 130
 """
