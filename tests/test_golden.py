@@ -175,7 +175,7 @@ def test_the_paper_preset_goes_through_the_recorded_optimisation():
     centers, names = golden["centers"].tolist(), json.loads(metadata["object_names"])
     masks = disc_masks(golden["centers"])(64, 64)
 
-    def draw(weights: torch.Tensor) -> torch.Tensor:
+    def draw(weights: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         scheduler = plms()
         columns, latents = evaluation_columns(scheduler), golden["x_T"].float()
         for evaluation, timestep in enumerate(scheduler.timesteps):
