@@ -101,20 +101,15 @@ def _moved_apart(
     """Centres moved away from each other and from the picture's edges as the relations allow, and their room."""
     scale = np.array([aspect_ratio, 1.0])
     points = centers * scale
-    hidden = [_hidden(points[r.subject], r.relation, points[r.object]) for r in relations]
+    limits = [_hidden(points[r.subject], r.relation, points[r.object]) + 1e-9 for r in relations]
     for stride in _STRIDES:
         moved = True
         while moved:
             moved = False
             for index in range(len(points)):
                 choices = points[index] + stride * _DIRECTIONS
-                cost = _crowding(choices, index, points, scale)
-                for r, before in zip(relations, hidden):
-                    if index in (r.subject, r.object):
-                        subject, landmark = (
-                            choices if place == index else points[place] for place in (r.subject, r.object)
-                        )
-                        cost[_hidden(subject, r.relation, landmark) > before + 1e-9] = np.inf
+                shows = _relations_show(choices, index, points, relations, limits)
+                cost = np.where(shows, _crowding(choices, index, points, scale), np.inf)
                 best = cost[1:].argmin() + 1
                 if cost[best] < cost[0]:
                     points[index], moved = choices[best], True
@@ -129,6 +124,18 @@ def _crowding(choices: np.ndarray, index: int, points: np.ndarray, scale: np.nda
     distances = ((choices[:, None] - others) ** 2).sum(2)
     edges = 4 * np.concatenate([choices, scale - choices], 1).clip(min=1e-3) ** 2  # as far as its mirror image
     return (np.concatenate([distances, edges], 1).clip(min=1e-6) ** -8).sum(1)
+
+
+def _relations_show(
+    choices: np.ndarray, index: int, points: np.ndarray, relations: Sequence[Relation], limits: Sequence[float]
+) -> np.ndarray:
+    """At which of some places of one thing its relations lack no more than so much to be seen."""
+    shows = np.ones(len(choices), dtype=bool)
+    for r, limit in zip(relations, limits):
+        if index in (r.subject, r.object):
+            subject, landmark = (choices if place == index else points[place] for place in (r.subject, r.object))
+            shows &= _hidden(subject, r.relation, landmark) <= limit
+    return shows
 
 
 def _hidden(subject: np.ndarray, relation: str, landmark: np.ndarray) -> np.ndarray:

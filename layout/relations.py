@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 
 from .clauses import ClauseRow
 from .elements import read_elements
-from .lexicon import CORNERS, GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS, POINTING_PRONOUNS
+from .lexicon import GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS, POINTING_PRONOUNS
 from .phrases import Phrase
 from .plurals import singular
 from .regions import Relation
@@ -102,7 +102,7 @@ class _RelationReader:
         else:
             figure = self._figure_before(k)
             figure = [thing for thing in figure if thing not in placed] or figure
-        if cue.relation in CORNERS and (cue.landmark == "picture" or self._is_about_picture(k)):
+        if cue.relation in _CORNERS and (cue.landmark == "picture" or self._is_about_picture(k)):
             self._place_in_corners(k, figure)
         elif cue.landmark in _LINES:
             self._add_to_line(cue.landmark, cue.relation, figure)
@@ -237,7 +237,7 @@ class _RelationReader:
             return
         if relation == "opposite":
             relation = self._opposite_side(landmark)
-        relation = "next to" if relation == "between" or relation in CORNERS else relation
+        relation = "next to" if relation == "between" or relation in _CORNERS else relation
         if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
             figure, landmark = landmark, figure
         stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]
