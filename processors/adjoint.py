@@ -68,7 +68,8 @@ def recomputed_evaluations(
         def evaluate(latents, weights):
             if not control.recomputed:
                 raise RuntimeError("Gradients have to be taken before the block of `recomputed_evaluations` ends.")
-            control.guided_batch, control.step_weights = guided_batch, weights
+            control.guided_batch = guided_batch
+            control.weigh(weights)
             rows = torch.cat([latents, latents]) if guided_batch else latents
             output = forward(rows, timestep, encoder_hidden_states, **options)[0]
             on_evaluation()

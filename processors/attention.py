@@ -115,20 +115,16 @@ class RegionalAttnProcessor(nn.Module):
     def _blend(self, output, rows: slice, place: Placement, local: torch.Tensor, negative, text_only) -> torch.Tensor:
         """Adds the objects' terms of the class's formulas to `output`; `negative` has the A(N_i), (M, Q, channels)."""
         guided, negated = self.control.blend == "guided", self.control.negated
+        amount = place.amount.to(local.dtype)
         base = text_only[: rows.start] if guided else text_only[rows]
         base = base.flatten(0, 1)[place.index]
-        amount = place.mask * self.control.step_weights
-        if not guided:
-            amount = _within_one(amount, place.index, output[rows].shape[:2].numel())
-        amount = amount.to(local.dtype)[..., None]
-        unconditional = output[: rows.start]
         if negative is not None and guided:
             base[negated] = negative
         elif negative is not None:
             index = place.index[negated]
             change = amount[negated] * (negative - text_only[: rows.start].flatten(0, 1)[index])
-            unconditional = _added(unconditional, index, change)
-        return torch.cat([unconditional, _added(output[rows], place.index, amount * (local - base))])
+            output = _added(output, slice(0, rows.start), index, change)
+        return _added(output, rows, place.index, amount * (local - base))
 
     def get_processor(self):
         """The replaced processor: what looks for it by type in `unet.attn_processors` finds it during a run, too."""
@@ -177,13 +173,8 @@ def _attend(attn: Attention, query: torch.Tensor, key: torch.Tensor, value: torc
     return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
 
-def _added(states: torch.Tensor, index: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
-    """States (rows, queries, channels) and what changes at some of their flattened queries, (E, Q, channels)."""
-    changed = states.flatten(0, 1).index_add(0, index.flatten(), change.flatten(0, 1))
-    return changed.unflatten(0, states.shape[:2])
-
-
-def _within_one(amount: torch.Tensor, index: torch.Tensor, pixels: int) -> torch.Tensor:
-    """Scales amounts down where they add up to more than 1 at a pixel."""
-    total = amount.new_zeros(pixels).index_add(0, index.flatten(), amount.flatten())
-    return amount / total.clamp(min=1)[index]
+def _added(states: torch.Tensor, rows: slice, index: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    """States (rows, queries, channels) and what changes at flattened queries of some rows, (E, Q, channels)."""
+    states = states.clone(memory_format=torch.contiguous_format)
+    states[rows].flatten(0, 1).index_add_(0, index.flatten(), change.flatten(0, 1))
+    return states

@@ -12,16 +12,35 @@ BLENDS = ("guided", "convex")
 @dataclass(frozen=True)
 class Placement:
     """
-    Where the objects act on the queries of one layer. All prompts' objects are numbered through, 0..E-1.
+    Where, and at this step how much, the objects act on the queries of one layer. All prompts' objects are numbered
+    through, 0..E-1.
 
     Args:
         index (`torch.Tensor` of shape (E, Q)): Rows of the flattened conditional queries (images * tokens) that lie
             inside each object's region, in all images of its prompt; padded with 0.
-        mask (`torch.Tensor` of shape (E, Q)): The region's value there, 0..1; 0 for padding.
+        amount (`torch.Tensor` of shape (E, Q, 1)): m_i c_i, the region's value there times the object's weight; 0 for
+            padding. Under convex control the objects' amounts at a query add up to at most 1.
     """
 
     index: torch.Tensor
+    amount: torch.Tensor
+
+
+@dataclass(frozen=True)
+class _LayerRegions:
+    """What of a [`Placement`] is the same at all steps: its index, m_i there, and how many queries it is about."""
+
+    index: torch.Tensor
     mask: torch.Tensor
+    queries: int
+
+    def placement(self, weights: torch.Tensor, blend: str) -> Placement:
+        """With weights of shape (E, 1)."""
+        amount = self.mask * weights
+        if blend == "convex":
+            total = amount.new_zeros(self.queries).index_add(0, self.index.flatten(), amount.flatten())
+            amount = amount / total.clamp(min=1)[self.index]
+        return Placement(self.index, amount.to(self.mask.dtype)[..., None])
 
 
 @dataclass
@@ -59,12 +78,13 @@ class RegionalControl:
     recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
     placements: dict[int, Placement] = field(default_factory=dict, init=False, repr=False)  # by a layer's queries
-    _known_placements: dict = field(default_factory=dict, init=False, repr=False)
+    _regions: dict[int, _LayerRegions] = field(default_factory=dict, init=False, repr=False)
+    _known_regions: dict = field(default_factory=dict, init=False, repr=False)
 
     def begin_run(self) -> None:
         """Forgets what belonged to the last run."""
         self.run += 1
-        self._known_placements.clear()
+        self._known_regions.clear()
 
     def begin_step(self, column: int, latents: torch.Tensor, guided_batch: bool) -> None:
         """
@@ -79,14 +99,28 @@ class RegionalControl:
         """
         self.size = tuple(latents.shape[-2:])
         self.guided_batch = guided_batch
-        self.step_weights = None
+        self.weigh(None)
         weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
         if self.strengths is not None:
             weights = weights * self.strengths[:, column : column + 1]
         acts = weights.requires_grad or bool(weights.any())
         if acts and (guided_batch or self.blend == "convex"):
-            self.step_weights = weights.to(latents.device)
-            self._place_all(len(latents[self.conditional_rows(len(latents))]), latents.device)
+            self._find_regions(len(latents[self.conditional_rows(len(latents))]), latents)
+            self.weigh(weights.to(latents.device))
+
+    def weigh(self, weights: torch.Tensor | None) -> None:
+        """
+        Lets the objects act with these weights from now on.
+
+        Args:
+            weights (`torch.Tensor` of shape (E, 1)): Those of the step that was begun, or of an earlier one that is
+                evaluated again; `None` for no control.
+        """
+        self.step_weights = weights
+        self.placements = {}
+        if weights is not None:
+            regions = self._regions.items()
+            self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
 
     @property
     def negates(self) -> bool:
@@ -111,23 +145,23 @@ class RegionalControl:
             raise ValueError(f"No layer of a UNet on {height} x {width} latents has {tokens} queries.")
         return self.placements[tokens]
 
-    def _place_all(self, images: int, device: torch.device) -> None:
-        """Prepares `placement` for layers of every size, for so many conditional rows; once a run."""
+    def _find_regions(self, images: int, latents: torch.Tensor) -> None:
+        """The regions in layers of every size, for so many conditional rows; once a run."""
         if images % self.num_prompts:
             raise ValueError(
                 f"The UNet runs on {images} conditional rows, which is no multiple of the {self.num_prompts} prompts"
                 " that have a layout. Pass one layout for each prompt of the batch."
             )
-        key = images, device, self.size
-        if key not in self._known_placements:
+        key = images, self.size, latents.device, latents.dtype
+        if key not in self._known_regions:
             copies = images // self.num_prompts
-            grids = layer_grids(*self.size)
-            self._known_placements[key] = {
-                rows * columns: self._place(rows, columns, copies, device) for rows, columns in grids
+            self._known_regions[key] = {
+                rows * columns: self._layer_regions(rows, columns, copies, latents)
+                for rows, columns in layer_grids(*self.size)
             }
-        self.placements = self._known_placements[key]
+        self._regions = self._known_regions[key]
 
-    def _place(self, rows: int, columns: int, copies: int, device: torch.device) -> Placement:
+    def _layer_regions(self, rows: int, columns: int, copies: int, latents: torch.Tensor) -> _LayerRegions:
         masks, tokens = self.masks(rows, columns).flatten(1), rows * columns  # (E, tokens)
         inside = [mask.nonzero()[:, 0] for mask in masks]
         longest = max((len(pixels) for pixels in inside), default=0)
@@ -137,7 +171,8 @@ class RegionalControl:
             first_rows = (self.owners[e] * copies + torch.arange(copies)) * tokens
             index[e, :, : len(pixels)] = first_rows[:, None] + pixels
             values[e, :, : len(pixels)] = masks[e, pixels]
-        return Placement(index.flatten(1).to(device), values.flatten(1).to(device))
+        queries = self.num_prompts * copies * tokens
+        return _LayerRegions(index.flatten(1).to(latents.device), values.flatten(1).to(latents), queries)
 
 
 def layer_grids(height: int, width: int) -> Iterator[tuple[int, int]]:

@@ -28,7 +28,12 @@ def attn():
 
 def masks_of(*grids):
     """Masks that are given at one resolution only."""
-    return lambda height, width: torch.stack(grids)
+
+    def masks(height: int, width: int) -> torch.Tensor:
+        at_this_size = (height, width) == (HEIGHT, WIDTH)
+        return torch.stack(grids) if at_this_size else torch.zeros(len(grids), height, width)
+
+    return masks
 
 
 def rectangle(rows: slice, columns: slice, value: float = 1.0) -> torch.Tensor:
@@ -82,11 +87,11 @@ def case(owners, blend, copies=1, guided_batch=True, prompts=None, negated=()):
     hidden_states = torch.randn(rows, HEIGHT * WIDTH, CHANNELS)
     texts = torch.randn(rows, TOKENS, 16)
     contexts = torch.randn(len(owners), TOKENS, 16)
-    masks = torch.stack([LEFT, RIGHT_SOFT, NOWHERE][: len(owners)])
+    masks = [LEFT, RIGHT_SOFT, NOWHERE][: len(owners)]
     weights = torch.tensor([[1.7], [0.8], [2.0]])[: len(owners)]
     if blend == "convex":
         weights = weights / 2
-    control = RegionalControl(contexts, owners, prompts, lambda height, width: masks, weights, blend)
+    control = RegionalControl(contexts, owners, prompts, masks_of(*masks), weights, blend)
     details = contexts, owners, masks, weights, blend, copies, guided_batch
     if negated:
         control.negatives, control.negated = torch.randn(len(negated), TOKENS, 16), list(negated)
