@@ -152,8 +152,8 @@ class RegionalAttnProcessor(nn.Module):
 
 def _adapters(projection) -> tuple:
     """What a projection's LoRA layers would do now; callbacks may change it in mid-run."""
-    scaling = getattr(projection, "scaling", {})
-    return getattr(projection, "disable_adapters", None), *getattr(projection, "active_adapters", ()), *scaling.items()
+    scaling = vars(projection).get("scaling")
+    return () if scaling is None else (projection.disable_adapters, *projection.active_adapters, *scaling.items())
 
 
 def _is_standard(attn: Attention, processor) -> bool:
