@@ -9,6 +9,7 @@ BoxDiff is no part of the package.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import Image
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer
 from spacetime_attn.examples.metrics import split_phrase
+from spacetime_attn.examples.schedules import read_strengths, scheduled_weights
 from spacetime_attn.processors.clip_objective import ClipObjective
 
 
@@ -80,6 +82,7 @@ class SpaceTime:
         softness (`float`), start (`float`): Of all regions, see [`Region`].
         local_prompt_template (`str`, *optional*): See `SpaceTimeAttnPipeline.__call__`.
         optimizer (`dict`, *optional*): Settings of a [`WeightOptimizer`]; {} stands for its defaults.
+        schedule (`str`, *optional*): A file of `learn_schedule.py` in the place of the default weights.
         defaults: The pipeline's own defaults to be replaced: `default_blend`, `guided_strength`, `region_shape`, ...
     """
 
@@ -94,6 +97,7 @@ class SpaceTime:
         start: float = 0.0,
         local_prompt_template: str | None = None,
         optimizer: dict | None = None,
+        schedule: str | None = None,
         **defaults,
     ):
         if layouts == "true":  # which no scale is to be put right for
@@ -108,11 +112,16 @@ class SpaceTime:
             self.sampling = self.sampling | {"local_prompt_template": local_prompt_template}
         if optimizer is not None:
             self.sampling = self.sampling | {"optimize_weights": WeightOptimizer(**optimizer)}
+        self.strengths = None if schedule is None else read_strengths(Path(schedule))
 
     def __call__(self, prompts: list[dict], generators: list[torch.Generator]):
         layouts = [self._layout(record) for record in prompts]
         texts = [record["prompt"] for record in prompts]
-        output = self.pipe(texts, layout=layouts, generator=generators, **self.sampling)
+        weights = None
+        if self.strengths is not None:
+            steps = self.sampling["num_inference_steps"]
+            weights = [scheduled_weights(self.strengths, len(layout), steps) for layout in layouts]
+        output = self.pipe(texts, layout=layouts, weights=weights, generator=generators, **self.sampling)
         return output.images, output.layouts
 
     def _layout(self, record: dict) -> Layout:

@@ -49,8 +49,9 @@ WAYS = {  # name: windows, options of ClipObjective
     "whole picture": (grown(1.0), {"local_factor": 0.0}),
     "regions": (grown(1.0), {"local_factor": 5.0}),
     "regions alone": (grown(1.0), {"local_factor": 1e6}),
-    "regions x 0.8": (grown(0.8), {"local_factor": 5.0}),
     "regions x 1.3": (grown(1.3), {"local_factor": 5.0}),
+    "regions x 1.7": (grown(1.7), {"local_factor": 5.0}),
+    "regions x 1.7, factor 1": (grown(1.7), {"local_factor": 1.0}),
     "squares of 0.2": (squares(0.2), {"local_factor": 5.0}),
     "official": (squares(0.2), {"local_factor": 5.0, "official": True}),
 }

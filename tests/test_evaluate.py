@@ -26,7 +26,8 @@ from transformers import (
 from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 from transformers.models.owlv2.image_processing_pil_owlv2 import Owlv2ImageProcessorPil
 
-from spacetime_attn.examples import evaluate, methods
+from spacetime_attn import SpaceTimeAttnPipeline
+from spacetime_attn.examples import distances, evaluate, learn_schedule, methods, schedules
 from spacetime_attn.examples.icon_world.detection import Detection
 from spacetime_attn.examples.icon_world.judge import IconJudge
 from spacetime_attn.examples.zero_shot import ZeroShotJudge
@@ -177,6 +178,61 @@ def test_settings_change_regions_and_weights(pipe):
     early, late = draw(pipe, control_guidance_end=0.5)[0], draw(pipe, start=0.5)[0]
     assert not any(np.array_equal(a, b) for a, b in ((early, late), (early, always), (late, always), (early, plain)))
     assert not np.array_equal(draw(pipe, local_prompt_template="{} alone")[0], always)
+
+
+def test_a_learned_schedule_takes_the_place_of_the_default_weights(pipe, tmp_path):
+    strengths = {"2": [3.0] * 10, "3": [0.0] * 10, "4": [0.0] * 10}
+    (tmp_path / "schedule.json").write_text(json.dumps({"strengths": strengths}))
+    learned = draw(pipe, schedule=str(tmp_path / "schedule.json"))[0]
+    assert np.array_equal(learned, draw(pipe, guided_strength=3.0)[0])
+
+
+def test_a_schedule_is_a_curve_over_relative_time_for_each_number_of_objects():
+    falling = torch.linspace(10.0, 1.0, schedules.KNOTS)
+    strengths = torch.stack([falling, 2 * falling, 3 * falling])
+    weights = {count: schedules.scheduled_weights(strengths, count, 5) for count in (1, 2, 3, 4, 6)}
+    assert all(matrix.shape == (count, 5) for count, matrix in weights.items())
+    assert weights[2][0].tolist() == pytest.approx([4.75, 3.75, 2.75, 1.75, 0.75])
+    shares = {1: 2.0, 2: 1.0, 3: 4 / 3, 4: 1.5, 6: 1.0}
+    for count, share in shares.items():
+        torch.testing.assert_close(weights[count], (share * weights[2][0]).expand(count, 5))
+
+
+def test_distances_are_those_of_the_pictures_that_were_drawn(world, clip, monkeypatch, capsys):
+    evaluate.main(arguments(world, "out"))
+    monkeypatch.setattr(SpaceTimeAttnPipeline, "image_text_model", lambda self: clip)
+    options = ["--output", str(world / "out"), "--configurations", str(world / "rows.json")]
+    distances.main([str(world / "prompts.jsonl"), *options, "--model", str(world / "model")])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ours") or "plain" in line]
+    assert lines[-2].startswith("| plain") and "0.0000 ± 0.0000" in lines[-2] and "0.0000 ±" not in lines[-1]
+    pixels = methods.pil_to_tensor(Image.open(world / "out" / "plain" / "dev%2F0.png"))  # of the size that CLIP sees
+    with torch.no_grad():
+        seen, said = clip.image_features(pixels), clip.text_features([PROMPTS[0]["prompt"]])
+    found = distances.distance(clip, PROMPTS[0], world / "out" / "plain")
+    assert found == pytest.approx(1 - (seen * said).sum().item(), abs=1e-5)
+
+
+def test_a_schedule_learns_from_batches_and_goes_on_from_its_file(pipe, clip, tmp_path):
+    file = tmp_path / "schedule.json"
+
+    def step(schedule):
+        optimizer = learn_schedule.ScheduleStep(epochs=1, clip=clip, schedule=schedule)
+        prompts = [record["prompt"] for record in PROMPTS[:2]]
+        output = pipe(prompts, optimize_weights=optimizer, generator=torch.manual_seed(0), **SAMPLING)
+        schedule.save()
+        return output
+
+    first = learn_schedule.Schedule(file, learning_rate=0.5, batches=3)
+    output = step(first)
+    torch.testing.assert_close(output.weights, torch.full((2, 2, 2), 2.5))  # it begins as the pipeline's defaults
+    assert first.distances == pytest.approx([output.loss_history.mean().item()])
+    two, three, four = first.strengths.detach()
+    assert (two - 5).abs().max() > 0.1 and three.eq(5).all() and four.eq(5).all()  # all prompts have two objects
+
+    again = learn_schedule.Schedule(file, learning_rate=0.5, batches=3)
+    assert torch.equal(again.strengths, first.strengths) and again.distances == first.distances
+    step(first), step(again)
+    assert torch.equal(again.strengths, first.strengths) and len(again.distances) == 2
 
 
 def test_rows_without_true_layouts_are_left_out_where_there_are_none():
