@@ -51,11 +51,13 @@ from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.chunker import WordListChunker  # noqa: F401
 from .layout.clauses import ClauseRow  # noqa: F401
+from .layout.colours import said_colours  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
 from .layout.decoding import constrained  # noqa: F401
 from .layout.draw import draw_layout
 from .layout.elements import Element  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
+from .layout.grids import grid_shape  # noqa: F401
 from .layout.groups import NounGroup  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401
@@ -508,7 +510,7 @@ class SpaceTimeAttnPipeline(
         check_differentiable(self.scheduler)
         if options["generator"] is None:
             options["generator"] = torch.Generator().manual_seed(torch.randint(2**63 - 1, ()).item())
-        return optimizer
+        return optimizer if options["latents"] is None else optimizer.from_given_noise()
 
     def _optimize(
         self, optimizer: WeightOptimizer, options: dict, layouts: list[Layout], control: RegionalControl, template: str

@@ -57,12 +57,13 @@ class Schedule:
         self.file.write_text(json.dumps({"strengths": strengths, "distances": self.distances}) + "\n")
 
     def step(self, gradient: torch.Tensor, distance: float) -> None:
-        """Follows a batch's gradient."""
+        """Follows a batch's gradient; no strength falls below 0."""
         self.distances.append(distance)
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate * (1 - len(self.distances) / (self.batches + 1))
         self.strengths.grad = gradient
         self.adam.step()
+        self.strengths.data.clamp_(min=0)
 
 
 @dataclass(frozen=True)

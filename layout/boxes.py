@@ -1,6 +1,7 @@
 """Boxes for objects and their relations: `arrange_boxes`."""
 
 from collections.abc import Collection, Sequence
+from itertools import permutations
 
 import numpy as np
 
@@ -215,7 +216,10 @@ def _carried(relations: Sequence[Relation]) -> dict[int, list[int]]:
 def _levels(relations: Sequence[Relation]) -> list[Relation]:
     """Things on one support stand side by side, in as few rows as can be, unless something else is stated."""
     levels = []
+    stacked = {(r.subject, r.object) for r in relations if r.relation in ("above", "below")}
     for things in _carried(relations).values():
+        if any(pair in stacked for pair in permutations(things, 2)):
+            continue
         rows = -(-len(things) // _ROW_ON_SUPPORT)
         length = -(-len(things) // rows)
         for start in range(0, len(things), length):

@@ -193,6 +193,20 @@ class ClauseRow:
                 return self.things_at(self.list_from(i))
         return []
 
+    def announced_subject(self, k: int) -> list[int]:
+        """What a text is about that opens with its places: "To its left a jug, to its right a pan, | a globe"."""
+        start = self.sentence_start(k)
+        cue, landmarks = self.elements[start].cue, map(self.kind, self.following.get(start, ()))
+        points_ahead = cue is not None and (cue.landmark == "owner" or "pronoun" in landmarks)
+        if not points_ahead or any(map(self.is_thing, range(start))):
+            return []
+        for i in range(k + 1, len(self.elements)):
+            if self.is_sentence_end(i):
+                break
+            if self.is_thing(i) and self.text(i - 1) == "," and self.kind(i + 1) in ("verb", "cue"):
+                return self.things_at([i])
+        return []
+
     def labelled(self, k: int) -> list[int]:
         """The things under a label at position k, "Top row: a drum above a lute", up to the next label; or none."""
         colon = k + 1

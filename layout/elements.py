@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
+from math import prod
 
 from spacy.tokens import Doc, Token
 
-from .groups import NounGroup, noun_groups
+from .grids import grid_shape
+from .groups import SUBJECT_DEPENDENCIES, NounGroup, noun_groups, spatial_tokens
 from .lexicon import (
     CLAUSE_WORDS,
     FILLERS,
@@ -37,10 +39,10 @@ _AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
 _STOPS = frozenset(".!?;:\n")
 _OWNER_ENDINGS = ("'s", "’s", "'", "’")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
+_ROWS = re.compile(r"\w+ (?:row|line|column)s of ")  # "two rows of cups"
 _LINKS = frozenset("of to from than".split())  # with which cues end: "left of", "next to"
 _NOUNS = frozenset(("NOUN", "PROPN"))
 # Labels of dependency trees, of Universal Dependencies and of spaCy's own English pipelines.
-_SUBJECT_DEPENDENCIES = frozenset("nsubj nsubj:pass nsubjpass".split())
 _JOINED_DEPENDENCIES = frozenset("conj appos list parataxis flat dep".split())
 _DESCRIBING_DEPENDENCIES = frozenset("nmod acl acl:relcl relcl prep".split())
 _CLIMBED_DEPENDENCIES = frozenset("case fixed obl advmod xcomp conj prep pobj acomp".split())
@@ -64,6 +66,7 @@ class Element:
     things: tuple[int, ...] = ()
     cue: SpatialExpression | None = None
     relation: str = ""
+    shape: tuple[int, int] = (0, 0)  # rows and columns of the grid that an order names, or that things stand in
     is_finite: bool = False
     is_singular: bool = False
     is_part: bool = False
@@ -76,11 +79,25 @@ def read_elements(doc: Doc, phrases: Sequence[Phrase]) -> list[Element]:
     text = lowered(doc.text)
     elements = _things(text, phrases)
     elements += _outside(_expressions(doc, text, elements), elements)
-    groups = [group for group in noun_groups(doc) if not _is_owned_part(doc, group)]
+    groups = [group for group in noun_groups(doc, spatial_tokens(doc)) if not _is_owned_part(doc, group)]
     elements += _outside([_other_noun(doc, group) for group in groups], elements)
     elements += _outside([element for token in doc if (element := _word_element(token))], elements)
     elements = _without_owners(sorted(elements, key=lambda element: element.start), text)
+    elements = _with_grids(elements)
     return _with_gapped_cues(_with_agents(_without_prepositions(_without_contrasts(elements))), text)
+
+
+def _with_grids(elements: list[Element]) -> list[Element]:
+    """ "A row of three | cups", "a 2x2 grid of | cups": things that stand so instead of an order and things."""
+    kept: list[Element] = []
+    for element in elements:
+        before = kept[-1] if kept else None
+        is_ahead = before is not None and before.end + 1 == element.start and prod(before.shape) > 0
+        if is_ahead and len(element.things) == prod(before.shape):
+            kept[-1] = replace(element, start=before.start, shape=before.shape)
+        else:
+            kept.append(element)
+    return kept
 
 
 def _without_owners(elements: list[Element], text: str) -> list[Element]:
@@ -187,7 +204,8 @@ def _inner(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...]) -> Element:
     start, end = span
     is_passed = _PASSING_WORDS.search(text[max(start - 30, 0) : start]) is not None
-    return Element("thing", start, end, text[start:end], indices, is_passed=is_passed)
+    shape = grid_shape(text[start:end]) if len(indices) > 1 and _ROWS.match(text[start:end]) else (0, 0)
+    return Element("thing", start, end, text[start:end], indices, is_passed=is_passed, shape=shape)
 
 
 def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element]:
@@ -195,9 +213,8 @@ def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element
     for found in spatial_expressions(text):
         word = "and" if found.kind == "join" else text[found.start : found.end]
         asides = _asides(doc, found, things) if found.row else frozenset()
-        elements.append(
-            Element(found.kind, found.start, found.end, word, cue=found.row, relation=found.order, asides=asides)
-        )
+        element = Element(found.kind, found.start, found.end, word, cue=found.row, relation=found.order, asides=asides)
+        elements.append(replace(element, shape=found.shape))
     return [element for element in elements if element.kind != "idle"]
 
 
@@ -221,7 +238,7 @@ def _subject_of(doc: Doc, start: int, end: int) -> Token | None:
     span = doc.char_span(start, end, alignment_mode="expand")
     token = span.root if span is not None and len(span) else None
     while token is not None:
-        subject = next((child for child in token.children if child.dep_ in _SUBJECT_DEPENDENCIES), None)
+        subject = next((child for child in token.children if child.dep_ in SUBJECT_DEPENDENCIES), None)
         if subject is not None:
             return subject if subject.idx < start else None
         token = token.head if token.dep_ in _CLIMBED_DEPENDENCIES and token.head is not token else None

@@ -36,9 +36,12 @@ from .words import (
     PRETERITES,
     SINGULAR_DETERMINERS,
     VERB_PASTS,
+    number_of,
 )
 
 
+# Labels of Universal Dependencies and of spaCy's own English pipelines.
+SUBJECT_DEPENDENCIES = frozenset("nsubj nsubj:pass nsubjpass".split())
 _GROUP_NOUNS = ("NOUN", "PROPN")
 _NOMINAL_ROLES = frozenset("nsubj nsubj:pass nsubjpass obj dobj iobj obl pobj nmod".split())
 _GROUP_PERSONS = frozenset(("someone", "somebody"))
@@ -64,20 +67,20 @@ class NounGroup:
         return [doc[self.start : self.end]] + ([doc[slice(*self.shared)]] if self.shared else [])
 
 
-def noun_groups(doc: Doc) -> list[NounGroup]:
+def noun_groups(doc: Doc, spatial: set[int]) -> list[NounGroup]:
     """
     All noun groups in order, without overlap. "A pair of skis" and "a cup of tea" are one group each.
 
     With a tagger the parts of speech decide (they are more reliable than a small parser's tree, and the same in all
-    label schemes); without one the spans that a chunker left in `doc.spans["phrases"]`.
+    label schemes); without one the spans that a chunker left in `doc.spans["phrases"]`. No group begins at one of
+    the `spatial_tokens`.
     """
-    groups = _tagged_groups(doc) if doc.has_annotation("POS") else _chunked_groups(doc)
+    groups = _tagged_groups(doc, spatial) if doc.has_annotation("POS") else _chunked_groups(doc, spatial)
     return _share_nouns(doc, _join_measures(doc, groups))
 
 
-def _tagged_groups(doc: Doc) -> list[NounGroup]:
+def _tagged_groups(doc: Doc, spatial: set[int]) -> list[NounGroup]:
     groups, start = [], 0
-    spatial = spatial_tokens(doc)
     while start < len(doc):
         group = _group_from(doc, start, spatial) if start not in spatial and _opens_group(doc[start]) else None
         if group:
@@ -111,8 +114,8 @@ def _is_adverb(token: Token) -> bool:
     return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
 
 
-def _is_anybody(token: Token) -> bool:
-    """ "Beside the barn | one sees a well" """
+def _is_pronoun(token: Token) -> bool:
+    """A "one" that counts no noun: "beside the barn | one sees a well", "two cats, | one chases mice"."""
     return token.lower_ == "one" and token.i + 1 < len(token.doc) and token.nbor().pos_ == "VERB"
 
 
@@ -149,12 +152,14 @@ def _opens_group(token: Token) -> bool:
     is_last = token.i + 1 == len(token.doc)
     if token.lower_ in PREDETERMINERS and not is_last and token.nbor().lower_ in DETERMINERS:  # "both the cats"
         return False
+    if token.lower_ in POSSESSIVES and not is_last and token.nbor().lower_ in ARTICLES:  # "beside her | a cat"
+        return False
     after_noun = token.i > 0 and _is_noun(token.nbor(-1)) and not _is_verb(token.nbor(-1))
     if after_noun and (token.tag_ in ("VBN", "VBG") or _is_verb_after(token, token.nbor(-1))):
         return False
     if _is_relative_verb(token):
         return False
-    if _is_anybody(token) or _is_lone_participle(token):
+    if _is_pronoun(token) or _is_lone_participle(token):
         return False
     return (
         token.pos_ in ("DET", "NUM", "ADJ")
@@ -189,7 +194,7 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
         return head is None and previous.lower_ in DETERMINERS
     if token.text == "-":
         return not previous.whitespace_ and not token.whitespace_ and following is not None
-    if _is_anybody(token):
+    if _is_pronoun(token):
         return False
     if token.tag_ == "POS":
         return head is not None and not _owner_is_thing(doc, start, index)
@@ -240,7 +245,7 @@ def _is_relative_verb(token: Token) -> bool:
 def _has_subject(token: Token) -> bool:
     """Whether the parser gives it a subject right before it that agrees: "the fan | spins", not "a night stand"."""
     before = token.nbor(-1) if token.i > 0 else None
-    if before is None or before.head != token or before.dep_ not in ("nsubj", "nsubj:pass", "nsubjpass"):
+    if before is None or before.head != token or before.dep_ not in SUBJECT_DEPENDENCIES:
         return False
     is_base_form = not token.lower_.endswith(("s", "ed"))
     is_singular = before.lower_ in PLURAL_MODIFIERS or _determiner_before(before) in SINGULAR_DETERMINERS
@@ -309,16 +314,21 @@ def _mistagged_noun(doc: Doc, start: int, end: int) -> int | None:
     return words[-1]
 
 
-def _chunked_groups(doc: Doc) -> list[NounGroup]:
+def _chunked_groups(doc: Doc, spatial: set[int]) -> list[NounGroup]:
     """The spans of a chunker, parted at "of", less verbs ("a horse | gallops") and predicates ("is happy")."""
-    groups, spatial = [], spatial_tokens(doc)
+    groups = []
     for span in doc.spans.get(PHRASES_KEY, ()):
-        if span.start in spatial:
-            continue
         cuts = [token.i for token in span if token.lower_ == "of"] + [span.end]
         starts = [span.start] + [cut + 1 for cut in cuts[:-1]]
+        starts = [_free_start(doc, start, end, spatial) for start, end in zip(starts, cuts)]
         groups += [group for start, end in zip(starts, cuts) if (group := _trimmed_group(doc, start, end))]
     return groups
+
+
+def _free_start(doc: Doc, start: int, end: int, spatial: set[int]) -> int:
+    """Where a group begins in a chunk that a spatial expression reaches into: "three | cups", but not "side stand"."""
+    first = next((i for i in range(start, end) if i not in spatial), end)
+    return first if first == start or number_of(doc[first - 1].lower_) > 1 else end
 
 
 def _trimmed_group(doc: Doc, start: int, end: int) -> NounGroup | None:
@@ -339,7 +349,7 @@ def _is_whole(doc: Doc, group: NounGroup, nouns: set[str], content: NounGroup) -
     if nouns & DEPICTIONS:
         is_object = group.start > 0 and doc[group.start].lower_ in DETERMINERS
         return is_object or not nouns & MEDIA_WORDS
-    return bool(nouns & CONTAINERS) and singular(doc[content.head].lower_) not in PEOPLE
+    return bool(nouns & CONTAINERS) and singular(doc[content.head].lower_) not in PEOPLE | nouns
 
 
 def _is_part(doc: Doc, nouns: set[str], whole: NounGroup) -> bool:

@@ -19,21 +19,24 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
-from .words import collect_words
+from .grids import grid_shape
+from .words import MOST_INSTANCES, collect_words
 
 
-_DEGREE = r"(?:(?:far|very|immediate|direct|own|extreme|other|slightly|just|directly|immediately) )?"
+_DEGREE = r"(?:(?:far|very|immediate|direct|own|extreme|slightly|just|directly|immediately) )?"
 _TO = r"(?:(?:off |over |up |out )?(?:to|on|at|by|from|along|toward|towards|in|onto) )"
 _HAND, _PART = "(?:[- ]?hand)?", "(?: side| edge| end| half| flank| neighbou?r)"
 _SIDE = rf"{_HAND}{_PART}?"
 _IN, _ROW = "(?:(?:in|on|at) )?(?:the )?", "(?:row|tier|line)"
 _INNER = "(?:middle|centre|center|central|second|third|fourth|fifth|next)"
-_OWNER = r"(?:its|it's|their|his|her)"
+_OWNER = r"(?:whose|its|it's|their|his|her)"
 _PICTURE = (
     r"(?:picture|image|photo|photograph|scene|frame|canvas|composition|view|screen|page|shot|illustration"
     r"|foreground|background|room|sky)"
 )
+_BOTH_SIDES = "(?:on|at|to|by) (?:each|either|both) (?:sides?|ends?)"
 _OF_PICTURE = rf"(?: of (?:the |this )?{_PICTURE})?"
 _OF_PICTURE_NEEDED = rf" of (?:the |this )?{_PICTURE}"
 
@@ -140,17 +143,21 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("inside", "reversed", "wearing", "wears", "wore", r"dressed in", "encloses", "surrounds")
     + _rows("between", "list", r"(?:(?:in|sandwiched|nestled|midway|halfway|exactly|right) )*between")
     + _rows("between", "list", "in the (?:middle|midst|centre|center) of")
-    + _rows("between", "list", r"(?:flanked|sandwiched|bordered|framed|surrounded) (?:on (?:both|either) sides? )?by")
+    + _rows("between", "list", rf"(?:flanked|sandwiched|bordered|framed) (?:{_BOTH_SIDES} )?by")
+    + _rows("around", "list", "(?:surrounded|encircled) (?:on (?:all|both) sides )?by")
+    + _rows("around", "after", "(?:all )?around", "surround(?:ing(?= (?:a|an|the|it|them) ))?")
+    + _rows("both sides", "after", f"{_BOTH_SIDES} of")
+    + _rows("both sides", "none", _BOTH_SIDES)
     # --- beside
     + _rows("next to", "after", "next to", "adjacent to", "close (?:by )?to", "near(?: to)?", "against", "touching")
-    + _rows("next to", "after", "by", "past", "around", "across from", "opposite(?: to)?", "(?:beside|alongside) of")
-    + _rows("next to", "after", r"(?:on|at|by) (?:the|either|one|both|each) sides? of")
+    + _rows("next to", "after", "by", "past", "across from", "opposite(?: to)?", "(?:beside|alongside) of")
+    + _rows("next to", "after", r"(?:on|at|by) (?:the|one) sides? of")
     + _rows("opposite", "after", r"(?:on|at) the (?:other|opposite|far) (?:side|end) of")
     + _rows("opposite", "none", r"(?:on|at) the (?:other|opposite) (?:side|end)", r"(?:on|at) the other(?=[,.;]|$)")
     + _rows("next to", "list", "accompanied by", "joined by", "together with", "along with")
     + _rows("next to", "maybe", "beside", "alongside", "side by side(?: with)?")
     + _rows("next to", "owner", rf"(?:at|by|on) {_OWNER} sides?", r"(?:'s|’s|s') sides?")
-    + _rows("next to", "none", r"(?:on|at) (?:one|either|each) (?:side|end)", r"on both sides")
+    + _rows("next to", "none", r"(?:on|at) one (?:side|end)")
     + _rows("next to", "none", "nearby", "near by", "close by", "in the vicinity", "next door")
     # --- depth and distance
     + _rows("in front of", "after", "in front of", "in the front of", "ahead of", "at the front of")
@@ -171,8 +178,17 @@ def _order(first: str, last: str, onward: str = "") -> str:
     return rf"(?:(?:ordered|lined up|arranged|stacked) )?(?:{_IN_A_ROW},? )?(?:{way})(?:,? {_IN_A_ROW})?"
 
 
-# "from left to right: a cup, a fork, a spoon": each stands in the relation to the next.
+_COUNT = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|[1-9]\d?)"
+_EDGE = r"(?:top|upper|bottom|lower)(?:[- ](?:left|right))?|left|right"
+
+# "from left to right: a cup, a fork, a spoon": each stands in the relation to the next; or all in a "grid" or "ring".
 ORDER_EXPRESSIONS: dict[str, str] = {
+    rf"(?:(?:arranged |laid out )?(?:in|as) )?(?:(?:a|the) )?{_COUNT}(?: ?[x×] ?| by |-by-){_COUNT} (?:grid|array)"
+    "(?: of)?": "grid",
+    rf"(?:(?:arranged |lined up )?in )?(?:a|the|{_COUNT}) (?:single |straight |neat |long )?"
+    rf"(?:row|line|column)s? of {_COUNT}|(?:arranged )?in {_COUNT} (?:row|line|column)s": "grid",
+    r"(?:arranged |placed )?(?:(?:counter|anti)[- ]?)?clockwise(?:(?= ?:)|,?(?: starting)? (?:from|at|in) (?:the )?"
+    rf"(?:{_EDGE})(?: corner)?)": "ring",
     "in (?:a|one) (?:single |straight |horizontal )?(?:row|line)(?! of)": "left of",
     _order("left", "right"): "left of",
     _order("right", "left"): "right of",
@@ -193,7 +209,7 @@ _PLAIN_EXPRESSIONS = {
 class FoundExpression:
     """
     An expression in a text, characters `start` to `end`. Its `kind` is "cue" (`row` of the lexicon), "order" (the
-    relation of each to the next), "each other", "join" or "idle".
+    relation of each to the next, or "grid", with its `shape`, or "ring"), "each other", "join" or "idle".
     """
 
     kind: str
@@ -201,6 +217,7 @@ class FoundExpression:
     end: int
     row: SpatialExpression | None = None
     order: str = ""
+    shape: tuple[int, int] = (0, 0)
 
 
 def _compiled(pattern: str) -> re.Pattern:
@@ -217,10 +234,11 @@ _COMPILED_LEXICON += [(_compiled(pattern), kind, None, "") for kind, pattern in 
 def spatial_expressions(text: str) -> tuple[FoundExpression, ...]:
     """What of the lexicon a lower-case text holds, in order; of several matches the first, then the longest."""
     found = [
-        FoundExpression(kind, *match.span(), row, order)
+        FoundExpression(kind, *match.span(), row, order, grid_shape(match.group()) if order == "grid" else (0, 0))
         for pattern, kind, row, order in _COMPILED_LEXICON
         for match in pattern.finditer(text)
     ]
+    found = [expression for expression in found if prod(expression.shape) <= MOST_INSTANCES]
     chosen: list[FoundExpression] = []
     for expression in sorted(found, key=lambda expression: (expression.start, -expression.end)):
         if not chosen or expression.start >= chosen[-1].end:
@@ -254,7 +272,8 @@ POINTING_PRONOUNS: dict[str, int] = {"that": 0, "latter": 0, "former": 1}  # how
 # Steps from the usual size: what an adjective says, and what things usually have (much milder than in the world).
 # What examples/layouts/sizes.csv holds out for measuring is in neither list.
 SIZE_ADJECTIVES: dict[str, int] = {
-    "tiny": -2, "minuscule": -2, "microscopic": -2, "small": -1, "little": -1, "mini": -1, "miniature": -1,
+    "tiny": -2, "teeny": -2, "wee": -2, "minuscule": -2, "microscopic": -2, "small": -1,
+    "little": -1, "mini": -1, "miniature": -1,
     "big": 1, "large": 1, "oversized": 1, "huge": 2, "giant": 2, "gigantic": 2, "enormous": 2, "massive": 2,
     "colossal": 2, "towering": 2,
 }  # fmt: skip

@@ -3,12 +3,23 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from spacy.tokens import Doc, Span
 
-from .groups import NounGroup, noun_groups, split_number
-from .lexicon import CLAUSE_WORDS, JOINING_WORDS, SIZE_ADJECTIVES, WITH_WORDS, lowered, spatial_expressions
-from .parts import Part, find_parts, number_of
+from .colours import described, said_colours
+from .groups import NounGroup, noun_groups, spatial_tokens, split_number
+from .lexicon import (
+    CLAUSE_WORDS,
+    JOINING_WORDS,
+    SIZE_ADJECTIVES,
+    WITH_WORDS,
+    FoundExpression,
+    SpatialExpression,
+    lowered,
+    spatial_expressions,
+)
+from .parts import Part, find_parts
 from .plurals import PAIRED_THINGS, counted_singular, is_plural, singular, with_article
 from .things import (
     ABSTRACT_SUFFIXES,
@@ -45,6 +56,7 @@ from .words import (
     POSSESSIVES,
     PURPOSE_WORDS,
     SINGULAR_DETERMINERS,
+    number_of,
 )
 
 
@@ -52,6 +64,8 @@ _NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGH
 _ACTORS = PEOPLE | ANIMALS
 _PLACINGS = frozenset(("left of", "right of", "left", "right", "above", "below", "between"))
 _OUTLINE = dict.fromkeys("DET ADJ NOUN PROPN CCONJ".split(), "n") | dict.fromkeys(("VERB", "AUX", "ADV", "PRON"), "v")
+_TIMES = {"each corner": 4, "both sides": 2}
+_FLANKING = ("flanked", "sandwiched")
 _SENTENCE_ENDS = frozenset(".!?;\n")
 _CLAUSE_BOUNDS = CLAUSE_WORDS | JOINING_WORDS | WITH_WORDS | _SENTENCE_ENDS
 
@@ -62,7 +76,8 @@ class Phrase:
     One object of the picture.
 
     Args:
-        text (`str`): As the prompt says it ("The silver bed"); one of several in the singular ("a dog").
+        text (`str`): As the prompt says it ("The silver bed"); one of several in the singular ("a dog"), and with the
+            colour that is said of it later ("The red cup" of "The cup is red").
         start, end (`int`): Characters of the prompt that it was read from ("two dogs" for both of them).
         head (`str`): The noun, lower-case singular ("bed").
         modifiers (`frozenset[str]`): The other words, lower-case, without articles and numerals.
@@ -91,10 +106,11 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     Args:
         doc (`Doc`): Tagged (any label scheme), or with candidate spans in `doc.spans["phrases"]`.
     """
-    groups, skipped, cues = noun_groups(doc), _commented_tokens(doc), _landmark_starts(doc)
-    repeated = _in_each_corner(doc, groups)
+    spatial, skipped, cues = spatial_tokens(doc), _commented_tokens(doc), _landmark_starts(doc)
+    groups = noun_groups(doc, spatial)
+    repeated = _repeated_groups(doc, groups)
     found: list[list[Phrase]] = []  # one list of instances for each first mention
-    for group in _in_order(groups, find_parts(doc, groups)):
+    for group in _in_order(groups, find_parts(doc, groups, spatial)):
         if isinstance(group, Part):
             if group.start not in skipped:
                 _take_part(doc, group, found, cues)
@@ -103,12 +119,17 @@ def find_phrases(doc: Doc) -> list[Phrase]:
         is_resumption = phrase.head == "one" and bool(phrase.modifiers)  # "the red one"
         if group.head in skipped or not (is_resumption or phrase.head in TOTALS or _is_object(doc, group)):
             continue
+        if not is_resumption and _take_placed(doc, group, phrase, found):
+            continue
         known = _first_mentions(doc, group, phrase, found, cues)
         for same in known:
             same[:] = _mentioned_again(same, phrase)
-        if not known and not is_resumption and not _take_placed(doc, group, phrase, found):
-            instances = _instances(doc, group, phrase)
-            found.append(instances * (4 if group in repeated and len(instances) == 1 else 1))
+        if not known and not is_resumption:
+            found.append(_instances(doc, group, phrase, repeated.get(group, 1)))
+            known = found[-1:]
+        colours = said_colours(doc, group.start, group.end, phrase.plural or sum(map(len, known)) > 1)
+        for same in known:
+            same[:] = [_coloured(thing, colours) for thing in same]
     return [phrase for instances in _without_sums(doc, found) for phrase in instances]
 
 
@@ -244,7 +265,8 @@ def _first_mentions(
 ) -> list[list[Phrase]]:
     """The instances that "the dog" or "the dogs" speak of again, if any: same noun, no attribute that they lack."""
     first = doc[group.start].lower_
-    if first not in DEFINITES and (first in DETERMINERS or phrase.plural or _is_modified_before(doc, group)):
+    names_another = first in DETERMINERS or first == "one" or phrase.plural or _is_modified_before(doc, group)
+    if first not in DEFINITES and names_another:
         return []
     figure, owner = _figure_of(doc, group, found, cues), _owner(doc, group.start)
     matches = [
@@ -318,6 +340,10 @@ def _take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, 
         same = [things for things in found if any(start == doc[part.whole].idx for start, _ in things[0].mentions)]
         for things in same:
             things[:] = _with_part(things, part, phrase) if len(things) > 1 else _split(doc, things[0], part, phrase)
+    elif several := _with_others(part, found):
+        several += [_attributed(_plain_copy(several[0]), part, phrase)] * part.count
+    elif opposed := _opposed(part, found):
+        found.append([_attributed(replace(opposed, start=phrase.start, end=phrase.end), part, phrase)])
     elif counted := [things for things in found if len(things) > 1]:
         latest = max(counted, key=lambda things: max(thing.mentions[-1] for thing in things))
         latest[:] = _with_part(latest, part, phrase)
@@ -327,12 +353,17 @@ def _take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, 
 
 
 def _take_placed(doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]]) -> bool:
-    """Whether "the left cat" is one of several cats."""
-    place = next((word for word in phrase.modifiers if word in PLACES_IN_ROW), None)
+    """Whether "the left cat", "the first two cats" or "the other cats" are some of several cats."""
+    place = next((word for word in PLACES_IN_ROW if word in phrase.modifiers), "")
+    is_rest = "other" in (token.lower_ for token in doc[group.start : group.head])
     several = [things for things in found if len(things) > 1 and things[0].head == phrase.head]
-    if place is None or not several or phrase.plural or doc[group.start].lower_ not in DEFINITES:
+    count, _ = _count(doc, group)
+    if phrase.plural and count == 1:  # "the other cats"
+        count = 0
+    if not (is_rest or place and count) or not several or doc[group.start].lower_ not in DEFINITES:
         return False
-    several[-1][:] = _with_part(several[-1], Part(group.start, group.end, place=place), phrase)
+    part = Part(group.start, group.end, count, place, colours=said_colours(doc, group.start, group.end, count != 1))
+    several[-1][:] = _with_part(several[-1], part, phrase)
     return True
 
 
@@ -348,14 +379,22 @@ def _with_part(things: Sequence[Phrase], part: Part, phrase: Phrase) -> list[Phr
 
 def _attributed(thing: Phrase, part: Part, phrase: Phrase) -> Phrase:
     """ "A cup" of which "a red one" speaks: "a red cup"."""
-    added = [word for word in part.attributes if word not in thing.modifiers]
-    _, _, noun = thing.text.partition(" ")
-    return replace(
+    added = tuple(word for word in part.attributes if word not in thing.modifiers)
+    thing = replace(
         thing,
-        text=with_article(" ".join((*added, noun))) if added else thing.text,
+        text=described(thing.text, added),
         modifiers=thing.modifiers.union(added),
         mentions=thing.mentions if part.is_aside else thing.mentions + phrase.mentions,
     )
+    return _coloured(thing, part.colours)
+
+
+def _coloured(thing: Phrase, colours: tuple[str, ...]) -> Phrase:
+    """ "A cup" that is said to be red: "a red cup"; what has a colour keeps it."""
+    if not colours or not COLOURS.isdisjoint(thing.modifiers):
+        return thing
+    modifiers = thing.modifiers.union(colours) - JOINING_WORDS
+    return replace(thing, text=described(thing.text, colours), modifiers=modifiers)
 
 
 def _split(doc: Doc, thing: Phrase, part: Part, phrase: Phrase) -> list[Phrase]:
@@ -364,7 +403,37 @@ def _split(doc: Doc, thing: Phrase, part: Part, phrase: Phrase) -> list[Phrase]:
         return _mentioned_again([thing], phrase)
     words = [token for token in doc[part.whole : part.end] if token.lower_ not in DETERMINERS]
     text = _text_of([doc[words[0].i : part.end]], part.end - 1)
-    return [replace(thing, text=with_article(text), plural=False, mentions=phrase.mentions)] * part.count
+    one = replace(thing, text=with_article(text), plural=False, mentions=phrase.mentions)
+    return [_coloured(one, part.colours)] * part.count
+
+
+def _with_others(part: Part, found: Sequence[list[Phrase]]) -> list[Phrase] | None:
+    """What "the other" adds to: the one of "one of the goats", or of "one goat" where nothing else was counted."""
+    if not part.is_definite or part.attributes or part.place:
+        return None
+    is_counted = any(len(things) > 1 for things in found)
+    ones = [things for things in found if things[0].text.lower().startswith("one ") and not is_counted]
+    split = [things for things in found if (things[0].start, things[0].end) != things[0].mentions[0]]
+    return next(reversed(ones + split), None)
+
+
+def _plain_copy(thing: Phrase) -> Phrase:
+    """Another one like it, which nothing is said of: "One red cup" -> "a cup"."""
+    words = [word for word in thing.text.split()[1:] if word not in COLOURS | JOINING_WORDS]
+    return replace(thing, text=with_article(" ".join(words)), modifiers=thing.modifiers - COLOURS, mentions=())
+
+
+def _opposed(part: Part, found: Sequence[list[Phrase]]) -> Phrase | None:
+    """What "the right one" means after "the left cup": the right cup."""
+    if not part.is_definite or not part.place:
+        return None
+    for thing in (things[0] for things in reversed(found) if len(things) == 1):
+        place = next((word for word in PLACES_IN_ROW if word in thing.modifiers), part.place)
+        if place != part.place:
+            (_, *words) = (part.place if word == place else word for word in _plain_copy(thing).text.split())
+            modifiers = thing.modifiers - COLOURS - {place} | {part.place}
+            return replace(thing, text=" ".join(("the", *words)), modifiers=modifiers, mentions=())
+    return None
 
 
 def _contrasted(part: Part, found: Sequence[list[Phrase]]) -> Phrase | None:
@@ -428,30 +497,57 @@ def _listed(text: str, plain: str, total: list[Phrase], later: Sequence[list[Phr
 
 
 # --- counts -------------------------------------------------------------------------------------------------------
-def _instances(doc: Doc, group: NounGroup, phrase: Phrase) -> list[Phrase]:
-    """ "two ripe apples" -> "a ripe apple" twice; anything else once."""
+def _instances(doc: Doc, group: NounGroup, phrase: Phrase, times: int) -> list[Phrase]:
+    """ "two ripe apples" -> "a ripe apple" twice; all of it, or each of a bare plural, so many times."""
     count, start = _count(doc, group)
+    is_bare = times > 1 and is_plural(doc[group.head if group.measure is None else group.measure].lower_)
+    if count < 2 and not is_bare:
+        return [phrase] * times
     if count < 2:
-        return [phrase]
+        start += doc[start].lower_ in DETERMINERS
     counted = group.measure if group.measure is not None and group.measure >= start else group.head
     text = _text_of(replace(group, start=start).spans(doc), counted)
-    return [replace(phrase, text=with_article(text), plural=False)] * count
+    return [replace(phrase, text=with_article(text), plural=False)] * (count * times)
 
 
-def _in_each_corner(doc: Doc, groups: Sequence[NounGroup]) -> list[NounGroup]:
-    """What there are four of: "a star in each corner", "in every corner there is a star"."""
-    repeated = []
+def _repeated_groups(doc: Doc, groups: Sequence[NounGroup]) -> dict[NounGroup, int]:
+    """How many there are of what is "in each corner" or "on each side", flanks something or stands in a grid."""
+    repeated = {}
     for found in spatial_expressions(lowered(doc.text)):
         span = doc.char_span(found.start, found.end)
-        if span is None or found.row is None or found.row.relation != "each corner":
+        if span is None:
             continue
-        if span.start == 0 or doc[span.start - 1].lower_ in _CLAUSE_BOUNDS:
-            after = [group for group in groups if group.start >= span.end]
-            owners = 1 if found.row.landmark == "after" else 0  # "in each corner of the yard there is a star"
-            repeated += after[owners : owners + 1]
+        if found.row is not None and found.row.relation in _TIMES:
+            chosen, times = _distributed(span, found.row, groups), _TIMES[found.row.relation]
         else:
-            repeated += [group for group in groups if group.end <= span.start][-1:]
-    return repeated[:MOST_INSTANCES]
+            chosen, times = _following(span, found, groups), prod(found.shape) or 2
+        is_each = times == 2 and "each" in span.text  # "two jugs on each side"
+        repeated |= {group: times for group in chosen if is_each or _count(doc, group)[0] == 1}
+    return dict(list(repeated.items())[:MOST_INSTANCES])
+
+
+def _distributed(span: Span, row: SpatialExpression, groups: Sequence[NounGroup]) -> Sequence[NounGroup]:
+    """The star of "a star in each corner" and "in each corner of the yard there is a star", if any."""
+    doc = span.doc
+    if _word_at(doc, span.start - 1) == "one":
+        return []
+    if span.start == 0 or doc[span.start - 1].lower_ in _CLAUSE_BOUNDS:
+        owners = 1 if row.landmark == "after" else 0
+        return [group for group in groups if group.start >= span.end][owners : owners + 1]
+    before = [group for group in groups if group.end <= span.start]
+    is_listed = len(before) > 1 and doc[before[-2].end : before[-1].start].text == "and"
+    return [] if is_listed and row.relation == "both sides" else before[-1:]  # "a cat and a dog on either side"
+
+
+def _following(span: Span, found: FoundExpression, groups: Sequence[NounGroup]) -> Sequence[NounGroup]:
+    """The tree of "flanked by trees", "flanked on each side by a tree" or "two rows of three trees", if any."""
+    group = next((group for group in groups if group.start == span.end), None)
+    if group is None:
+        return []
+    is_flanking = span[0].lower_ in _FLANKING and _word_at(span.doc, group.end) != "and"
+    is_one_each = is_flanking and "side" in span.text
+    is_repeated = is_one_each or is_plural(span.doc[group.head].lower_) and (is_flanking or found.order == "grid")
+    return [group] if is_repeated else []
 
 
 def _count(doc: Doc, group: NounGroup) -> tuple[int, int]:

@@ -1,19 +1,21 @@
 """What a prompt says about where its objects are: `find_relations`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
+from math import prod
 
 from spacy.tokens import Doc
 
 from .clauses import ClauseRow
 from .elements import read_elements
+from .grids import grid_relations, ring_places
 from .lexicon import GROUP_PRONOUNS, NEGATING_WORDS, PERSON_PRONOUNS, POINTING_PRONOUNS
 from .phrases import Phrase
 from .plurals import singular
 from .regions import Relation
 from .things import CLOTHES, HYPERNYMS, PICTURE_WORDS, SURROUNDINGS
-from .words import PLACES_IN_COLUMN, PLACES_IN_ROW, POSSESSIVES
+from .words import ORDINALS, PLACES_IN_COLUMN, PLACES_IN_ROW, POSSESSIVES
 
 
 # Sides and corners of the picture as (column, row); they hold without a landmark.
@@ -29,7 +31,15 @@ _CORNERS = {
 _PLACES_IN_PICTURE = {
     "left of": "left", "right of": "right", "above": "top", "on": "top", "below": "bottom", "between": "centre",
 }  # fmt: skip
-_PICTURE_SIDES = ("left of", "right of", "left", "right")
+_PICTURE_SIDES = ("left of", "right of", "left", "right", "both sides")
+_SIDES_IN_ROW = {
+    word: 0.5 if place is None else abs(place) for word, place in PLACES_IN_ROW.items() if word not in ORDINALS
+}
+# Where things stand "around" another, one after the other.
+_PLACES_AROUND = (
+    ("left of",), ("right of",), ("above",), ("below",),
+    ("left of", "above"), ("right of", "above"), ("left of", "below"), ("right of", "below"),
+)  # fmt: skip
 _RELATION_TO_SIDE = {"left": "left of", "right": "right of"}
 _PLACE_TO_SIDE = _RELATION_TO_SIDE | {"top": "above", "bottom": "below"}
 _HOLDING = ("on", "inside")
@@ -78,13 +88,19 @@ class _RelationReader:
         self.pairs: dict[int, list[list[int]]] = {}  # start of a sentence -> its latter and its former
         self.held: list[Relation] = []  # "in the left hand": what is said elsewhere counts more
         self.lines: dict[str, list[tuple[str, list[int]]]] = {kind: [] for kind in _LINES}  # (place, things) of each
-        self.rows: list[tuple[str, list[int]]] = []  # (relation of each to the next, things) of "three cups in a row"
+        self.rows: list[tuple[list[int], list[Relation]]] = []  # things in a row or grid, and how those stand
         self.fronted: set[int] = set()  # cues that open their clause: "above the bed hangs a lamp"
         self.placed: dict[int, set[int]] = {}  # start of a sentence -> things that follow such cues: "a lamp, and ..."
 
     def read(self) -> list[Relation]:
         for k, element in enumerate(self.row.elements):
-            if element.kind == "order":
+            if element.things and any(element.shape):
+                self._add_grid(element.things, element.shape)
+            elif any(element.shape):
+                self._read_grid(k)
+            elif element.relation == "ring":
+                self._read_ring(k)
+            elif element.kind == "order":
                 self._read_order(k)
             elif k in self.row.following and not self._is_void(k):
                 self._read_cue(k)
@@ -95,6 +111,8 @@ class _RelationReader:
 
     def _read_cue(self, k: int) -> None:
         cue = self.row.elements[k].cue
+        if cue.relation == "both sides" and self._is_flanked(k):
+            return
         placed = self.placed.setdefault(self.row.sentence_start(k), set())
         if figure := self._inverted_figure(k):
             self.fronted.add(k)
@@ -116,6 +134,11 @@ class _RelationReader:
             self._state(last, cue.relation, owner, cue.landmark)
         elif not self.row.following[k] and cue.landmark in ("none", "maybe"):
             self._place(k, figure)
+
+    def _is_flanked(self, k: int) -> bool:
+        """ "Flanked by a guard on each side"."""
+        row = self.row
+        return any(k - 1 in row.following[cue] and row.elements[cue].cue.landmark == "list" for cue in row.cues)
 
     def _place(self, k: int, figure: Sequence[int]) -> None:
         """Puts a figure at a place of the picture; one that has another already leaves it to the thing just before."""
@@ -153,18 +176,43 @@ class _RelationReader:
     def _read_order(self, k: int) -> None:
         """ "From left to right: a cup, a plate and a jug", or "A cup, a plate and a jug from left to right"."""
         row = self.row
-        start = row.sentence_start(k)
-        end = next((i for i in range(k, len(row.elements)) if row.is_sentence_end(i)), len(row.elements))
+        start, end = row.sentence_start(k), self._sentence_end(k)
         is_row = _BARE_ROW.fullmatch(row.text(k)) is not None
         for positions in (self._joined_last(k) if is_row else (), range(k, end), () if is_row else range(start, k)):
-            things = list(dict.fromkeys(row.things_at(i for i in positions if i not in row.landmarks)))
+            things = self._free_things(positions)
             if len(things) > 1:
-                relation = row.elements[k].relation
+                chain = _chain(row.elements[k].relation, things)
                 if is_row:
-                    self.rows.append((relation, things))
+                    self.rows.append((things, chain))
                 else:
-                    self._chain(relation, things)
+                    self.certain += chain
                 return
+
+    def _read_grid(self, k: int) -> None:
+        """ "A 2x2 grid: a cup, a plate, a jug and a fork", or "Four cups in two rows of two"."""
+        shape, before = self.row.elements[k].shape, self._free_things(self._joined_last(k))
+        after = self._free_things(range(k, self._sentence_end(k)))[: prod(shape) or None]
+        are_named = bool(before) and (not after or "in" in self.row.text(k).split())
+        self._add_grid(before if are_named else after, shape)
+
+    def _add_grid(self, things: Sequence[int], shape: tuple[int, int]) -> None:
+        self.rows.append((list(things), grid_relations(things, shape)))
+
+    def _read_ring(self, k: int) -> None:
+        """ "Clockwise from the top left: a cup, a plate, a jug and a fork"."""
+        places = ring_places(self.row.text(k))
+        for positions in (range(k, self._sentence_end(k)), self._joined_last(k)):
+            if len(things := self._free_things(positions)) > 1:
+                self.certain += [Relation(thing, place) for thing, place in zip(things, places)]
+                return
+
+    def _free_things(self, positions: Iterable[int]) -> list[int]:
+        """What stands at some positions and is no landmark."""
+        return list(dict.fromkeys(self.row.things_at(i for i in positions if i not in self.row.landmarks)))
+
+    def _sentence_end(self, k: int) -> int:
+        row = self.row
+        return next((i for i in range(k, len(row.elements)) if row.is_sentence_end(i)), len(row.elements))
 
     def _joined_last(self, k: int) -> list[int]:
         """Positions of the last things named before one: the cups of "a table with three cups in a row"."""
@@ -190,19 +238,15 @@ class _RelationReader:
             self.certain += [Relation(a, across, b) for a, b in _aligned(first, second)]
         for _, things in lines:
             if along and not self._are_arranged(things):
-                self._chain(along, things)
-
-    def _chain(self, relation: str, things: Sequence[int]) -> None:
-        """Each stands in the relation to the next."""
-        self.certain += [Relation(a, relation, b) for a, b in zip(things, things[1:])]
+                self.certain += _chain(along, things)
 
     def _order_rows(self) -> None:
         """Things in a row stand in the order of the text unless it arranges them."""
-        for relation, things in self.rows + self._named_rows():
+        for things, relations in self.rows + self._named_rows() + self._placed_namesakes():
             if not self._are_arranged(things):
-                self._chain(relation, things)
+                self.certain += relations
 
-    def _named_rows(self) -> list[tuple[str, list[int]]]:
+    def _named_rows(self) -> list[tuple[list[int], list[Relation]]]:
         """Those that were counted together of which one is called "the middle one" or "the left cup"."""
         rows = []
         for element in self.row.elements:
@@ -210,8 +254,20 @@ class _RelationReader:
             if len(element.things) == 1 and words:
                 first_mention = self.phrases[element.things[0]].mentions[0]
                 things = [i for i, phrase in enumerate(self.phrases) if phrase.mentions[0] == first_mention]
-                rows.append(("above" if words[0] in PLACES_IN_COLUMN else "left of", things))
+                if words[0] in ORDINALS and any(r.subject in things for r in self.certain):
+                    continue  # "the first is above a sofa, the second below it"
+                rows.append((things, _chain("above" if words[0] in PLACES_IN_COLUMN else "left of", things)))
         return rows
+
+    def _placed_namesakes(self) -> list[tuple[list[int], list[Relation]]]:
+        """Those that nobody counted but a text calls "the left cup" and "the right cup"."""
+        named: dict[tuple[str, str], dict[float, int]] = {}  # (noun, relation of each to the next) -> by their ranks
+        for index, phrase in enumerate(self.phrases):
+            for word in filter(phrase.modifiers.__contains__, _SIDES_IN_ROW):
+                relation = "above" if word in PLACES_IN_COLUMN else "left of"
+                named.setdefault((phrase.head, relation), {})[_SIDES_IN_ROW[word]] = index
+        rows = [(relation, [places[rank] for rank in sorted(places)]) for (_, relation), places in named.items()]
+        return [(things, _chain(relation, things)) for relation, things in rows if len(things) > 1]
 
     def _are_arranged(self, things: Sequence[int]) -> bool:
         """Whether it is said how some things stand to each other, or at which side of the picture one of them is."""
@@ -229,19 +285,40 @@ class _RelationReader:
 
     def _state(self, figure: Sequence[int], relation: str, landmark: Sequence[int] = (), kind: str = "") -> None:
         """Adds a relation of each figure to each landmark; without landmarks, to the picture."""
+        if relation == "both sides" and len(figure) % 2 == 0:
+            half = len(figure) // 2
+            self._state(figure[:half], "left of" if landmark else "left", landmark)
+            self._state(figure[half:], "right of" if landmark else "right", landmark)
+            return
         if relation in PICTURE_PLACES or not landmark:
             self.certain += [Relation(subject, relation) for subject in figure if relation in PICTURE_PLACES]
+            return
+        if relation == "around":
+            self._surround(figure, landmark, kind)
+            return
+        if relation == "between" and len(landmark) > 2 and len(landmark) % 2 == 0:  # "flanked by four guards"
+            self._state(landmark, "both sides", figure)
             return
         if relation == "between" and len(landmark) > 1:
             self.certain += [Relation(a, relation, *landmark[:2]) for a in figure if a not in landmark[:2]]
             return
         if relation == "opposite":
             relation = self._opposite_side(landmark)
-        relation = "next to" if relation == "between" or relation in _CORNERS else relation
+        relation = "next to" if relation in ("between", "both sides", *_CORNERS) else relation
         if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
             figure, landmark = landmark, figure
         stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]
         (self.held if kind == "held" else self.certain).extend(stated)
+
+    def _surround(self, figure: Sequence[int], landmark: Sequence[int], kind: str) -> None:
+        """Several things at all sides of another: of "a table surrounded by stools", or "stools around a table"."""
+        outer, inner = (landmark, figure) if kind == "list" else (figure, landmark)
+        if len(outer) < 3:
+            self._state(figure, "between" if kind == "list" else "next to", landmark)
+            return
+        for thing, places in zip(outer, _PLACES_AROUND):
+            for place in places:
+                self._state([thing], place, inner)
 
     def _oppose(self, figure: Sequence[int]) -> None:
         """ "On the other side": of what something has a side already, be it the picture."""
@@ -334,8 +411,10 @@ class _RelationReader:
     def _inverted_figure(self, k: int, opener: str = "") -> list[int]:
         """The thing after a cue that opens its clause: "To the left of the bed is a lamp", "On top, a cherry"."""
         row = self.row
-        if row.kind(k + 1) == "relative":  # "the bridge, on which a car drives"
-            return row.things_at([k + 2]) if row.is_thing(k + 2) else []
+        if row.kind(k + 1) == "relative":  # "the bridge, on which a car drives", "the barn, behind which stands a cow"
+            return self._list_at(row.past_predicate(k + 2))
+        if row.text(k).split()[1:2] == ["whose"]:  # "a bed to whose left stands a lamp"
+            return self._list_at(row.past_predicate(k + 1))
         if row.kind(k + 1) == "agent":  # "flanked on the left by a guard"
             return self._list_at(k + 2)
         opener = opener or row.opener(k)
@@ -438,6 +517,8 @@ class _RelationReader:
         row = self.row
         if word in POINTING_PRONOUNS:
             return self._pointed_at(word, k, figure)
+        if announced := row.announced_subject(k):
+            return announced
         topic, nearest = row.topic(k, figure), row.things_before(k)
         start = row.sentence_start(k)
         known = self.meant.get((start, _PRONOUN_CLASS.get(word)), [])
@@ -496,6 +577,11 @@ class _RelationReader:
 
     def _are_plural(self, things: Sequence[int]) -> bool:
         return len(things) > 1 or self.phrases[things[0]].plural
+
+
+def _chain(relation: str, things: Sequence[int]) -> list[Relation]:
+    """Each stands in the relation to the next."""
+    return [Relation(a, relation, b) for a, b in zip(things, things[1:])]
 
 
 def _aligned(first: list[int], second: list[int]) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable
 from itertools import permutations
 from math import prod
 
+from .lexicon import SIZE_ADJECTIVES
 from .plurals import singular
 from .words import collect_words
 
@@ -15,6 +16,7 @@ DIRECTION_WORDS = collect_words(
     " alignment order row line distance vicinity proximity surroundings midst interior inside outside rest remainder"
     " part section portion area region space zone range reach presence addition opposite left-hand right-hand"
     " lefthand righthand next turn quarter third grid leftmost rightmost topmost uppermost"
+    " clockwise counterclockwise anticlockwise"
 )
 PICTURE_WORDS = collect_words(
     "photo photograph picture image scene view background foreground backdrop shot close closeup close-up frame"
@@ -243,20 +245,17 @@ def kinds_of(noun: str) -> list[bool]:
 
 
 # --- How much smaller or larger than others of its name a thing is, in its sides -----------------------------------
-SIZE_FACTORS = {
-    0.1: collect_words("toy miniature"),
-    0.5: collect_words("tiny teeny wee minuscule"),
-    0.7: collect_words("small little"),
-    1.4: collect_words("large big oversized"),
-    2.0: collect_words("huge giant enormous gigantic massive colossal"),
-}
+_FACTOR_OF_STEPS = {-2: 0.5, -1: 0.7, 1: 1.4, 2: 2.0}
+_REPLICA_FACTOR, _REPLICA_WORDS = 0.1, frozenset(("toy", "miniature"))
 
 
 def size_factor(head: str, modifiers: Iterable[str]) -> float:
     """What the words beside a thing's name, lower-case, say of its size: 1 if nothing, as in "toy store"."""
     words = set(modifiers) - ({"toy"} if singular(head) in SITES else set())
     young = 0.5 if "baby" in words and singular(head) in ANIMALS else 1.0
-    return young * prod(factor for factor, said in SIZE_FACTORS.items() if words & said)
+    replica = _REPLICA_FACTOR if words & _REPLICA_WORDS else 1.0
+    steps = {SIZE_ADJECTIVES[word] for word in (words - _REPLICA_WORDS) & SIZE_ADJECTIVES.keys()}
+    return young * replica * prod(_FACTOR_OF_STEPS[number] for number in steps)
 
 
 def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> str | None:

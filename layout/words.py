@@ -50,12 +50,21 @@ LARGE_NUMERALS = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 1_00
 QUANTIFIERS = collect_words("all both some many most several few")
 PLACES_IN_ROW = {
     "first": 0, "left": 0, "leftmost": 0, "top": 0, "topmost": 0, "upper": 0, "uppermost": 0, "second": 1, "third": 2,
-    "middle": None, "central": None, "last": -1, "right": -1, "rightmost": -1, "bottom": -1, "lower": -1, "lowest": -1,
+    "fourth": 3, "fifth": 4, "sixth": 5, "middle": None, "central": None, "last": -1, "right": -1, "rightmost": -1,
+    "bottom": -1, "lower": -1, "lowest": -1,
 }  # fmt: skip
+ORDINALS = collect_words("first second third fourth fifth sixth last")
+SUPERLATIVE_PLACES = collect_words("leftmost rightmost topmost uppermost lowest")
 PLACES_IN_COLUMN = collect_words("top topmost upper uppermost bottom lower lowest")
 DISTRIBUTIVES = collect_words("each every per either")
-ANYBODY_VERBS = collect_words("sees finds can could may might notices spots observes")  # "one sees a barn"
+ANYBODY_VERBS = collect_words("sees finds can could may might notices spots observes")  # of nobody counted: "one sees"
 MOST_INSTANCES = 12  # larger counts stay one region
+
+
+def number_of(word: str) -> int:
+    """The number that a word or some digits name, 1 for none."""
+    return int(word) if word.isdecimal() and len(word) < 4 else NUMERALS.get(word, 1)
+
 
 # Subordinate comments (", creating a cosy atmosphere") and purposes ("ready for a swim") name nothing in the picture;
 # what something is ready to do ("ready to throw a frisbee") does.

@@ -32,7 +32,7 @@ def optimize_run(
     Args:
         pipe ([`StableDiffusionPipeline`] or [`StableDiffusionXLPipeline`]): The stock pipeline.
         options (`dict`): The arguments of its call; `generator` is one or a list of them. With `latents` in it, these
-            are all pictures' noise.
+            are the pictures' one noise.
         control ([`RegionalControl`]): With one layout for each picture, and the weights to start from.
         optimizer ([`WeightOptimizer`]): How.
         objective (`Callable`): Images (pictures, 3, height, width) in 0..1 to distances (pictures,).
@@ -103,7 +103,7 @@ def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
 def _noises(pipe, options: dict, count: int) -> torch.Tensor:
     """Noise for all pictures, so many times: shape (count, pictures, channels, rows, columns)."""
     if options["latents"] is not None:
-        return options["latents"].expand(count, *options["latents"].shape)
+        return options["latents"][None]
     shape, device = noise_shape(pipe, options), pipe._execution_device
     return torch.stack([randn_tensor(shape, options["generator"], device, pipe.unet.dtype) for _ in range(count)])
 

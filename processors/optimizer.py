@@ -81,6 +81,10 @@ class WeightOptimizer:
             raise TypeError(f"`optimize_weights` has to be a number of pictures or a WeightOptimizer, got {value!r}.")
         return cls(epochs=value, noises=min(cls.noises, value))
 
+    def from_given_noise(self) -> "WeightOptimizer":
+        """The same where the noise is given, so that there is none to choose: as many steps, from that one."""
+        return replace(self, epochs=self.epochs - self.noises + 1, noises=1)
+
     @property
     def passes(self) -> int:
         """How often the steps of a run are gone through, forth or back."""

@@ -101,6 +101,12 @@ def test_what_is_said_of_things_on_one_support_counts_more_than_their_row(predic
     assert jug[3] <= drum[1] + 1e-3
 
 
+def test_rows_on_one_support_stay_rows(predictor):
+    *jugs, table = boxes_of(predictor, "two rows of three jugs on a table")
+    assert [len({jug[3] for jug in row}) for row in (jugs[:3], jugs[3:])] == [1, 1]
+    assert max(jug[3] for jug in jugs) <= table[1] + 1e-3
+
+
 def test_a_stack_touches_all_the_way(predictor):
     hat, book, stool = boxes_of(predictor, "a hat on a book on a stool")
     assert hat[3] == pytest.approx(book[1], abs=1e-3) and book[3] == pytest.approx(stool[1], abs=1e-3)

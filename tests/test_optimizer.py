@@ -252,8 +252,9 @@ def test_a_file_of_weights_brings_the_noise_unless_another_is_given_or_the_size_
 
 def test_given_noise_is_the_only_one(pipe, clip):
     latents = torch.randn(1, 4, 8, 8)
-    found = run(pipe, latents=latents, optimize_weights=WeightOptimizer(epochs=3, noises=3, clip=clip))
-    assert torch.equal(found.latents, latents) and found.loss_history.std() < 1e-5
+    for noises in (3, 2):
+        found = run(pipe, latents=latents, optimize_weights=WeightOptimizer(epochs=3, noises=noises, clip=clip))
+        assert torch.equal(found.latents, latents) and found.loss_history.shape == (1, 4 - noises)
 
 
 def test_the_bar_ends_where_the_optimisation_does(pipe, clip, monkeypatch):

@@ -36,6 +36,30 @@ def test_phrases_keep_article_and_attributes_as_written(nlp):
     assert texts(nlp("The wooden chest stands beside a tiny green lamp.")) == ["The wooden chest", "a tiny green lamp"]
 
 
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("A jug is dark blue and left of a pan.", ["A dark blue jug", "a pan"]),
+        ("An apple and a jug. The apple is green.", ["A green apple", "a jug"]),
+        ("A big kite, which is black and white, is above a jug.", ["A big black and white kite", "a jug"]),
+        ("Two jugs are red and a pan is orange.", ["a red jug", "a red jug", "an orange pan"]),
+        ("The jug is red and the pan dark blue.", ["The red jug", "the dark blue pan"]),
+        ("A jug next to a pan is red.", ["A jug", "a pan"]),
+        ("A man with a scarf and a hat is black.", ["A man", "a scarf", "a hat"]),
+        ("The wheel of the cart is red and the cart is blue.", ["The wheel", "the blue cart"]),
+        ("A jug and a pan are red.", ["A jug", "a pan"]),
+        ("The jug is not red, the pan is red-hot.", ["The jug", "the pan"]),
+        ("A red jug is blue.", ["A red jug"]),
+        ("A row of two jugs, the first is red, the second is blue", ["a red jug", "a blue jug"]),
+        ("The left jug is red and the right one blue.", ["The left red jug", "the right blue jug"]),
+        ("The top kite is red, the bottom one is small.", ["The top red kite", "the bottom kite"]),
+        ("One goat is black, the other is white.", ["One black goat", "a white goat"]),
+    ],
+)
+def test_colours_that_are_said_of_a_thing_belong_to_its_phrase(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
 def test_spans_point_into_the_prompt(nlp):
     prompt = "Beside an old lighthouse lies a rowing boat."
     for phrase in find_phrases(nlp(prompt)):
@@ -74,7 +98,7 @@ def test_several_attributes_with_articles_share_their_noun(nlp, prompt, expected
         ("an orange and a red plum", ["an orange", "a red plum"]),
         ("a toy and a real boat", ["a toy", "a real boat"]),
         ("a white barn and a red wagon", ["a white barn", "a red wagon"]),
-        ("The barn is white and a red wagon stands beside it.", ["The barn", "a red wagon"]),
+        ("The barn is white and a red wagon stands beside it.", ["The white barn", "a red wagon"]),
     ],
 )
 def test_attributes_of_one_thing_share_nothing(nlp, prompt, expected):
@@ -263,6 +287,11 @@ def test_hyphens_hold_a_phrase_together(nlp, phrase):
         ("The jars stand in the second row, arranged from the top down.", ["The jars"]),
         ("A grid of four melons", ["a melon"] * 4),
         ("A stone column stands beside the latter.", ["A stone column"]),
+        ("Two rows of two red melons", ["a red melon"] * 4),
+        ("A row of three melons and a jug", ["a melon"] * 3 + ["a jug"]),
+        ("A 2x2 grid of melons", ["a melon"] * 4),
+        ("Two rows of ten melons", ["a row of ten melons"] * 2),
+        ("Clockwise from the top: a jug, a pan", ["a jug", "a pan"]),
     ],
 )
 def test_words_of_arrangement_are_no_objects(nlp, prompt, expected):
@@ -300,8 +329,10 @@ def test_a_number_of_things_and_the_list_of_them_are_the_same_things(nlp, prompt
         ("Two jugs, the left one red, the right one blue", ["a red jug", "a blue jug"]),
         ("A red jug and a blue one", ["A red jug", "a blue jug"]),
         ("A big tennis ball beside a small one", ["A big tennis ball", "a small tennis ball"]),
-        ("Two goats and a mule. The big one is brown.", ["a big goat", "a goat", "a mule"]),
+        ("Two goats and a mule. The big one is brown.", ["a big brown goat", "a goat", "a mule"]),
         ("A jug and a red one", ["A jug"]),
+        ("Three jugs: the first red, the second blue, the last green", ["a red jug", "a blue jug", "a green jug"]),
+        ("The first is left of a jug.", ["a jug"]),
     ],
 )
 def test_one_takes_the_noun_that_was_counted_or_has_another_attribute(nlp, prompt, expected):
@@ -311,7 +342,7 @@ def test_one_takes_the_noun_that_was_counted_or_has_another_attribute(nlp, promp
 @pytest.mark.parametrize(
     "prompt, expected",
     [
-        ("The leftmost of three jugs is red.", ["a jug"] * 3),
+        ("The leftmost of three jugs is red.", ["a red jug", "a jug", "a jug"]),
         ("The middle one of three jugs is above a pan.", ["a jug"] * 3 + ["a pan"]),
         ("Four jugs. Two of the jugs are left of a pan.", ["a jug"] * 4 + ["a pan"]),
         ("Three goats. The left goat is above a mule.", ["a goat"] * 3 + ["a mule"]),
@@ -321,6 +352,12 @@ def test_one_takes_the_noun_that_was_counted_or_has_another_attribute(nlp, promp
         ("A hen sits at the bottom of the stairs.", ["A hen", "the stairs"]),
         ("Two barns. Beside the hedge, one sees a well.", ["a barn", "a barn", "the hedge", "a well"]),
         ("The left goat is above a mule.", ["The left goat", "a mule"]),
+        ("Two jugs are above a pan, the other jug is below it.", ["a jug", "a jug", "a pan"]),
+        ("One of the mules is brown, the other is black.", ["a brown mule", "a black mule"]),
+        ("Two mules rest beside a well.", ["a mule", "a mule", "a well"]),
+        ("The left jug of two jugs is red.", ["a red jug", "a jug"]),
+        ("The left wheel of two wagons is red.", ["The left wheel", "a wagon", "a wagon"]),
+        ("Three owls sit on a bench, the rightmost is brown.", ["an owl", "an owl", "a brown owl", "a bench"]),
     ],
 )
 def test_a_part_of_what_is_counted_is_nothing_new(nlp, prompt, expected):
@@ -378,10 +415,10 @@ def test_what_stands_in_a_relation_to_a_thing_is_another_thing(nlp, prompt):
     "prompt, expected",
     [
         ("A fire hydrant is beside a bus, and a dog sniffs the hydrant.", ["A fire hydrant", "a bus", "a dog"]),
-        ("A picnic table stands below a tree. The table is green.", ["A picnic table", "a tree"]),
+        ("A picnic table stands below a tree. The table is green.", ["A green picnic table", "a tree"]),
         ("There is a harp, and to the left of the harp is a drum.", ["a harp", "a drum"]),
         ("A hot dog lies on a plate, and the dog watches it.", ["A hot dog", "a plate", "the dog"]),
-        ("A toy boat is beside a boat. The boat is red.", ["A toy boat", "a boat"]),
+        ("A toy boat is beside a boat. The boat is red.", ["A toy boat", "a red boat"]),
     ],
 )
 def test_compounds_may_be_called_by_their_last_word_in_another_clause(nlp, prompt, expected):
@@ -431,6 +468,13 @@ def test_a_general_word_may_mean_what_was_named_before(nlp):
         ("two three-legged chairs", ["a three-legged chair"] * 2),
         ("A two way road sign", ["A two way road sign"]),
         ("a 10 gallon hat", ["a 10 gallon hat"]),
+        ("a tray with a red candle on each side", ["a tray"] + ["a red candle"] * 2),
+        ("a tray with candles on both sides", ["a tray"] + ["a candle"] * 2),
+        ("a gate flanked by tall trees", ["a gate"] + ["a tall tree"] * 2),
+        ("a gate flanked by trees and a hedge", ["a gate", "trees", "a hedge"]),
+        ("a goat and a mule on each side", ["a goat", "a mule"]),
+        ("a clock with two candles on each side", ["a clock"] + ["a candle"] * 4),
+        ("one goat and one goat", ["one goat"] * 2),
     ],
 )
 def test_counts_become_instances(nlp, prompt, expected):
@@ -454,7 +498,7 @@ def test_plurals_speak_of_all_things_of_the_name(nlp):
 
 
 def test_owners_are_objects_of_their_own_where_they_are_definite(nlp):
-    assert texts(nlp("The farmer's hat is red.")) == ["The farmer", "hat"]
+    assert texts(nlp("The farmer's hat is red.")) == ["The farmer", "red hat"]
     assert texts(nlp("a bird's nest in a tree")) == ["a bird's nest", "a tree"]
 
 
@@ -462,6 +506,7 @@ def test_word_lists_do_without_a_model(word_lists):
     assert texts(word_lists("a cat above a green bus")) == ["a cat", "a green bus"]
     assert texts(word_lists("a red and a blue kite")) == ["a red kite", "a blue kite"]
     assert texts(word_lists("Two dogs in a park with a red ball")) == ["a dog", "a dog", "a red ball"]
+    assert texts(word_lists("two rows of two red cups")) == ["a red cup"] * 4
 
 
 def test_other_label_schemes_do_as_well():

@@ -125,6 +125,13 @@ def test_pronouns_are_resolved(nlp, line):
         "The tractor was overtaken by the scooter on its right. | scooter right of tractor",
         "The monk leads a mule on his right while a bell is tied to a post on his left. "
         "| mule right of monk; bell left of monk",
+        "To its left a jug, to its right a pan, a globe stands on a desk. "
+        "| jug left of globe; pan right of globe; globe on desk",
+        "Above it a kite and below it a drum, an owl flies over a tent. "
+        "| kite above owl; drum below owl; owl above tent",
+        "Above the jug is a pan, left of it a globe, a drum stands below a kite. "
+        "| pan above jug; globe left of jug; drum below kite",
+        "Behind her a tent, a nun rides a mule. | tent behind nun; nun on mule",
     ],
 )
 def test_pronouns_fall_back_to_what_is_there(nlp, line):
@@ -159,6 +166,10 @@ def test_what_only_describes_the_subject_is_not_placed(nlp, line):
         "The monkey, holding a coconut, is to the left of the parrot. | monkey left of parrot",
         "A cup and a plate, both of which are below the lamp | cup below lamp; plate below lamp",
         "The cup that is below the lamp is left of the jar. | cup below lamp; cup left of jar",
+        "A barn, behind which stands a mule | mule behind barn",
+        "A tray, on which lie a jug and a pan | jug on tray; pan on tray",
+        "A tent, on whose left there is a tree and on whose right a well | tree left of tent; well right of tent",
+        "A tray to whose left lies a jug | jug left of tray",
     ],
 )
 def test_relative_clauses_and_insertions_go_back_to_their_noun(nlp, line):
@@ -252,6 +263,21 @@ def test_coordination(nlp, line):
         "To the puppy's right is a basket. | basket right of puppy",
         "A girl with a balloon in her left hand stands to the right of a boy. "
         "| girl right of boy; balloon left of girl",
+        "A desk with a lamp on each side | lamp left of desk; lamp right of desk",
+        "On either side of the gate stands a guard. | guard left of gate; guard right of gate",
+        "Two goats, one on each side of a tent | goat left of tent; goat right of tent",
+        "Trees on both sides of the road | tree left; tree right; tree left of tree",
+        "The desk has a jug at each end and a globe above it. | jug left of desk; jug right of desk; globe above desk",
+        "A goat and a mule on either side of a well | goat left of well; mule right of well",
+        "A throne flanked by lanterns | throne between lantern lantern",
+        "A throne flanked on each side by a guard | throne between guard guard",
+        "A gate flanked by four guards | " + "; ".join(["guard left of gate", "guard right of gate"] * 2),
+        "A gate flanked by a guard on each side | gate between guard guard",
+        "A gate flanked by a guard | gate next to guard",
+        "A desk surrounded by four stools "
+        "| stool left of desk; stool right of desk; stool above desk; stool below desk",
+        "A jug, a pan and a globe around a hat | jug left of hat; pan right of hat; globe above hat",
+        "A well surrounded by a fence | well next to fence",
     ],
 )
 def test_each_thing_may_have_its_own_place_around_a_topic(nlp, line):
@@ -362,10 +388,45 @@ def test_orders_relate_each_to_the_next(nlp, line):
         "| jug left of goat; pan left of mule; jug above pan; goat above mule",
         "Back row: a goat and a mule. Front row: a hen. | goat behind hen; mule behind hen",
         "A goat sits in the bottom row. | goat bottom",
+        "A row of three jugs above a desk | jug above desk; jug above desk; jug above desk; jug left of jug; "
+        "jug left of jug",
+        "A 2x2 grid: a jug, a pan, a goat and a hen "
+        "| jug left of pan; goat left of hen; jug above goat; pan above hen",
+        "A two by two grid of a jug, a pan, a goat and a hen "
+        "| jug left of pan; goat left of hen; jug above goat; pan above hen",
+        "Two rows of jugs | jug above jug",
     ],
 )
 def test_rows_and_columns_stand_to_one_another_and_are_read_in_order(nlp, line):
     check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Two rows of three red jugs", "Six jugs in two rows", "Six jugs in two rows of three", "A 2x3 grid of jugs"]
+    + ["Three columns of two jugs", "Six jugs arranged in a 2 by 3 grid beside a lamp"],
+)
+def test_things_of_one_kind_stand_in_grids(nlp, prompt):
+    doc = nlp(prompt)
+    phrases = find_phrases(doc)
+    relations = [r for r in find_relations(doc, phrases) if r.relation != "next to"]
+    assert [phrase.head for phrase in phrases][:6] == ["jug"] * 6
+    across = [Relation(index, "left of", index + 1) for index in (0, 1, 3, 4)]
+    assert relations == across + [Relation(index, "above", index + 3) for index in range(3)]
+
+
+@pytest.mark.parametrize(
+    "prompt, places",
+    [
+        ("Clockwise from top left: a jug, a pan, a hen", ["top left", "top right", "bottom right"]),
+        ("A jug, a pan, a hen and a harp counter-clockwise from the top", ["top", "left", "bottom", "right"]),
+        ("Clockwise: a jug and a pan", ["top left", "top right"]),
+        ("Anticlockwise from the lower left corner are a jug and a pan.", ["bottom left", "bottom right"]),
+    ],
+)
+def test_things_named_in_a_circle_have_places_of_the_picture(nlp, prompt, places):
+    doc = nlp(prompt)
+    assert [r.relation for r in find_relations(doc, find_phrases(doc)) if r.object is None] == places
 
 
 @pytest.mark.parametrize(
@@ -482,7 +543,19 @@ def numbered(nlp, prompt):
         "Three goats, one above the others | 0 above 1; 0 above 2",
         "Two plums: a red one above a green one | 0 above 1",
         "There are two jugs, one of which is left of a pan. | 0 left of 2",
-        "Two goats, one on each side of a tent | 0 next to 2; 1 next to 2",
+        "Two goats, one on each side of a tent | 0 left of 2; 1 right of 2",
+        "Two goats, one left of a tent and the other right of it | 0 left of 2; 1 right of 2",
+        "Three jugs: two of the jugs are left of a pan, the third is right of it "
+        "| 0 left of 3; 1 left of 3; 2 right of 3",
+        "Three goats; the first is above a well, the other two are below it. | 0 above 3; 1 below 3; 2 below 3",
+        "Four owls. The first two owls are above a tent, the last two below it. "
+        "| 0 above 4; 1 above 4; 2 below 4; 3 below 4",
+        "Three plums, two left of a jug, one right of it | 0 left of 3; 1 left of 3; 2 right of 3",
+        "Three plums. The first plum is in a jug and the other plums are on a tray. | 0 inside 3; 1 on 4; 2 on 4",
+        "Three plums, two of which are in a jug and the rest on a tray | 0 inside 3; 1 inside 3; 2 on 4",
+        "One of the goats is left of the other. | 0 left of 1",
+        "Two of the goats are above the other two. | 0 above 2; 0 above 3; 1 above 2; 1 above 3",
+        "One owl is above a tent and the other is below it. | 0 above 2; 1 below 2",
     ],
 )
 def test_parts_of_what_is_counted_have_places_of_their_own(nlp, line):
@@ -498,6 +571,9 @@ def test_parts_of_what_is_counted_have_places_of_their_own(nlp, line):
         "In a straight line stand a goat and a mule. | goat left of mule",
         "A jug and a pan in a row, the pan to the left of the jug | pan left of jug",
         "A goat in a row of tents | goat inside tent",
+        "The left jug is red and the right one blue. | jug left of jug",
+        "The bottom kite is red and the top kite is blue. | kite above kite",
+        "The left jug is above the right jug. | jug above jug",
     ],
 )
 def test_a_row_is_in_the_order_of_the_text_unless_it_says_otherwise(nlp, line):
@@ -544,5 +620,5 @@ def test_word_lists_do_without_a_model(line):
 
 def test_the_lexicon_speaks_of_known_relations_only():
     known = {"left of", "right of", "above", "below", "on", "inside", "next to", "in front of", "behind", "far from"}
-    known |= {"between", "opposite"} | PICTURE_PLACES.keys() | CORNERS.keys()
+    known |= {"between", "opposite", "around", "both sides"} | PICTURE_PLACES.keys() | CORNERS.keys()
     assert {row.relation for row in SPATIAL_LEXICON} <= known
