@@ -47,36 +47,51 @@ from transformers import (
 
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
 from .layout.answers import AnswerReader  # noqa: F401
+from .layout.arrangements import ArrangementReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.chunker import WordListChunker  # noqa: F401
 from .layout.clauses import ClauseRow  # noqa: F401
 from .layout.colours import said_colours  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
+from .layout.counts import count_of  # noqa: F401
 from .layout.decoding import constrained  # noqa: F401
 from .layout.draw import draw_layout
 from .layout.elements import Element  # noqa: F401
+from .layout.ellipsis import shared_landmark  # noqa: F401
+from .layout.figures import FigureReader  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.grids import grid_shape  # noqa: F401
 from .layout.groups import NounGroup  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
+from .layout.implied import between_in_order  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401
 from .layout.language import load_language  # noqa: F401
 from .layout.learned import TransformerLayoutPredictor
 from .layout.least_squares import least_move  # noqa: F401
 from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.llm import LLMLayoutPredictor
+from .layout.mentions import first_mentions  # noqa: F401
+from .layout.objects import is_object  # noqa: F401
+from .layout.part_mentions import take_part  # noqa: F401
 from .layout.parts import Part  # noqa: F401
-from .layout.phrases import Phrase  # noqa: F401
+from .layout.phrase import Phrase  # noqa: F401
+from .layout.phrases import find_phrases  # noqa: F401
 from .layout.plurals import is_plural  # noqa: F401
+from .layout.pronouns import PronounReader  # noqa: F401
 from .layout.reading import read_prompt  # noqa: F401
 from .layout.regions import OFFICIAL_RADIUS, Layout
 from .layout.relations import find_relations  # noqa: F401
 from .layout.repair import repair_layout  # noqa: F401
+from .layout.repeats import repeated_groups  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
 from .layout.shapes import checked_box  # noqa: F401
+from .layout.sides import PICTURE_PLACES  # noqa: F401
 from .layout.solver import place_on_lattice  # noqa: F401
+from .layout.statements import Statements  # noqa: F401
+from .layout.sums import without_sums  # noqa: F401
 from .layout.things import PEOPLE  # noqa: F401
+from .layout.tokens import word_at  # noqa: F401
 from .layout.transformer import LayoutTransformer
 from .layout.words import ARTICLES  # noqa: F401
 from .processors.adjoint import frozen

@@ -8,7 +8,7 @@ from itertools import dropwhile
 from .conversation import LONGEST_ANSWER
 from .decoding import LONGEST_PHRASE, MOST_OBJECTS, MOST_RELATIONS
 from .holding import broken_relations, is_complete
-from .phrases import Phrase
+from .phrase import Phrase
 from .plurals import singular
 from .regions import Layout, Region, Relation
 from .repair import inside_picture

@@ -5,9 +5,10 @@ from itertools import permutations
 
 import numpy as np
 
+from .implied import between_in_order
 from .lexicon import steps_of_size
 from .regions import Relation
-from .relations import PICTURE_PLACES, between_in_order
+from .sides import PICTURE_PLACES
 from .solver import AXES, LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from .elements import Element
-from .lexicon import PLACES_ALONE
+from .lexicon import NEGATING_WORDS, PLACES_ALONE
+from .sides import SINGLE_SUPPORTS
 from .words import DETERMINERS
 
 
 _NOUN_KINDS = ("thing", "pronoun", "other", "each other")
 _OPENERS = ("stop", "clause", "with", "order")
 _LEADING = (":", "has", "have", "contains")  # from a place to what is there, as verbs do
-_SINGLE_PLACE = ("on", "inside")  # "on the table and the chair" hardly ever: one thing is in one place
 
 
 class ClauseRow:
@@ -23,6 +23,8 @@ class ClauseRow:
         following (`dict[int, list[int]]`): Positions of the landmark that stands with each cue, if any.
         landmarks (`set[int]`): All positions in `following`.
         subjects (`list[int]`): Positions of the things that clauses are about.
+        fronted (`dict[int, list[int]]`): Cues that open their clause, with the things after them that they speak of:
+            "above the bed hangs | a lamp".
     """
 
     def __init__(self, elements: Sequence[Element]):
@@ -31,6 +33,7 @@ class ClauseRow:
         self.following = {k: self._following_landmark(k) for k in self.cues}
         self.landmarks = {i for positions in self.following.values() for i in positions}
         self.subjects = [i for i in range(len(elements)) if self._is_subject(i)]
+        self.fronted = {k: things for k in self.cues if not self.is_void(k) and (things := self._inverted_figure(k))}
 
     def kind(self, i: int) -> str:
         """The kind of the element at a position, "" outside of the text."""
@@ -57,11 +60,20 @@ class ClauseRow:
         chosen = range(k) if positions is None else sorted(i for i in positions if i < k)
         return [list(self.elements[i].things) for i in reversed(chosen) if self.is_thing(i)]
 
+    def last_of(self, things: Sequence[int], k: int) -> list[int]:
+        """Of things joined before position k those of the mention nearest to it; none if they are not several."""
+        mentions = (mentioned for mentioned in self.things_before(k) if set(mentioned) <= set(things))
+        return next(mentions, []) if len(things) > 1 else []
+
     def sentence_start(self, k: int) -> int:
         """The position at which the sentence of position k begins."""
-        return max((i + 1 for i in range(k) if self.is_sentence_end(i)), default=0)
+        return max((i + 1 for i in range(k) if self._is_sentence_end(i)), default=0)
 
-    def is_sentence_end(self, i: int) -> bool:
+    def sentence_end(self, k: int) -> int:
+        """The position, k or after it, at which its sentence ends."""
+        return next((i for i in range(k, len(self.elements)) if self._is_sentence_end(i)), len(self.elements))
+
+    def _is_sentence_end(self, i: int) -> bool:
         """Whether a sentence ends there (after a colon it goes on)."""
         return self.kind(i) == "stop" and self.elements[i].text != ":"
 
@@ -73,7 +85,7 @@ class ClauseRow:
             following += 1
         return " ".join(words), following
 
-    def past_predicate(self, position: int) -> int:
+    def _past_predicate(self, position: int) -> int:
         """The position after "is", "is occupied by", "has", "contains" or a colon that stands at one, if any."""
         while self.kind(position) in ("verb", "agent") or self.text(position) in _LEADING:
             position += 1
@@ -102,7 +114,7 @@ class ClauseRow:
         is_participle = self.kind(before) == "verb" and self.elements[before].text.endswith("ing")
         return (is_participle or self.kind(before) in ("with", "relative")) and self.is_thing(before - 1)
 
-    def list_from(self, first: int, is_closed: bool = False, is_fronted: bool = False) -> list[int]:
+    def _list_from(self, first: int, is_closed: bool = False, is_fronted: bool = False) -> list[int]:
         """
         Positions of "the fork, the knife and the spoon", less a last thing with which a new clause begins.
 
@@ -174,7 +186,7 @@ class ClauseRow:
         following = i + 1
         if self.kind(following) == "verb":
             return self.joined_before(i, self.elements[following].is_singular)
-        return self.list_from(i)
+        return self._list_from(i)
 
     def _fronted_subject(self, k: int) -> list[int]:
         """The subject after what opens its sentence: "With a jug on the left, a pan is", "Flanked by ... is a cat"."""
@@ -184,13 +196,11 @@ class ClauseRow:
         is_participle = first.kind == "verb" and first.text.endswith(("ed", "en"))
         if not is_list and not is_participle and first.text not in ("with", "having"):
             return []
-        for i in range(k + 1, len(self.elements)):
+        for i in range(k + 1, self.sentence_end(k + 1)):
             before, after = self.elements[i - 1], self.kind(i + 1)
-            if self.is_sentence_end(i):
-                break
             is_inverted = before.kind == "verb" and before.is_finite
             if self.is_thing(i) and (is_inverted or before.text == "," and after in ("verb", "stop", "")):
-                return self.things_at(self.list_from(i))
+                return self.things_at(self._list_from(i))
         return []
 
     def announced_subject(self, k: int) -> list[int]:
@@ -200,23 +210,20 @@ class ClauseRow:
         points_ahead = cue is not None and (cue.landmark == "owner" or "pronoun" in landmarks)
         if not points_ahead or any(map(self.is_thing, range(start))):
             return []
-        for i in range(k + 1, len(self.elements)):
-            if self.is_sentence_end(i):
-                break
+        for i in range(k + 1, self.sentence_end(k + 1)):
             if self.is_thing(i) and self.text(i - 1) == "," and self.kind(i + 1) in ("verb", "cue"):
                 return self.things_at([i])
         return []
 
-    def labelled(self, k: int) -> list[int]:
+    def _labelled(self, k: int) -> list[int]:
         """The things under a label at position k, "Top row: a drum above a lute", up to the next label; or none."""
         colon = k + 1
         while self.kind(colon) in ("order", "verb", "join"):
             colon += 1
         if self.text(colon) != ":":
             return []
-        end = colon + 1
-        while end < len(self.elements) and not self.is_sentence_end(end) and not self._opens_item(end):
-            end += 1
+        last = self.sentence_end(colon + 1)
+        end = next((i for i in range(colon + 1, last) if self._opens_item(i)), last)
         return list(dict.fromkeys(self.things_at(range(colon + 1, end))))
 
     def _opens_item(self, k: int) -> bool:
@@ -229,7 +236,7 @@ class ClauseRow:
         """Whether position k belongs to a "with ..." (or "flanked by ...") that hangs on a topic."""
         return self.kind(k + 1) == "agent" or self._with_before(k) is not None
 
-    def opener(self, k: int) -> str:
+    def _opener(self, k: int) -> str:
         """What the clause begins with that begins with the cue at k ("stop" for a sentence); "" in mid-clause."""
         before = min([k] + self.following[k]) - 1
         kind = self.kind(before) or "stop"
@@ -241,11 +248,35 @@ class ClauseRow:
             while self.kind(before) == "join":
                 before -= 1
             first = next((cue for cue in self.cues if before == cue or before in self.following[cue]), None)
-            return first is not None and first < k and self.opener(first) or "join"
+            return first is not None and first < k and self._opener(first) or "join"
         if kind == "other" and self._opens_sentence(before):  # "The space above the door is taken by ..."
             following = self._past_verbs(max([k] + self.following[k]) + 1)
             return "stop" if self.kind(following) == "agent" else ""
         return kind if kind in _OPENERS else ""
+
+    def _inverted_figure(self, k: int, opener: str = "") -> list[int]:
+        """The thing after a cue that opens its clause: "To the left of the bed is a lamp", "On top, a cherry"."""
+        if self.kind(k + 1) == "relative":  # "the bridge, on which a car drives", "the barn, behind which is a cow"
+            return self._list_at(self._past_predicate(k + 2))
+        if self.text(k).split()[1:2] == ["whose"]:  # "a bed to whose left stands a lamp"
+            return self._list_at(self._past_predicate(k + 1))
+        if self.kind(k + 1) == "agent":  # "flanked on the left by a guard"
+            return self._list_at(k + 2)
+        opener = opener or self._opener(k)
+        if not opener:
+            return []
+        if labelled := self._labelled(k):
+            return labelled
+        joint, position = self.joint_after(max([k] + self.following[k]))
+        if joint in ("and", ",", ", and") and self.kind(position) == "cue":
+            return self._inverted_figure(position, opener)
+        if joint and (joint != "," or opener not in ("stop", "clause", "order")):
+            return []
+        return self._list_at(self._past_predicate(position))
+
+    def _list_at(self, position: int) -> list[int]:
+        """The things of the list that begins at a position; none where no thing stands."""
+        return self.things_at(self._list_from(position)) if self.is_thing(position) else []
 
     def _opens_sentence(self, i: int) -> bool:
         """Whether a sentence begins there: "Placed above the door is ...", "To be seen above the door is ..."."""
@@ -268,6 +299,24 @@ class ClauseRow:
             return self.kind(following) in ("cue", "verb")
         return not self.is_thing(self._past_verbs(following))
 
+    def is_void(self, k: int) -> bool:
+        """
+        Whether a cue tells no place: "is not above", "neither above nor below", "surveying the scene below", "flanked
+        by a guard on each side".
+        """
+        cue = self.elements[k].cue
+        if cue.relation == "both sides" and self._is_flanking(k - 1):
+            return True
+        if self.kind(k - 1) == "join" and self.text(k - 1) == "nor":
+            return True
+        if self.kind(k - 1) == "other" and self.kind(k - 2) == "verb" and not self.elements[k - 2].is_finite:
+            return not self.following[k] and cue.landmark == "maybe"
+        return self.kind(k - 1) == "verb" and self.text(k - 1) in NEGATING_WORDS
+
+    def _is_flanking(self, i: int) -> bool:
+        """The guard of "flanked by a guard"."""
+        return any(i in self.following[cue] and self.elements[cue].cue.landmark == "list" for cue in self.cues)
+
     def _following_landmark(self, k: int) -> list[int]:
         """The landmark right after a cue, or the owner right before it ("to the dog's left")."""
         cue, text = self.elements[k].cue, self.elements[k].text
@@ -279,10 +328,10 @@ class ClauseRow:
             return [i for i in range(k) if self.is_thing(i)][-1:]
         if not self.is_noun(k + 1):
             return []
-        is_closed = cue.relation in _SINGLE_PLACE
+        is_closed = cue.relation in SINGLE_SUPPORTS
         if cue.relation == "between":
             return self._two_from(k + 1)
-        positions = self.list_from(k + 1, is_closed, is_fronted=self.kind(k - 1) in ("", "stop", "verb"))
+        positions = self._list_from(k + 1, is_closed, is_fronted=self.kind(k - 1) in ("", "stop", "verb"))
         if cue.landmark == "list" and len(positions) == 1 and self.kind(k + 2) == "cue":
             return []  # "joined by a dog to the left": it has a cue of its own
         return positions

@@ -7,6 +7,7 @@ from spacy.tokens import Doc, Span
 from .groups import SUBJECT_DEPENDENCIES
 from .lexicon import CLAUSE_WORDS, RELATIVE_WORDS, SIZE_ADJECTIVES
 from .plurals import with_article
+from .tokens import word_at
 from .words import COLOURS, DETERMINERS, PLACES_IN_ROW, collect_words
 
 
@@ -20,28 +21,28 @@ def said_colours(doc: Doc, start: int, end: int, are_several: bool) -> tuple[str
     The words of the colour that is said of the noun group, one thing or several, at tokens `start` to `end`: "The cup
     | is dark red", "cups | which are black and white", and after such words of another thing "the plate | blue".
     """
-    verb = end + (_lower(doc, end) == "," and _lower(doc, end + 1) in RELATIVE_WORDS)
-    is_relative = _lower(doc, verb) in RELATIVE_WORDS
+    verb = end + (word_at(doc, end) == "," and word_at(doc, end + 1) in RELATIVE_WORDS)
+    is_relative = word_at(doc, verb) in RELATIVE_WORDS
     verb += is_relative
     if not is_relative and not _opens_clause(doc, start):
         return ()
-    if _lower(doc, verb) not in _BEING[are_several]:
-        if not any(_lower(doc, i) in _BEING[0] | _BEING[1] and _is_said(doc, i + 1) for i in range(start)):
+    if word_at(doc, verb) not in _BEING[are_several]:
+        if not any(word_at(doc, i) in _BEING[0] | _BEING[1] and _is_said(doc, i + 1) for i in range(start)):
             return ()
         verb = end - 1
     elif not is_relative and not _is_subject(doc[start:end]):
         return ()
-    last = verb + 1 + (_lower(doc, verb + 1) in _SHADES)
+    last = verb + 1 + (word_at(doc, verb + 1) in _SHADES)
     if not _is_said(doc, last):
         return ()
-    while _lower(doc, last + 1) == "and" and _is_said(doc, last + 2):
+    while word_at(doc, last + 1) == "and" and _is_said(doc, last + 2):
         last += 2
     return tuple(token.lower_ for token in doc[verb + 1 : last + 1])
 
 
 def _opens_clause(doc: Doc, start: int) -> bool:
     """Whether a clause may begin with the group: not with the table of "a cup on a table is red"."""
-    before = _lower(doc, start - 1) if start else "."
+    before = word_at(doc, start - 1) if start else "."
     return before in _BEFORE_SUBJECTS or before in CLAUSE_WORDS
 
 
@@ -52,14 +53,10 @@ def _is_subject(group: Span) -> bool:
 
 def _is_said(doc: Doc, index: int) -> bool:
     """Whether a colour stands there by itself: not in "is orange juice" or "is red-hot"."""
-    if _lower(doc, index) not in COLOURS:
+    if word_at(doc, index) not in COLOURS:
         return False
     following = doc[index + 1] if index + 1 < len(doc) else None
     return following is None or following.text != "-" and following.pos_ not in ("NOUN", "PROPN")
-
-
-def _lower(doc: Doc, index: int) -> str:
-    return doc[index].lower_ if index < len(doc) else ""
 
 
 def described(text: str, words: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from .holding import RELATIONS_OF_TWO
 from .regions import Relation
-from .relations import PICTURE_PLACES
+from .sides import PICTURE_PLACES
 
 
 LONGEST_ANSWER = 50_000  # characters that are read

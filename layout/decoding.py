@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from .conversation import plain_text
 from .holding import RELATIONS_OF_TWO
-from .relations import PICTURE_PLACES
+from .sides import PICTURE_PLACES
 
 
 MOST_OBJECTS, MOST_RELATIONS = 16, 24

@@ -9,7 +9,7 @@ from math import prod
 from spacy.tokens import Doc, Token
 
 from .grids import grid_shape
-from .groups import SUBJECT_DEPENDENCIES, NounGroup, noun_groups, spatial_tokens
+from .groups import SUBJECT_DEPENDENCIES, NounGroup, noun_groups
 from .lexicon import (
     CLAUSE_WORDS,
     FILLERS,
@@ -20,6 +20,7 @@ from .lexicon import (
     PLACES_ALONE,
     POINTING_PRONOUNS,
     RELATIVE_WORDS,
+    SENTENCE_ENDS,
     THING_PRONOUNS,
     WITH_WORDS,
     FoundExpression,
@@ -27,16 +28,17 @@ from .lexicon import (
     lowered,
     spatial_expressions,
 )
-from .phrases import Phrase
+from .phrase import Phrase
 from .plurals import singular
 from .things import BODY_PARTS, OWNED_BODY_PARTS
+from .tokens import spatial_tokens
 from .words import ACTION_VERB_FORMS, PLACING_PARTICIPLES, POSSESSIVES, PREPOSITIONS
 
 
 _PRONOUNS = THING_PRONOUNS | PERSON_PRONOUNS | GROUP_PRONOUNS
 _FINITE_VERBS = frozenset("is are was were has have had".split())
 _AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
-_STOPS = frozenset(".!?;:\n")
+_STOPS = SENTENCE_ENDS | {":"}
 _OWNER_ENDINGS = ("'s", "’s", "'", "’")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
 _ROWS = re.compile(r"\w+ (?:row|line|column)s of ")  # "two rows of cups"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from spacy.tokens import Doc, Span, Token
 
 from .chunker import PHRASES_KEY
-from .lexicon import JOINING_WORDS, RELATIVE_WORDS, lowered, spatial_expressions
+from .lexicon import JOINING_WORDS, RELATIVE_WORDS
 from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plural, singular
 from .things import (
     ANIMALS,
@@ -18,6 +18,7 @@ from .things import (
     NOUN_COMPOUNDS,
     PEOPLE,
 )
+from .tokens import is_attribute
 from .words import (
     ACTION_VERB_FORMS,
     ACTION_VERBS,
@@ -26,9 +27,7 @@ from .words import (
     COMPOUND_PARTICIPLES,
     DEFINITES,
     DETERMINERS,
-    NOUN_ADJECTIVES,
     NUMERALS,
-    PLAIN_MODIFIERS,
     PLURAL_DETERMINERS,
     PLURAL_MODIFIERS,
     POSSESSIVES,
@@ -87,12 +86,6 @@ def _tagged_groups(doc: Doc, spatial: set[int]) -> list[NounGroup]:
             groups.append(group)
         start = group.end if group else start + 1
     return groups
-
-
-def spatial_tokens(doc: Doc) -> set[int]:
-    """Tokens of spatial expressions of several words ("to the immediate left of"): their nouns name no things."""
-    spans = [doc.char_span(found.start, found.end) for found in spatial_expressions(lowered(doc.text))]
-    return {token.i for span in spans if span is not None and len(span) > 1 for token in span}
 
 
 def _is_noun(token: Token) -> bool:
@@ -417,11 +410,3 @@ def _joins_attributes(doc: Doc, index: int) -> bool:
 
 def _is_determiner(token: Token) -> bool:
     return token.lower_ in ARTICLES or token.lower_ in POSSESSIVES or token.lower_ in NUMERALS
-
-
-def is_attribute(token: Token) -> bool:
-    """Whether a word is an adjective and nothing else; an orange or a square may be a thing."""
-    word = token.lower_
-    if word in NOUN_ADJECTIVES or word in DIRECTION_WORDS or word in PEOPLE or word in DETERMINERS:
-        return False
-    return token.pos_ == "ADJ" if token.pos_ and word not in COLOURS else word in PLAIN_MODIFIERS

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .regions import Layout, Relation
-from .relations import PICTURE_PLACES
+from .sides import PICTURE_PLACES
 from .solver import AXES, DEPTHS
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .holding import CENTRE_REACH, FAR, NEAR
 from .regions import Relation
-from .relations import PICTURE_PLACES
+from .sides import PICTURE_PLACES
 from .solver import AXES
 
 

@@ -258,6 +258,8 @@ CLAUSE_WORDS: frozenset[str] = frozenset("while whereas where as but when althou
 WITH_WORDS: frozenset[str] = frozenset("with having has have had featuring including plus".split())
 RELATIVE_WORDS: frozenset[str] = frozenset("which that who".split())
 JOINING_WORDS: frozenset[str] = frozenset("and , & or nor".split())
+SENTENCE_ENDS: frozenset[str] = frozenset(".!?;\n")
+CLAUSE_BOUNDS: frozenset[str] = CLAUSE_WORDS | JOINING_WORDS | WITH_WORDS | SENTENCE_ENDS
 NEGATING_WORDS: frozenset[str] = frozenset("not n't neither".split())
 FILLERS: frozenset[str] = frozenset(
     "both each all either of the a an of's just also two very same only directly in turn itself themselves".split()

@@ -7,8 +7,9 @@ from itertools import takewhile
 from spacy.tokens import Doc
 
 from .colours import said_colours
-from .groups import NounGroup, is_attribute
+from .groups import NounGroup
 from .plurals import singular
+from .tokens import is_attribute, word_at
 from .words import (
     ANYBODY_VERBS,
     ARTICLES,
@@ -83,6 +84,14 @@ def find_parts(doc: Doc, groups: Sequence[NounGroup], spatial: set[int]) -> list
     return parts
 
 
+def in_reading_order(groups: Sequence[NounGroup], parts: Sequence[Part]) -> list[NounGroup | Part]:
+    """Groups and parts as they are read: each part after what it is a part of, instead of the groups inside it."""
+    covered = {i: part for part in parts for i in range(part.start, part.end)}
+    free = [group for group in groups if group.start not in covered or group.start == covered[group.start].whole]
+    starts = {part: part.start if part.whole is None else part.whole for part in parts}
+    return sorted([*free, *parts], key=lambda item: (starts.get(item, item.start), item in starts))
+
+
 def _part_at(doc: Doc, start: int, groups: dict[int, NounGroup], spatial: set[int]) -> Part | None:
     """The part that begins at a token, if any."""
     end = _adjectives_end(doc, start, spatial)
@@ -90,7 +99,7 @@ def _part_at(doc: Doc, start: int, groups: dict[int, NounGroup], spatial: set[in
     place = next((word for word in adjectives if word in PLACES_IN_ROW), "")
     attributes = tuple(word for word in adjectives if word not in PLACES_IN_ROW)
     part = Part(start, end, 1, place, attributes, is_definite=doc[start].lower_ in DEFINITES)
-    noun = _word(doc, end)
+    noun = word_at(doc, end)
     if noun in _ONES or noun == "rest" and part.is_definite:
         return _one_after(doc, part, groups)
     if end == start:
@@ -105,11 +114,11 @@ def _part_at(doc: Doc, start: int, groups: dict[int, NounGroup], spatial: set[in
 
 def _counted_part(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | None:
     """ "Two of the cups", "all of the cups", and "two" where it begins a clause without a noun."""
-    word = _word(doc, part.start)
+    word = word_at(doc, part.start)
     if number_of(word) == 1 and word not in QUANTIFIERS:
         return None
     counted = replace(part, end=part.end + 1, count=0 if word in QUANTIFIERS else number_of(word))
-    if _word(doc, counted.end) == "of":
+    if word_at(doc, counted.end) == "of":
         return _with_whole(doc, counted, groups)
     is_alone = counted.count > 0 and _follows_bound(doc, part.start) and not _has_noun(counted, groups)
     return counted if is_alone else None
@@ -133,18 +142,18 @@ def _has_noun(part: Part, groups: dict[int, NounGroup]) -> bool:
 
 def _one_after(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | None:
     """The part with its "one", "other (one)" or "other two" and adjectives after that: "one black, the other two"."""
-    number = _word(doc, part.end + 1) if _word(doc, part.end) == "other" else ""
+    number = word_at(doc, part.end + 1) if word_at(doc, part.end) == "other" else ""
     end = part.end + (2 if number == "one" or number_of(number) > 1 else 1)
-    is_of = _word(doc, end) == "of"
+    is_of = word_at(doc, end) == "of"
     if part.end == part.start and not is_of and not _means_a_thing(doc, part.start):
         return None
-    part = replace(part, end=end, count=0 if _word(doc, part.end) in _RESTS else number_of(number))
+    part = replace(part, end=end, count=0 if word_at(doc, part.end) in _RESTS else number_of(number))
     part = _with_whole(doc, part, groups) if is_of else part
     if part is None or part.attributes:
         return part
     attributes = tuple(token.lower_ for token in takewhile(is_attribute, doc[part.end : part.end + _MOST_WORDS]))
     end = part.end + len(attributes)
-    is_aside = is_of and bool(attributes) and _word(doc, part.start - 1) == _word(doc, end) == ","
+    is_aside = is_of and bool(attributes) and word_at(doc, part.start - 1) == word_at(doc, end) == ","
     return replace(part, end=end, attributes=attributes, is_aside=is_aside)
 
 
@@ -162,17 +171,17 @@ def _adjectives_end(doc: Doc, start: int, spatial: set[int]) -> int:
 def _with_whole(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | None:
     """The part with what it is a part of, "... of three cups", "... of them"; None where nothing is said of that."""
     following = part.end + 1
-    if _word(doc, part.end) != "of":
+    if word_at(doc, part.end) != "of":
         return None
-    if _word(doc, following) in _WHOLE_PRONOUNS:
+    if word_at(doc, following) in _WHOLE_PRONOUNS:
         return replace(part, end=following + 1)
-    is_whole = _word(doc, following) in DEFINITES or number_of(_word(doc, following)) > 1
+    is_whole = word_at(doc, following) in DEFINITES or number_of(word_at(doc, following)) > 1
     return replace(part, end=groups[following].end, whole=following) if is_whole and following in groups else None
 
 
 def _means_a_thing(doc: Doc, index: int) -> bool:
     """Whether "one" or "another" means a thing: not in "beside it one sees a barn" nor in "one on each side"."""
-    if not _follows_bound(doc, index) or _word(doc, index + 1) in ANYBODY_VERBS:
+    if not _follows_bound(doc, index) or word_at(doc, index + 1) in ANYBODY_VERBS:
         return False
     return DISTRIBUTIVES.isdisjoint(token.lower_ for token in doc[index + 1 : index + 4])
 
@@ -180,7 +189,3 @@ def _means_a_thing(doc: Doc, index: int) -> bool:
 def _follows_bound(doc: Doc, index: int) -> bool:
     """Whether a clause, or an item of a list, begins with a token."""
     return index == 0 or doc[index - 1].lower_ in _BOUNDS
-
-
-def _word(doc: Doc, index: int) -> str:
-    return doc[index].lower_ if 0 <= index < len(doc) else ""

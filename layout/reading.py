@@ -10,7 +10,8 @@ from spacy.language import Language
 
 from .foreign import is_foreign
 from .language import load_language
-from .phrases import Phrase, find_phrases
+from .phrase import Phrase
+from .phrases import find_phrases
 from .regions import Relation
 from .relations import find_relations
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from .regions import Relation
-from .relations import PICTURE_PLACES
+from .sides import PICTURE_PLACES
 
 
 LEVEL = "level with"  # side by side in one row, rather in order; for the solver only, no text states it

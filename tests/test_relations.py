@@ -8,7 +8,8 @@ from spacetime_attn.layout.language import load_language
 from spacetime_attn.layout.lexicon import CORNERS, SPATIAL_LEXICON
 from spacetime_attn.layout.phrases import find_phrases
 from spacetime_attn.layout.regions import Relation
-from spacetime_attn.layout.relations import PICTURE_PLACES, find_relations
+from spacetime_attn.layout.relations import find_relations
+from spacetime_attn.layout.sides import PICTURE_PLACES
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from spacetime_attn.layout.boxes import arrange_boxes
 from spacetime_attn.layout.holding import RELATIONS_OF_TWO, broken_relations, is_complete
 from spacetime_attn.layout.least_squares import least_move
 from spacetime_attn.layout.regions import Layout, Region, Relation
-from spacetime_attn.layout.relations import PICTURE_PLACES
 from spacetime_attn.layout.repair import inside_picture, repair_layout
+from spacetime_attn.layout.sides import PICTURE_PLACES
 
 
 def layout_of(boxes, relations=()):

@@ -1,0 +1,105 @@
+"""Figures: which things a cue tells the place of."""
+
+from collections.abc import Sequence
+
+from .clauses import ClauseRow
+from .phrase import Phrase, are_persons
+from .pronouns import PronounReader, owner_in
+from .sides import SINGLE_SUPPORTS
+from .things import CLOTHES
+
+
+class FigureReader:
+    """Finds the things that a cue tells the place of: before it, or after it where it opens its clause."""
+
+    def __init__(self, row: ClauseRow, phrases: Sequence[Phrase], pronouns: PronounReader):
+        self.row = row
+        self.phrases = phrases
+        self.pronouns = pronouns
+
+    def figure(self, k: int) -> list[int]:
+        """The things that the cue at k tells the place of; of "above the bed hangs a lamp, and ..." not the lamp."""
+        fronted, start = self.row.fronted, self.row.sentence_start(k)
+        if k in fronted:
+            return fronted[k]
+        placed = {thing for cue in fronted if start <= cue < k for thing in fronted[cue]}
+        figure = self._figure_before(k)
+        return [thing for thing in figure if thing not in placed] or figure
+
+    def _figure_before(self, k: int) -> list[int]:
+        """The nearest thing before a cue that is no landmark, with those joined to it; of a relative, its noun."""
+        row, only_subjects = self.row, False
+        if k - 1 in row.landmarks and self._describes_nearest(k):
+            return list(row.elements[k - 1].things)
+        for i in range(k - 1, row.sentence_start(k) - 1, -1):
+            element = row.elements[i]
+            if element.kind == "relative":
+                return self._antecedent(i)
+            if element.kind == "pronoun" and row.kind(i - 1) in ("", "stop", "join", "clause"):
+                return self.pronouns.referents(element.text, i, ())
+            if element.kind == "verb" and self._is_resumed(i):
+                only_subjects = True
+            if element.kind == "thing" and not row.is_aside(i, k) and self._may_be_figure(i, k, only_subjects):
+                has_singular_verb = any(e.kind == "verb" and e.is_singular for e in row.elements[i:k])
+                joined = row.joined_before(i, has_singular_verb)
+                return self._owner_of(joined[0], k) + row.things_at(joined) + self._shared_support(k)
+        return []
+
+    def _antecedent(self, i: int) -> list[int]:
+        """What a relative pronoun means: the thing before it, with those joined to it in "..., which are above"."""
+        row = self.row
+        position = next((j for j in reversed(range(i)) if row.is_thing(j)), None)
+        if position is None:
+            return []
+        is_plural = row.kind(i + 1) == "verb" and row.elements[i + 1].text in ("are", "were")
+        return row.things_at(row.joined_before(position, has_singular_verb=not is_plural))
+
+    def _describes_nearest(self, k: int) -> bool:
+        """ "... a man in a coat", "... a woman riding a horse", "a man walks past a dog on his left"."""
+        row, element = self.row, self.row.elements[k]
+        if not row.is_thing(k - 1):
+            return False
+        is_person = are_persons(self.phrases, row.elements[k - 1].things)
+        if element.cue.landmark == "owner":
+            return not is_person and owner_in(element.text) != "its"
+        if self._holds_clothes(k):
+            before = row.things_before(k, range(row.sentence_start(k), k))
+            return is_person or not any(are_persons(self.phrases, things) for things in before)
+        return element.text.startswith("riding")
+
+    def _holds_clothes(self, k: int) -> bool:
+        return any(self.phrases[index].head in CLOTHES for index in self.row.things_at(self.row.following[k]))
+
+    def _is_resumed(self, i: int) -> bool:
+        """Whether a verb goes back to a subject: "X holds Y and stands", "X with Y below stands"."""
+        before = self.row.kind(i - 1)
+        return before == "join" or self.row.elements[i].is_finite and before in ("cue", "pronoun", "other")
+
+    def _may_be_figure(self, i: int, k: int, only_subjects: bool) -> bool:
+        """Whether the cue at k may tell the place of a thing before it, a landmark or not."""
+        row = self.row
+        if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
+            cue = self._cue_of(i)
+            relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
+            is_next = cue < i and all(row.kind(j) == "verb" and not row.elements[j].is_finite for j in range(i + 1, k))
+            is_held = relations == set(SINGLE_SUPPORTS) and not self._holds_clothes(k)
+            return is_next and row.elements[cue].cue.landmark != "reversed" and (len(relations) == 1 or is_held)
+        return not only_subjects or i in row.subjects or row.kind(i + 1) == "verb"
+
+    def _cue_of(self, i: int) -> int:
+        """The cue whose landmark stands at a position."""
+        return next(cue for cue in self.row.cues if i in self.row.following[cue])
+
+    def _owner_of(self, i: int, k: int) -> list[int]:
+        """ "A vase with flowers on a table": the vase is on the table, too."""
+        row, cue = self.row, self.row.elements[k].cue
+        is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and row.things_at(row.following[k])
+        return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []
+
+    def _shared_support(self, k: int) -> list[int]:
+        """ "A cup to the left of a pot on the table": the pot is on the table, too."""
+        row = self.row
+        if row.elements[k].cue.relation not in SINGLE_SUPPORTS or k - 1 not in row.landmarks:
+            return []
+        is_held = row.elements[self._cue_of(k - 1)].cue.relation in SINGLE_SUPPORTS
+        return [] if is_held else list(row.elements[k - 1].things)

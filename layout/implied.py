@@ -1,0 +1,57 @@
+"""What follows from the relations that a text states: from places in the picture, and from "between"."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from .regions import Relation
+from .sides import OPPOSITES, PICTURE_PLACES, SIDES_OF_PLACES
+
+
+def implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
+    """What is at the left of the picture is left of what is at its right, and so on; unless something is stated."""
+    places: dict[int, tuple[int, int]] = {}
+    for r in relations:
+        if r.object is None:  # "top row: a kite on the left": both count
+            x, y = places.get(r.subject, (0, 0))
+            column, row = PICTURE_PLACES[r.relation]
+            places[r.subject] = x or column, y or row
+    stated = {frozenset((r.subject, r.object)) for r in relations if r.relation in OPPOSITES}
+    implied = []
+    for (first, (x0, y0)), (second, (x1, y1)) in combinations(places.items(), 2):
+        if frozenset((first, second)) in stated:
+            continue
+        if x0 != x1 and abs(x0 - x1) >= abs(y0 - y1):
+            implied.append(Relation(first, "left of" if x0 < x1 else "right of", second))
+        if y0 != y1 and abs(y0 - y1) >= abs(x0 - x1):
+            implied.append(Relation(first, "above" if y0 < y1 else "below", second))
+    return implied
+
+
+def between_in_order(between: Relation, relations: Sequence[Relation]) -> tuple[int, str, int] | None:
+    """
+    The two landmarks of a "between", in order: (first, "left of" or "above", second). None if nothing tells it:
+    neither the place of one of them in the picture nor how any two of the three stand to each other.
+    """
+    ends = between.object, between.second_object
+    for first, second in (ends, ends[::-1]):
+        pairs = ((first, second), (first, between.subject), (between.subject, second))
+        for r in relations:
+            is_placed = r.relation in SIDES_OF_PLACES and r.subject == first
+            side = SIDES_OF_PLACES[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
+            if side in ("left of", "above"):
+                return first, side, second
+            if side in OPPOSITES:
+                return second, OPPOSITES[side], first
+    return None
+
+
+def implied_by_between(relations: Sequence[Relation]) -> list[Relation]:
+    """What is between two things of which one is left of (above, ...) the other."""
+    implied = []
+    for r in relations:
+        if r.relation == "between" and (order := between_in_order(r, relations)):
+            first, relation, second = order
+            implied += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
+    stated = {(r.subject, r.relation, r.object) for r in relations}
+    stated |= {(r.object, OPPOSITES.get(r.relation), r.subject) for r in relations}
+    return [r for r in implied if (r.subject, r.relation, r.object) not in stated]

@@ -1,0 +1,96 @@
+"""Statements: what is said of several things as relations of single ones, "four stools around a table"."""
+
+from collections.abc import Sequence
+
+from .phrase import Phrase, are_persons
+from .regions import Relation
+from .sides import OPPOSITES, PICTURE_PLACES, PLACES_OF_CORNERS, SIDES_OF_PLACES
+from .things import CLOTHES
+
+
+_OTHER_SIDES = OPPOSITES | {"left": "right", "right": "left", "top": "bottom", "bottom": "top", "next to": "next to"}
+# Where things stand "around" another, one after the other.
+_PLACES_AROUND = (
+    ("left of",), ("right of",), ("above",), ("below",),
+    ("left of", "above"), ("right of", "above"), ("left of", "below"), ("right of", "below"),
+)  # fmt: skip
+
+
+class Statements:
+    """
+    Collects what a text states, as lists of `Relation`.
+
+    Attributes:
+        certain: In the order of the text.
+        held: Of "in the left hand" and the like; what is said elsewhere counts more.
+    """
+
+    def __init__(self, phrases: Sequence[Phrase]):
+        self.phrases = phrases
+        self.certain: list[Relation] = []
+        self.held: list[Relation] = []
+
+    def add(self, figure: Sequence[int], relation: str, landmark: Sequence[int] = (), kind: str = "") -> None:
+        """
+        Adds a relation of each figure to each landmark; without landmarks, to the picture. The `kind` is that of the
+        landmark in the lexicon.
+        """
+        if relation == "both sides" and len(figure) % 2 == 0:
+            half = len(figure) // 2
+            self.add(figure[:half], "left of" if landmark else "left", landmark)
+            self.add(figure[half:], "right of" if landmark else "right", landmark)
+            return
+        if relation in PICTURE_PLACES or not landmark:
+            self.certain += [Relation(subject, relation) for subject in figure if relation in PICTURE_PLACES]
+            return
+        if relation == "around":
+            self._surround(figure, landmark, kind)
+            return
+        if relation == "between" and len(landmark) > 2 and len(landmark) % 2 == 0:  # "flanked by four guards"
+            self.add(landmark, "both sides", figure)
+            return
+        if relation == "between" and len(landmark) > 1:
+            self.certain += [Relation(a, relation, *landmark[:2]) for a in figure if a not in landmark[:2]]
+            return
+        if relation == "opposite":
+            relation = self._opposite_side(landmark)
+        relation = "next to" if relation in ("between", "both sides", *PLACES_OF_CORNERS) else relation
+        if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
+            figure, landmark = landmark, figure
+        stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]
+        (self.held if kind == "held" else self.certain).extend(stated)
+
+    def oppose(self, figure: Sequence[int]) -> None:
+        """ "On the other side": of what something has a side already, be it the picture."""
+        sided = next((r for r in reversed(self.certain) if r.relation in _OTHER_SIDES), None)
+        if sided is not None:
+            landmark = [] if sided.object is None else [sided.object]
+            self.add(figure, _OTHER_SIDES[sided.relation], landmark)
+
+    def have_place(self, things: Sequence[int]) -> bool:
+        """Whether one of them has a place in the picture: "a chair at the left, a desk ..."."""
+        return any(r.object is None and r.subject in things for r in self.certain)
+
+    def are_arranged(self, things: Sequence[int]) -> bool:
+        """Whether it is said how some things stand to each other, or at which side of the picture one of them is."""
+        told = (r for r in self.certain if r.subject in things)
+        return any(r.object in things or r.relation in SIDES_OF_PLACES for r in told)
+
+    def _surround(self, figure: Sequence[int], landmark: Sequence[int], kind: str) -> None:
+        """Several things at all sides of another: of "a table surrounded by stools", or "stools around a table"."""
+        outer, inner = (landmark, figure) if kind == "list" else (figure, landmark)
+        if len(outer) < 3:
+            self.add(figure, "between" if kind == "list" else "next to", landmark)
+            return
+        for thing, places in zip(outer, _PLACES_AROUND):
+            for place in places:
+                self.add([thing], place, inner)
+
+    def _opposite_side(self, landmark: Sequence[int]) -> str:
+        """ "On the other side of the fence": of the side that something is said to be on."""
+        sides = [OPPOSITES.get(r.relation) for r in self.certain if r.object in landmark]
+        return next(filter(None, reversed(sides)), "next to")
+
+    def _are_worn(self, figure: Sequence[int], landmark: Sequence[int]) -> bool:
+        """ "A man in a coat"."""
+        return bool(figure) and self.phrases[landmark[0]].head in CLOTHES and are_persons(self.phrases, figure)
