@@ -100,7 +100,7 @@ def main() -> None:
     pipe = load_pipeline(arguments.model, torch.device("cpu"), torch.float32)
     pipe.set_progress_bar_config(disable=True)
     schedule = Schedule(arguments.output, arguments.learning_rate, arguments.batches)
-    optimizer = ScheduleStep(epochs=1, local_factor=0.0, recompute_layers=False, schedule=schedule)
+    optimizer = ScheduleStep(epochs=1, schedule=schedule)
     records = [record["prompt"] for record in prompts("train", arguments.batches * arguments.batch_size)]
     batches = [records[i : i + arguments.batch_size] for i in range(0, len(records), arguments.batch_size)]
     bar = tqdm(total=arguments.batches, initial=len(schedule.distances), unit="batch")

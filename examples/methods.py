@@ -148,7 +148,7 @@ class BestOf:
 
     takes_layouts = False
 
-    def __init__(self, pipe: SpaceTimeAttnPipeline, sampling: dict[str, Any], count: int, local_factor: float = 5.0):
+    def __init__(self, pipe: SpaceTimeAttnPipeline, sampling: dict[str, Any], count: int, local_factor: float = 0.0):
         self.plain = Plain(pipe, sampling)
         self.predict = pipe.predict_layout
         self.clip = pipe.image_text_model()

@@ -96,7 +96,7 @@ class ClipObjective:
         owners (`Sequence[int]`): The picture of each object.
         windows (`Sequence[tuple[float, float, float, float]]`): What is cropped for each object, `(x0, y0, x1, y1)`
             in units of the picture's sides; what lies outside 0..1 is left out.
-        local_factor (`float`): The objects' part.
+        local_factor (`float`): The objects' part; with 0 their crops are not looked at.
         official (`bool`): The official code's preparation of pixels: the whole picture is averaged over areas, crops
             are resized without antialiasing, and CLIP's statistics are not applied.
     """
@@ -111,6 +111,8 @@ class ClipObjective:
         local_factor: float = 5.0,
         official: bool = False,
     ):
+        if local_factor == 0:
+            local_texts, owners, windows = (), (), ()
         self.clip = clip
         self.owners = torch.tensor(owners, dtype=torch.long, device=clip.model.device)
         self.windows = list(windows)

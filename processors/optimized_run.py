@@ -46,7 +46,7 @@ def optimize_run(
         torch.OutOfMemoryError: Says what lowers the need for memory.
     """
     generators = options["generator"] if isinstance(options["generator"], list) else [options["generator"]]
-    noises = _noises(pipe, options, optimizer.noises)
+    noises = _noises(pipe, options, optimizer.num_noises)
     states = [generator.get_state() for generator in generators]
     sample = type(pipe).__call__.__wrapped__  # the stock call without its `torch.no_grad`
 

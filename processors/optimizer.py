@@ -21,30 +21,31 @@ class WeightOptimizer:
 
     Args:
         epochs (`int`): Pictures that are tried. After those of the noises, one step of Adam lies before each.
-        noises (`int`): How many of them start from noise of their own, with the given weights and without a gradient;
-            the weights are then optimised for the best of these.
+        noises (`int`, *optional*): How many of them start from noise of their own, with the given weights and without
+            a gradient; the weights are then optimised for the best of these. By default half of them, rounded up.
         learning_rate (`float`): The length of a step, in units of the weights (guided) or of their logits (convex).
         basis (`int`, *optional*): Each object's weight changes over time as a sum of this many cosines, the first of
             which is a constant. Without it every step has a weight of its own.
-        local_factor (`float`): What the objects count for beside the whole prompt.
+        local_factor (`float`): What the objects count for beside the whole prompt; nothing by default.
         keep (`str`): Which weights are the result: `"best"`, those of the least distance, or `"last"`.
         patience (`int`): After how many pictures without a better one it stops.
         clip (`str` or [`ImageTextModel`], *optional*): The model that judges, by id, folder or instance; by default
             the checkpoint's.
-        recompute_layers (`bool`): Whether layers inside one UNet evaluation are recomputed: less memory, more time.
+        recompute_layers (`bool`): Whether layers inside one UNet evaluation are recomputed: less memory where the UNet
+            takes more of it than the VAE, and more time.
         detach_latents (`bool`): Takes each step's latents as given: cheaper, and not the exact gradient.
         official (`bool`): The official code's crops and preparation of pixels; see [`WeightOptimizer.paper`].
     """
 
     epochs: int = 6
-    noises: int = 1
-    learning_rate: float = 0.1
+    noises: int | None = None
+    learning_rate: float = 0.3
     basis: int | None = None
-    local_factor: float = 5.0
+    local_factor: float = 0.0
     keep: str = "best"
     patience: int = 3
     clip: object = None
-    recompute_layers: bool = True
+    recompute_layers: bool = False
     detach_latents: bool = False
     official: bool = False
 
@@ -53,10 +54,10 @@ class WeightOptimizer:
         check_range("learning_rate", self.learning_rate, 0)
         check_range("local_factor", self.local_factor)
         for name in ("epochs", "noises", "patience", "basis"):
-            value = getattr(self, name)
-            if not (name == "basis" and value is None) and not (type(value) is int and value >= 1):
+            value, may_be_none = getattr(self, name), name in ("noises", "basis")
+            if not (may_be_none and value is None) and not (type(value) is int and value >= 1):
                 raise ValueError(f"`{name}` has to be a whole number from 1, got {value!r}.")
-        if self.noises > self.epochs:
+        if self.num_noises > self.epochs:
             raise ValueError(f"`noises` is {self.noises}, but only {self.epochs} `epochs` are tried.")
 
     @classmethod
@@ -79,17 +80,22 @@ class WeightOptimizer:
             return value
         if type(value) is not int:
             raise TypeError(f"`optimize_weights` has to be a number of pictures or a WeightOptimizer, got {value!r}.")
-        return cls(epochs=value, noises=min(cls.noises, value))
+        return cls(epochs=value)
+
+    @property
+    def num_noises(self) -> int:
+        """How many noises are tried."""
+        return (self.epochs + 1) // 2 if self.noises is None else self.noises
 
     def from_given_noise(self) -> "WeightOptimizer":
         """The same where the noise is given, so that there is none to choose: as many steps, from that one."""
-        return replace(self, epochs=self.epochs - self.noises + 1, noises=1)
+        return replace(self, epochs=self.epochs - self.num_noises + 1, noises=1)
 
     @property
     def passes(self) -> int:
         """How often the steps of a run are gone through, forth or back."""
-        steps = self.epochs - self.noises  # of Adam
-        return self.noises + 2 * steps + (1 if steps and self.noises > 1 else 0)
+        steps = self.epochs - self.num_noises  # of Adam
+        return self.num_noises + 2 * steps + (1 if steps and self.num_noises > 1 else 0)
 
     def local_text(self, phrase: str, template: str) -> str:
         """What an object's crop is compared with."""
@@ -129,7 +135,9 @@ class WeightOptimizer:
         shapes = cosines(self.basis, start.shape[1]) if self.basis else torch.eye(start.shape[1])
         coefficients = torch.zeros(len(start), len(shapes), requires_grad=True)
         adam = torch.optim.Adam([coefficients], lr=self.learning_rate)
-        history, stopped = self._try_noises(start, draw, decode, measure, report) if self.noises > 1 else ([], False)
+        history, stopped = [], False
+        if self.num_noises > 1:
+            history, stopped = self._try_noises(start, draw, decode, measure, report)
         least, noise = torch.stack(history).min(dim=0) if history else (torch.tensor(math.inf), torch.tensor(0))
         best, since_best, known = start, 0, bool(history)
         while len(history) < self.epochs and not stopped:
@@ -154,7 +162,7 @@ class WeightOptimizer:
         """The distances of all pictures from each noise, and whether that ended early."""
         history: list[torch.Tensor] = []
         with torch.no_grad():
-            for number in range(self.noises):
+            for number in range(self.num_noises):
                 history.append(measure(decode(draw(start, torch.tensor(number))).float()).cpu())
                 if report(history[-1]):
                     return history, True

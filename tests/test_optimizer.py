@@ -38,6 +38,8 @@ def test_the_objective_is_the_sum_of_the_whole_and_the_weighted_crops(clip):
     whole, local = (1 - (seen * texts).sum(-1)).tolist()
     found = ClipObjective(clip, [PROMPT], ["a red cat"], [0], [(0, 0, 0.5, 1)], local_factor=3.0)(images)
     assert found.tolist() == pytest.approx([whole + 3 * local], abs=1e-5)
+    alone = ClipObjective(clip, [PROMPT], ["a red cat"], [0], [(0, 0, 0.5, 1)], local_factor=0.0)(images)
+    assert alone.tolist() == pytest.approx([whole], abs=1e-5)
 
 
 def test_what_lies_outside_the_windows_matters_to_the_whole_only(clip):
@@ -124,7 +126,7 @@ def towards(target: torch.Tensor):
 
 def test_the_distance_falls_and_the_best_weights_are_kept():
     target = torch.full((2, 5), 1.5)
-    optimizer = WeightOptimizer(epochs=8, learning_rate=0.1)
+    optimizer = WeightOptimizer(epochs=8, noises=1, learning_rate=0.1)
     result = optimizer.minimise(torch.ones(2, 5), [0, 0], "guided", *towards(target))
     history = result.loss_history[0]
     assert len(history) == 8 and history[-1] < 0.2 * history[0]
@@ -132,20 +134,20 @@ def test_the_distance_falls_and_the_best_weights_are_kept():
 
 
 def test_a_step_that_is_too_long_is_undone_by_keeping_the_best():
-    optimizer = WeightOptimizer(epochs=3, learning_rate=50.0)
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=50.0)
     result = optimizer.minimise(torch.ones(2, 5), [0, 0], "guided", *towards(torch.full((2, 5), 1.5)))
     assert result.loss_history[0].argmin() == 0
     torch.testing.assert_close(result.weights, torch.ones(2, 5))
 
 
 def test_the_last_weights_are_kept_where_that_is_asked_for():
-    optimizer = WeightOptimizer(epochs=2, learning_rate=50.0, keep="last")
+    optimizer = WeightOptimizer(epochs=2, noises=1, learning_rate=50.0, keep="last")
     result = optimizer.minimise(torch.ones(2, 5), [0, 0], "guided", *towards(torch.full((2, 5), 1.5)))
     assert (result.weights > 40).all()
 
 
 def test_it_stops_when_no_picture_gets_better():
-    optimizer = WeightOptimizer(epochs=10, learning_rate=50.0, patience=2)
+    optimizer = WeightOptimizer(epochs=10, noises=1, learning_rate=50.0, patience=2)
     result = optimizer.minimise(torch.ones(1, 5), [0], "guided", *towards(torch.full((1, 5), 1.5)))
     assert result.loss_history.shape == (1, 3)
 
@@ -156,7 +158,7 @@ def test_pictures_of_a_batch_keep_each_its_own_best():
     def measure(images):
         return (images[0] - target).square().sum(1)
 
-    result = WeightOptimizer(epochs=4, learning_rate=1.0).minimise(
+    result = WeightOptimizer(epochs=4, noises=1, learning_rate=1.0).minimise(
         torch.ones(2, 4), [0, 1], "guided", lambda weights, noise: weights[None], lambda latents: latents, measure
     )
     torch.testing.assert_close(result.weights[0], torch.ones(4))
@@ -179,14 +181,14 @@ def test_each_picture_gets_the_noise_it_looks_best_with_and_then_its_weights():
 
 
 def test_convex_weights_stay_in_0_1():
-    optimizer = WeightOptimizer(epochs=30, learning_rate=1.0, patience=30, keep="last")
+    optimizer = WeightOptimizer(epochs=30, noises=1, learning_rate=1.0, patience=30, keep="last")
     result = optimizer.minimise(torch.full((1, 4), 0.5), [0], "convex", *towards(torch.full((1, 4), 5.0)))
     assert (result.weights > 0.95).all() and (result.weights <= 1).all()
 
 
 def test_a_basis_makes_the_weights_smooth():
     wanted = torch.randn(1, 20)
-    result = WeightOptimizer(epochs=5, learning_rate=0.3, basis=3, keep="last").minimise(
+    result = WeightOptimizer(epochs=5, noises=1, learning_rate=0.3, basis=3, keep="last").minimise(
         torch.ones(1, 20), [0], "guided", *towards(wanted)
     )
     shapes = cosines(3, 20)
@@ -205,15 +207,21 @@ def test_bad_settings_are_refused(options):
         WeightOptimizer(**options)
 
 
+def test_half_of_the_pictures_are_for_the_noise_unless_it_is_given():
+    assert [WeightOptimizer(epochs=epochs).num_noises for epochs in (1, 2, 3, 6)] == [1, 1, 2, 3]
+    given = WeightOptimizer(epochs=6, learning_rate=0.2).from_given_noise()
+    assert (given.epochs, given.num_noises, given.learning_rate) == (4, 1, 0.2)
+
+
 # In the pipeline
 
 
 def test_the_picture_is_that_of_the_weights_found(pipe, clip):
-    found = run(pipe, optimize_weights=WeightOptimizer(epochs=3, learning_rate=0.5, clip=clip))
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=0.5, local_factor=5.0, clip=clip)
+    found = run(pipe, optimize_weights=optimizer)
     assert found.loss_history.shape == (1, 3)
     assert found.weights.shape == (1, 2, 3) and not torch.equal(found.weights, run(pipe).weights)
     torch.testing.assert_close(run(pipe, weights=found.weights).images, found.images)
-    [distance] = distances(clip, found.images, [region.bounds for region in LAYOUT.regions]).tolist()
     expected = ClipObjective(
         clip, [PROMPT], ["a photo of a red cat", "a photo of a green bus"], [0, 0], [r.bounds for r in LAYOUT.regions]
     )(found.images)
@@ -221,7 +229,7 @@ def test_the_picture_is_that_of_the_weights_found(pipe, clip):
 
 
 def test_the_first_picture_tried_is_the_one_without_optimisation(pipe, clip):
-    found = run(pipe, optimize_weights=WeightOptimizer(epochs=1, clip=clip))
+    found = run(pipe, optimize_weights=WeightOptimizer(epochs=1, noises=1, clip=clip))
     plain = run(pipe)
     torch.testing.assert_close(found.images, plain.images)
     torch.testing.assert_close(found.weights, plain.weights)
@@ -268,19 +276,19 @@ def test_the_bar_ends_where_the_optimisation_does(pipe, clip, monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_weights(pipe, clip):
-    optimizer = WeightOptimizer(epochs=3, learning_rate=0.5, clip=clip)
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=0.5, clip=clip)
     first, second = (run(pipe, optimize_weights=optimizer) for _ in range(2))
     assert torch.equal(first.weights, second.weights)
 
 
 def test_noise_between_the_steps_is_the_same_in_every_epoch(pipe, clip):
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
-    found = run(pipe, eta=1.0, optimize_weights=WeightOptimizer(epochs=3, learning_rate=1e-9, clip=clip))
+    found = run(pipe, eta=1.0, optimize_weights=WeightOptimizer(epochs=3, noises=1, learning_rate=1e-9, clip=clip))
     assert found.loss_history.std() < 1e-5
 
 
 def test_without_a_generator_all_epochs_share_one_noise(pipe, clip):
-    optimizer = WeightOptimizer(epochs=3, learning_rate=1e-9, clip=clip)
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=1e-9, clip=clip)
     torch.manual_seed(7)
     options = {"layout": LAYOUT, "num_inference_steps": 3, "output_type": "pt", "optimize_weights": optimizer}
     first, second = (pipe(PROMPT, **options) for _ in range(2))
@@ -290,7 +298,7 @@ def test_without_a_generator_all_epochs_share_one_noise(pipe, clip):
 
 def test_each_picture_of_a_batch_is_optimised_as_if_alone(pipe, clip):
     other = Layout((Region("a bird", box=(0.2, 0.2, 0.7, 0.7)),))
-    optimizer = WeightOptimizer(epochs=2, learning_rate=0.5, clip=clip)
+    optimizer = WeightOptimizer(epochs=2, noises=1, learning_rate=0.5, clip=clip)
     generators = [torch.Generator().manual_seed(seed) for seed in range(4)]
     batch = run(
         pipe,
@@ -307,7 +315,8 @@ def test_each_picture_of_a_batch_is_optimised_as_if_alone(pipe, clip):
 
 
 def test_convex_control_without_guidance_is_optimised_too(pipe, clip):
-    found = run(pipe, guidance_scale=1.0, optimize_weights=WeightOptimizer(epochs=3, learning_rate=2.0, clip=clip))
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=2.0, clip=clip)
+    found = run(pipe, guidance_scale=1.0, optimize_weights=optimizer)
     assert found.loss_history.shape == (1, 3) and ((found.weights >= 0) & (found.weights <= 1)).all()
 
 
@@ -395,6 +404,6 @@ def test_a_scheduler_without_gradients_is_refused(pipe, clip):
 
 def test_the_bar_counts_evaluations_and_shows_the_distance(pipe, clip, capsys):
     pipe.set_progress_bar_config(disable=False)
-    run(pipe, optimize_weights=WeightOptimizer(epochs=2, clip=clip))
+    run(pipe, optimize_weights=WeightOptimizer(epochs=2, noises=1, clip=clip))
     shown = capsys.readouterr().err
     assert "12/12" in shown and "loss=" in shown  # PLMS: 4 evaluations, forth, back and forth

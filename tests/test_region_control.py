@@ -307,7 +307,7 @@ def test_a_batch_of_several_pictures_a_prompt_equals_single_calls(pipes):
 
 @pytest.mark.parametrize("blend", ["guided", "convex"])
 def test_strength_and_time_multiply_the_weights_that_are_optimised(ours, clip, blend):
-    optimizer = WeightOptimizer(epochs=3, learning_rate=0.3, keep="last", clip=clip)
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=0.3, keep="last", clip=clip)
     start = torch.full((2, 4), 0.4)
     found = run(ours, layout=FULL, weights=start, blend=blend, optimize_weights=optimizer)
     change = (found.weights[0] - start).abs() > 1e-3

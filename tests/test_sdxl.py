@@ -235,7 +235,7 @@ def test_models_are_offloaded_in_the_stock_pipelines_order(make, family):
 
 def test_weights_are_optimised(make, family, clip):
     pipe, stock = make(family)
-    optimizer = WeightOptimizer(epochs=3, learning_rate=0.5, clip=clip)
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=0.5, clip=clip)
     plain, found = run(pipe, layout=LAYOUT), run(pipe, layout=LAYOUT, optimize_weights=optimizer)
     assert found.loss_history.shape == (1, 3) and not torch.equal(found.weights, plain.weights)
     again = run(pipe, layout=LAYOUT, weights=found.weights)
@@ -257,7 +257,7 @@ def test_the_vae_that_overflows_in_half_precision_judges_in_full(pipe, clip):
     pipe.vae.decoder.conv_in.weight.data *= 1e4
     latents = run(pipe, layout=LAYOUT, output_type="latent").images
     assert not decode(pipe.vae, latents).isfinite().all()
-    found = run(pipe, layout=LAYOUT, optimize_weights=WeightOptimizer(epochs=2, keep="last", clip=clip))
+    found = run(pipe, layout=LAYOUT, optimize_weights=WeightOptimizer(epochs=2, noises=1, keep="last", clip=clip))
     assert found.loss_history.isfinite().all() and found.weights.isfinite().all()
     assert not torch.equal(found.weights, torch.full((1, 2, 3), 2.5))
     assert {weight.dtype for weight in pipe.vae.parameters()} == {torch.float16}

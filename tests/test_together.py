@@ -255,7 +255,7 @@ def test_a_compiled_unet_is_captured_once_more_where_control_begins_or_ends(pipe
 
 
 def test_weights_are_optimised_through_a_compiled_unet(pipe, clip, graphs):
-    optimizer = WeightOptimizer(epochs=2, keep="last", clip=clip)
+    optimizer = WeightOptimizer(epochs=2, noises=1, keep="last", clip=clip)
     options = {"layout": NEGATED, "optimize_weights": optimizer, "num_inference_steps": 1}
     expected = run(pipe, **options).weights
     COMPILED["unet.compile"](pipe)
