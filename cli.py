@@ -98,8 +98,12 @@ def generate(args: argparse.Namespace) -> None:
     jobs = _read_jobs(args)
     for job in jobs:
         _check_picture_file(job.place(args.output, ".png"))
-    if args.save_layout and args.prompts is None and Path(args.save_layout).is_dir():
-        raise ValueError(f"--save-layout {args.save_layout!r} is a folder: give a file name such as layout.json.")
+    for option, file, example in (
+        ("--save-layout", args.save_layout, "layout.json"),
+        ("--save-weights", args.save_weights, "weights.safetensors"),
+    ):
+        if file and args.prompts is None and Path(file).is_dir():
+            raise ValueError(f"{option} {file!r} is a folder: give a file name such as {example}.")
     from .layout.regions import Layout
 
     layouts = [Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in jobs]

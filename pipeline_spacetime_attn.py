@@ -109,6 +109,7 @@ from .processors.weights import (
     GUIDED_STRENGTH,
     WEIGHT_SCHEDULES,
     batch_weights,
+    has_noise,
     pad_weights,
     read_weights,
     saved_blend,
@@ -142,8 +143,8 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
         blend (`str`): The blend they belong to.
         loss_history (`torch.Tensor` of shape (pictures, epochs), *optional*): The distances that optimised weights
             went through.
-        latents (`torch.Tensor` of shape (pictures, channels, rows, columns), *optional*): The noise that was chosen
-            where weights were optimised, to be passed with them as `latents`.
+        latents (`torch.Tensor` of shape (pictures, channels, rows, columns), *optional*): The noise, where it was
+            given, came with saved weights, or was chosen where weights were optimised; to be passed as `latents`.
     """
 
     images: list[Image.Image] | np.ndarray | torch.Tensor
@@ -442,8 +443,9 @@ class SpaceTimeAttnPipeline(
                 count as zero. Where all are zero the result is the stock pipeline's.
             local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
             optimize_weights (`int` or [`WeightOptimizer`], *optional*): Optimises the weights of each picture through
-                CLIP, starting from `weights`; a number is that of the pictures tried. Each of them takes the time of
-                about four pictures. The same call with the weights found gives the same picture.
+                CLIP, starting from `weights`; a number is that of the pictures tried. Half of them are for the choice
+                of the noise, unless `latents` are given; each of the others takes the time of about four pictures. The
+                same call with the `weights` and `latents` found gives the same picture.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.
@@ -468,7 +470,7 @@ class SpaceTimeAttnPipeline(
         _check_negatives(layouts, guided)
         phrases = [item.phrases for item in layouts]
         matrices = batch_weights(weights, phrases, steps, blend, **_default_weights(self.config, blend))
-        copies, loss_history, noise = num_images_per_prompt, None, None
+        copies, loss_history = num_images_per_prompt, None
         draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
         if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
             layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
@@ -487,8 +489,8 @@ class SpaceTimeAttnPipeline(
                     self._stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
                 )
             if optimizer and control:
-                found, noise = self._optimize(optimizer, options, layouts, control, local_prompt_template)
-                control.weights, loss_history, options["latents"] = found.weights, found.loss_history, noise
+                found, options["latents"] = self._optimize(optimizer, options, layouts, control, local_prompt_template)
+                control.weights, loss_history = found.weights, found.loss_history
                 matrices = control.weights.split([len(item) for item in layouts])
             with regional_attention(self._stock, control) if control else nullcontext():
                 output = self._stock(**options)
@@ -501,7 +503,7 @@ class SpaceTimeAttnPipeline(
             weights=pad_weights(matrices).repeat_interleave(copies, dim=0),
             blend=blend,
             loss_history=loss_history,
-            latents=noise,
+            latents=options["latents"],
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
 
@@ -509,7 +511,17 @@ class SpaceTimeAttnPipeline(
         """The noise that saved weights were found for, if all pictures have it and are of its size."""
         shape = noise_shape(self._stock, options)
         noise = saved_noise(weights, shape[0])
-        return None if noise is None or noise.shape != shape else noise.to(self._execution_device, self.unet.dtype)
+        if noise is not None and noise.shape == shape:
+            return noise.to(self._execution_device, self.unet.dtype)
+        if has_noise(weights):
+            logger.warning(
+                "The noise that was saved with the weights is not used: %d pictures of %d x %d need noise of another"
+                " size, or some of them have none.",
+                shape[0],
+                options["height"],
+                options["width"],
+            )
+        return None
 
     def _choose_optimizer(self, optimize_weights, options: dict) -> WeightOptimizer | None:
         """What is asked for, checked; gives `options` a generator if there is none, for all epochs share the noise."""

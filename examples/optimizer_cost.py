@@ -5,7 +5,7 @@ What optimising weights costs in memory and time, with random weights in the sha
     python examples/optimizer_cost.py --size 128 --dtype float32
     python examples/optimizer_cost.py --model sdxl
 
-Memory is the most that tensors take at once during an optimisation of two pictures with one gradient, models
+Memory is the most that tensors take at once while two pictures are tried with a gradient in between, models
 included: on a GPU what torch allocated, elsewhere the sum over living tensors. Time is that of a gradient through all
 steps (and, apart from it, through VAE and CLIP) over that of plain sampling, run in turns.
 """
@@ -123,8 +123,9 @@ def time_ratio(pipe, optimizer: WeightOptimizer, arguments: argparse.Namespace) 
     latents = torch.randn(1, 4, arguments.size // 8, arguments.size // 8, device=pipe.device, dtype=pipe.dtype)
     steps = min(arguments.steps)
     control = _control(pipe, steps)
+    windows = [region.bounds for region in LAYOUT.regions]
     objective = ClipObjective(
-        optimizer.clip, [PROMPT], LAYOUT.phrases, control.owners, [region.bounds for region in LAYOUT.regions]
+        optimizer.clip, [PROMPT], LAYOUT.phrases, control.owners, windows, optimizer.local_factor
     )
     options = {
         "prompt": PROMPT,

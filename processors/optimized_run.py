@@ -26,8 +26,8 @@ def optimize_run(
 ) -> tuple[OptimizedWeights, torch.Tensor]:
     """
     Optimises the noise and the weights of a run of a Stable Diffusion pipeline. The first noise is the one that the
-    run would have drawn itself. Where schedulers add more of it, this is the same in all epochs, for the generators
-    are wound back each time, also after the last.
+    run would have drawn itself. Where schedulers add more of it, this is in all epochs what they add where noise is
+    given as `latents`, for the generators are wound back to where they were each time, also after the last.
 
     Args:
         pipe ([`StableDiffusionPipeline`] or [`StableDiffusionXLPipeline`]): The stock pipeline.
@@ -46,8 +46,10 @@ def optimize_run(
         torch.OutOfMemoryError: Says what lowers the need for memory.
     """
     generators = options["generator"] if isinstance(options["generator"], list) else [options["generator"]]
-    noises = _noises(pipe, options, optimizer.num_noises)
     states = [generator.get_state() for generator in generators]
+    noises = _noises(pipe, options, optimizer.num_noises)
+    options = options | {"callback_on_step_end": _without_gradients(options["callback_on_step_end"])}
+    interrupted, tried = False, 0
     sample = type(pipe).__call__.__wrapped__  # the stock call without its `torch.no_grad`
 
     def rewind() -> None:
@@ -59,14 +61,19 @@ def optimize_run(
         return noises[noise.to(noises.device), pictures]
 
     def draw(weights: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        nonlocal interrupted
         rewind()
         control.weights = weights
         changes = {"latents": choose(noise), "output_type": "latent", "return_dict": True}
-        return sample(pipe, **options | changes).images
+        images = sample(pipe, **options | changes).images
+        interrupted = interrupted or pipe.interrupt
+        return images
 
     def report(distances: torch.Tensor) -> bool:
-        progress_bar.set_postfix(loss=f"{distances.mean():.4f}")
-        return pipe.interrupt
+        nonlocal tried
+        tried += 1
+        progress_bar.set_postfix(epoch=f"{tried}/{optimizer.epochs}", loss=f"{distances.mean():.4f}")
+        return interrupted
 
     modules = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
     with ExitStack() as stack:
@@ -88,6 +95,20 @@ def optimize_run(
             control.weights, control.owners, control.blend, draw, partial(decode, pipe.vae), objective, report
         )
     return found, choose(found.noise)
+
+
+def _without_gradients(callback: Callable | None) -> Callable | None:
+    """The callback of a run that is differentiated: it sees detached tensors; what it keeps goes on as it was."""
+    if not callback:
+        return None
+
+    @torch.no_grad()
+    def call(pipe, step: int, timestep, given: dict) -> dict:
+        shown = {name: value.detach() if torch.is_tensor(value) else value for name, value in given.items()}
+        returned = callback(pipe, step, timestep, shown)
+        return {name: given[name] if value is shown.get(name) else value for name, value in returned.items()}
+
+    return call
 
 
 def decode(vae: nn.Module, latents: torch.Tensor) -> torch.Tensor:
@@ -122,12 +143,19 @@ def noise_shape(pipe, options: dict) -> tuple[int, int, int, int]:
 def check_differentiable(scheduler) -> None:
     """
     Raises:
-        ValueError: The scheduler's steps do not pass on gradients of the model's output.
+        ValueError: The scheduler's steps do not pass on gradients of the model's output, or draw noise that is another
+            one in every run.
     """
+    if scheduler.config.get("noise_sampler_seed", 0) is None:
+        raise ValueError(
+            f"Weights cannot be optimised with {type(scheduler).__name__} while every run of it draws other noise."
+            f" Give it a seed: {type(scheduler).__name__}.from_config(pipe.scheduler.config, noise_sampler_seed=0)."
+        )
     scheduler = copy.deepcopy(scheduler)
     scheduler.set_timesteps(4)
     sample, output = torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 2, 2, requires_grad=True)
-    with torch.enable_grad():
+    scheduler.scale_model_input(sample, scheduler.timesteps[0])
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         stepped = scheduler.step(output, scheduler.timesteps[0], sample, return_dict=False)[0]
     if not stepped.requires_grad:
         raise ValueError(

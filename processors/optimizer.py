@@ -1,6 +1,7 @@
 """Weights over time, optimised for one prompt: the temporal half of arXiv:2304.03869."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -28,7 +29,7 @@ class WeightOptimizer:
             which is a constant. Without it every step has a weight of its own.
         local_factor (`float`): What the objects count for beside the whole prompt; nothing by default.
         keep (`str`): Which weights are the result: `"best"`, those of the least distance, or `"last"`.
-        patience (`int`): After how many pictures without a better one it stops.
+        patience (`int`): After how many steps without a better picture it stops, where the best weights are kept.
         clip (`str` or [`ImageTextModel`], *optional*): The model that judges, by id, folder or instance; by default
             the checkpoint's.
         recompute_layers (`bool`): Whether layers inside one UNet evaluation are recomputed: less memory where the UNet
@@ -52,7 +53,10 @@ class WeightOptimizer:
     def __post_init__(self):
         check_choice("keep", self.keep, ("best", "last"))
         check_range("learning_rate", self.learning_rate, 0)
-        check_range("local_factor", self.local_factor)
+        check_range("local_factor", self.local_factor, 0)
+        is_name = self.clip is None or isinstance(self.clip, (str, os.PathLike))
+        if not is_name and not hasattr(self.clip, "image_features"):
+            raise TypeError(f"`clip` has to be an id, a folder or an ImageTextModel, got {self.clip!r}.")
         for name in ("epochs", "noises", "patience", "basis"):
             value, may_be_none = getattr(self, name), name in ("noises", "basis")
             if not (may_be_none and value is None) and not (type(value) is int and value >= 1):
@@ -88,8 +92,9 @@ class WeightOptimizer:
         return (self.epochs + 1) // 2 if self.noises is None else self.noises
 
     def from_given_noise(self) -> "WeightOptimizer":
-        """The same where the noise is given, so that there is none to choose: as many steps, from that one."""
-        return replace(self, epochs=self.epochs - self.num_noises + 1, noises=1)
+        """The same where the noise is given: no choice among `noises` that were asked for, but as many steps."""
+        spared = 0 if self.noises is None else self.noises - 1
+        return replace(self, epochs=self.epochs - spared, noises=1)
 
     @property
     def passes(self) -> int:
@@ -128,7 +133,8 @@ class WeightOptimizer:
                 latents (pictures, ...), differentiable in the weights.
             decode (`Callable`): Latents to images, differentiable.
             measure (`Callable`): Images to distances (pictures,), differentiable.
-            report (`Callable`): Told the distances of each epoch; ends the optimisation by returning `True`.
+            report (`Callable`): Told the distances of each epoch; ends the optimisation by returning `True`, which
+                also says that these pictures are unfinished and do not count, unless there are no others.
         """
         start = start.detach().float()
         owners = torch.tensor(owners, dtype=torch.long)
@@ -138,20 +144,25 @@ class WeightOptimizer:
         history, stopped = [], False
         if self.num_noises > 1:
             history, stopped = self._try_noises(start, draw, decode, measure, report)
-        least, noise = torch.stack(history).min(dim=0) if history else (torch.tensor(math.inf), torch.tensor(0))
+        least, noise = torch.tensor(math.inf), torch.tensor(0)
+        if history:
+            least, noise = _comparable(torch.stack(history)).min(dim=0)
         best, since_best, known = start, 0, bool(history)
         while len(history) < self.epochs and not stopped:
             weights = _weights(start, coefficients @ shapes, blend)
             latents = draw(weights, noise)
             distances, gradient = distances_and_gradient(latents, decode, measure)
             if not known:
-                better = distances < least
-                least = distances.minimum(least)
+                stopped = report(distances)
+                if stopped and history:
+                    break
+                better = _comparable(distances) < least
+                least = _comparable(distances).minimum(least)
                 chosen = better if self.keep == "best" else torch.ones_like(better)
                 best = torch.where(chosen[owners, None], weights.detach(), best)
                 since_best = 0 if better.any() else since_best + 1
                 history.append(distances)
-                stopped = report(distances) or since_best == self.patience
+                stopped = stopped or self.keep == "best" and since_best == self.patience
             known = False  # the best of the noises was drawn once more for its gradient
             if len(history) < self.epochs and not stopped:
                 [coefficients.grad] = pull_back(latents, [coefficients], gradient)
@@ -165,7 +176,7 @@ class WeightOptimizer:
             for number in range(self.num_noises):
                 history.append(measure(decode(draw(start, torch.tensor(number))).float()).cpu())
                 if report(history[-1]):
-                    return history, True
+                    return history[:-1] or history, True
         return history, False
 
 
@@ -192,7 +203,15 @@ def cosines(count: int, steps: int) -> torch.Tensor:
 
 def _weights(start: torch.Tensor, change: torch.Tensor, blend: str) -> torch.Tensor:
     """Guided weights are changed as they are, convex ones through their logits, so that they stay in 0..1."""
-    return start + change if blend == "guided" else torch.sigmoid(torch.logit(start, eps=1e-3) + change)
+    if blend == "guided":
+        return start + change
+    logits = torch.logit(start, eps=1e-3)
+    return (start + torch.sigmoid(logits + change) - torch.sigmoid(logits)).clamp(0, 1)
+
+
+def _comparable(distances: torch.Tensor) -> torch.Tensor:
+    """Distances of which none is NaN: pictures that have no distance are the worst."""
+    return distances.nan_to_num(nan=math.inf, posinf=math.inf)
 
 
 def distances_and_gradient(

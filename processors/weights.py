@@ -212,8 +212,16 @@ def save_weights(
         blend (`str`): The blend they belong to.
         phrases (`Sequence[str]`): The object of each row.
         latents (`torch.Tensor` of shape (channels, rows, columns), *optional*): The picture's noise.
+
+    Raises:
+        ValueError: Weights of another number of objects, or an unknown blend.
     """
     check_choice("blend", blend, BLENDS)
+    if weights.ndim != 2 or len(weights) < len(phrases) or weights[len(phrases) :].any():
+        raise ValueError(
+            f"`weights` has shape {tuple(weights.shape)}, but a picture of {len(phrases)} objects has"
+            f" ({len(phrases)}, steps). Pass those of one picture, such as `out.weights[0]`."
+        )
     tensors = {"weights": weights[: len(phrases)]} | ({} if latents is None else {"latents": latents})
     tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
     if Path(path).suffix == ".json":
@@ -236,6 +244,12 @@ def saved_blend(weights) -> str | None:
     """The blend of the first [`SavedWeights`] among what `read_weights` gave."""
     parts = weights if isinstance(weights, (list, tuple)) else [weights]
     return next((part.blend for part in parts if _is_saved(part)), None)
+
+
+def has_noise(weights) -> bool:
+    """Whether any of what `read_weights` gave brings noise."""
+    parts = weights if isinstance(weights, (list, tuple)) else [weights]
+    return any(getattr(part, "latents", None) is not None for part in parts)
 
 
 def saved_noise(weights, pictures: int) -> torch.Tensor | None:

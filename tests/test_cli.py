@@ -177,6 +177,7 @@ def test_export_writes_the_folder(tmp_path, capsys):
         (["generate", PROMPT, "-o", "a.png", "--blend", "guided", "--guidance-scale", "1"], "guidance"),
         (["generate", PROMPT, "-o", "a.psd"], "a.psd"),
         (["generate", PROMPT, "-o", "a.png", "--save-layout", "."], "--save-layout '.' is a folder"),
+        (["generate", PROMPT, "-o", "a.png", "--save-weights", "."], "--save-weights '.' is a folder"),
         (["generate", PROMPT, "-o", "a.png", "--height", "60", "--width", "64"], "60"),
         (["generate", PROMPT, "-o", "a.png", "--device", "abacus"], "abacus"),
         (["generate", PROMPT, "-o", "a.png", "--model", "./nothing"], "nothing"),

@@ -1,10 +1,11 @@
 """Weights optimised through CLIP: the objective, the optimiser by itself, and the pipeline's part."""
 
 import json
+import math
 
 import pytest
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DPMSolverSDEScheduler
 from transformers import SiglipConfig, SiglipModel
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer
@@ -152,6 +153,42 @@ def test_it_stops_when_no_picture_gets_better():
     assert result.loss_history.shape == (1, 3)
 
 
+def test_the_last_of_many_pictures_is_waited_for():
+    optimizer = WeightOptimizer.paper(epochs=6, learning_rate=50.0)
+    result = optimizer.minimise(torch.ones(1, 5), [0], "guided", *towards(torch.full((1, 5), 1.5)))
+    assert result.loss_history.shape == (1, 6)
+
+
+@pytest.mark.parametrize("noises", [1, 3])
+def test_pictures_without_a_distance_are_never_the_best(noises):
+    distances = iter([torch.tensor([2.0]), torch.tensor([math.nan]), torch.tensor([1.0])] * 2)
+
+    def measure(images):
+        return images.sum() * 0 + next(distances)
+
+    result = WeightOptimizer(epochs=3, noises=noises, learning_rate=0.1).minimise(
+        torch.ones(1, 4), [0], "guided", lambda weights, noise: weights, lambda latents: latents, measure
+    )
+    assert result.weights.isfinite().all() and result.noise.tolist() == [noises - 1]
+    assert result.loss_history[0, 0] == 2 and result.loss_history[0, 1].isnan()
+
+
+@pytest.mark.parametrize("noises", [1, 3])
+@pytest.mark.parametrize("ends", [1, 2])
+def test_an_unfinished_picture_counts_only_if_there_is_no_other(noises, ends):
+    told = []
+
+    def report(distances):
+        told.append(distances)
+        return len(told) == ends
+
+    draw, *others = towards(torch.full((1, 5), 1.5))
+    optimizer = WeightOptimizer(epochs=3, noises=noises, learning_rate=0.1)
+    result = optimizer.minimise(torch.ones(1, 5), [0], "guided", draw, *others, report)
+    assert len(told) == ends and result.loss_history.shape == (1, 1)
+    torch.testing.assert_close(result.weights, torch.ones(1, 5))
+
+
 def test_pictures_of_a_batch_keep_each_its_own_best():
     target = torch.tensor([[1.0] * 4, [9.0] * 4])
 
@@ -186,6 +223,16 @@ def test_convex_weights_stay_in_0_1():
     assert (result.weights > 0.95).all() and (result.weights <= 1).all()
 
 
+def test_convex_weights_begin_where_they_are_to():
+    given = torch.tensor([[0.0, 0.3, 1.0]])
+    result = WeightOptimizer(epochs=1).minimise(given, [0], "convex", *towards(torch.ones(1, 3)))
+    assert result.loss_history.item() == pytest.approx(1 + 0.49)
+    moved = WeightOptimizer(epochs=2, noises=1, learning_rate=1.0).minimise(
+        given, [0], "convex", *towards(torch.full((1, 3), 0.5))
+    )
+    assert 0 < moved.weights[0, 0] < 0.01 and 0.99 < moved.weights[0, 2] < 1 and moved.weights[0, 1] > 0.35
+
+
 def test_a_basis_makes_the_weights_smooth():
     wanted = torch.randn(1, 20)
     result = WeightOptimizer(epochs=5, noises=1, learning_rate=0.3, basis=3, keep="last").minimise(
@@ -210,7 +257,9 @@ def test_bad_settings_are_refused(options):
 def test_half_of_the_pictures_are_for_the_noise_unless_it_is_given():
     assert [WeightOptimizer(epochs=epochs).num_noises for epochs in (1, 2, 3, 6)] == [1, 1, 2, 3]
     given = WeightOptimizer(epochs=6, learning_rate=0.2).from_given_noise()
-    assert (given.epochs, given.num_noises, given.learning_rate) == (4, 1, 0.2)
+    assert (given.epochs, given.num_noises, given.learning_rate) == (6, 1, 0.2)
+    given = WeightOptimizer(epochs=6, noises=3).from_given_noise()
+    assert (given.epochs, given.num_noises) == (4, 1)
 
 
 # In the pipeline
@@ -285,6 +334,36 @@ def test_noise_between_the_steps_is_the_same_in_every_epoch(pipe, clip):
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     found = run(pipe, eta=1.0, optimize_weights=WeightOptimizer(epochs=3, noises=1, learning_rate=1e-9, clip=clip))
     assert found.loss_history.std() < 1e-5
+
+
+@pytest.mark.parametrize("noises", [1, 2])
+def test_what_was_found_makes_the_picture_again_where_schedulers_add_noise(pipe, clip, noises):
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    optimizer = WeightOptimizer(epochs=3, noises=noises, learning_rate=0.5, clip=clip)
+    found = run(pipe, eta=1.0, optimize_weights=optimizer)
+    again = run(pipe, eta=1.0, weights=found.weights, latents=found.latents)
+    torch.testing.assert_close(again.images, found.images)
+    assert torch.equal(again.latents, found.latents)
+
+
+def test_schedulers_that_draw_other_noise_in_every_run_are_refused(pipe, clip):
+    pipe.scheduler = DPMSolverSDEScheduler.from_config(pipe.scheduler.config)
+    with pytest.raises(ValueError, match="noise_sampler_seed=0"):
+        run(pipe, optimize_weights=WeightOptimizer(epochs=2, clip=clip))
+    pipe.scheduler = DPMSolverSDEScheduler.from_config(pipe.scheduler.config, noise_sampler_seed=0)
+    found = run(pipe, optimize_weights=WeightOptimizer(epochs=3, noises=1, learning_rate=1e-9, clip=clip))
+    assert found.loss_history.std() < 1e-5
+
+
+def test_callbacks_see_tensors_without_gradients(pipe, clip):
+    def look(pipe, step, timestep, kwargs):
+        kwargs["latents"].numpy()
+        return kwargs
+
+    optimizer = WeightOptimizer(epochs=3, noises=1, learning_rate=0.5, clip=clip)
+    expected = run(pipe, optimize_weights=optimizer)
+    found = run(pipe, optimize_weights=optimizer, callback_on_step_end=look)
+    torch.testing.assert_close(found.weights, expected.weights)
 
 
 def test_without_a_generator_all_epochs_share_one_noise(pipe, clip):

@@ -87,11 +87,18 @@ def test_a_default_that_convex_control_cannot_have_is_an_error():
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.json"])
 def test_a_file_keeps_weights_blend_and_phrases(tmp_path, name):
-    weights = torch.rand(3, 5)  # padded with a row
+    weights = torch.cat([torch.rand(2, 5), torch.zeros(1, 5)])  # padded with a row
     save_weights(tmp_path / name, weights, "convex", TWO)
     saved = load_weights(tmp_path / name)
     torch.testing.assert_close(saved.weights, weights[:2])
     assert saved.blend == "convex" and saved.phrases == TWO
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 5), (3, 5), (1, 5)])
+def test_only_the_weights_of_one_picture_are_saved(tmp_path, shape):
+    with pytest.raises(ValueError, match="out.weights"):
+        save_weights(tmp_path / "w.json", torch.ones(shape), "guided", TWO)
+    assert not (tmp_path / "w.json").exists()
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.json"])
