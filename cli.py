@@ -67,7 +67,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
     add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
     add("--weights", type=_number_or_path, metavar="X|FILE", help="combination weights (default: the checkpoint's)")
-    add("--optimize", type=_count, metavar="N", help="optimise the weights through CLIP, trying N pictures")
+    add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
     add("--width", type=_count, metavar="PIXELS", help="default: the model's")
     add("--height", type=_count, metavar="PIXELS", help="default: the model's")
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")

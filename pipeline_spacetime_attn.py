@@ -442,10 +442,11 @@ class SpaceTimeAttnPipeline(
                 By default the checkpoint's. The regions' strengths multiply them, and outside a region's time they
                 count as zero. Where all are zero the result is the stock pipeline's.
             local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
-            optimize_weights (`int` or [`WeightOptimizer`], *optional*): Optimises the weights of each picture through
-                CLIP, starting from `weights`; a number is that of the pictures tried. Half of them are for the choice
-                of the noise, unless `latents` are given; each of the others takes the time of about four pictures. The
-                same call with the `weights` and `latents` found gives the same picture.
+            optimize_weights (`int` or [`WeightOptimizer`], *optional*): Optimises the noise and the weights of each
+                picture through CLIP, starting from `weights`; a number is that of the pictures tried. Each has noise
+                of its own, and the best is kept; where `latents` are given, each follows the last one's gradient
+                instead, in the time of about four pictures. The same call with the `weights` and `latents` found gives
+                the same picture.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.

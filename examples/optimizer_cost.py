@@ -92,7 +92,7 @@ def main() -> None:
     print(f"{arguments.size} x {arguments.size}, {arguments.dtype}, {device}; models: {weights / GB:.2f} GB")
 
     for recompute_layers in (True, False):
-        optimizer = WeightOptimizer(epochs=2, clip=clip, recompute_layers=recompute_layers)
+        optimizer = WeightOptimizer(epochs=2, noises=1, clip=clip, recompute_layers=recompute_layers)
         peaks = {steps: weights + peak(pipe, optimizer, steps, arguments.size) for steps in arguments.steps}
         (fewer, low), (more, high) = min(peaks.items()), max(peaks.items())
         growth = (high - low) / (more - fewer) / latent

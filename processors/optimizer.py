@@ -23,7 +23,8 @@ class WeightOptimizer:
     Args:
         epochs (`int`): Pictures that are tried. After those of the noises, one step of Adam lies before each.
         noises (`int`, *optional*): How many of them start from noise of their own, with the given weights and without
-            a gradient; the weights are then optimised for the best of these. By default half of them, rounded up.
+            a gradient; the weights are then optimised for the best of these. By default all, which on icon world does
+            most for its time, so that the weights stay as they are; and where the noise is given, one.
         learning_rate (`float`): The length of a step, in units of the weights (guided) or of their logits (convex).
         basis (`int`, *optional*): Each object's weight changes over time as a sum of this many cosines, the first of
             which is a constant. Without it every step has a weight of its own.
@@ -89,7 +90,7 @@ class WeightOptimizer:
     @property
     def num_noises(self) -> int:
         """How many noises are tried."""
-        return (self.epochs + 1) // 2 if self.noises is None else self.noises
+        return self.epochs if self.noises is None else self.noises
 
     def from_given_noise(self) -> "WeightOptimizer":
         """The same where the noise is given: no choice among `noises` that were asked for, but as many steps."""
