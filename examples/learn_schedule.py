@@ -91,9 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--output", type=Path, required=True, help="the file that it goes to")
-    add("--batches", type=int, default=60, help="steps of Adam (default: %(default)s)")
+    add("--batches", type=int, default=50, help="steps of Adam (default: %(default)s)")
     add("--batch-size", type=int, default=10, help="prompts in each (default: %(default)s)")
-    add("--learning-rate", type=float, default=0.5, help="in units of the strength (default: %(default)s)")
+    add("--learning-rate", type=float, default=0.2, help="in units of the strength (default: %(default)s)")
     add("--steps", type=int, default=25, help="sampling steps (default: %(default)s)")
     add("--model", default=default_model(), help="id or folder (default: the checkpoint that ships)")
     arguments = parser.parse_args()
