@@ -1,5 +1,6 @@
 """Boxes for objects and their relations: `arrange_boxes`."""
 
+import logging
 from collections.abc import Collection, Sequence
 from itertools import permutations
 
@@ -28,7 +29,8 @@ _STRIDES = (1 / 12, 1 / 24, 1 / 48)  # by which they do, in units of the picture
 _DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)])
 _SLANT = 0.9  # "left of" may be so many times farther up or down than to the left
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
-_MOST_SOLVED = 16  # more objects than this go to a plain grid, relations or not
+_MOST_SOLVED = 40  # more objects than this go to a plain grid, relations or not, for the time it takes
+_boxes_logger = logging.getLogger(__name__)
 
 
 def arrange_boxes(
@@ -40,6 +42,8 @@ def arrange_boxes(
     """
     One box `(x0, y0, x1, y1)` in 0..1 for each object, such that the relations hold; the first stated wins.
 
+    Of more than 40 objects a warning tells that their relations count for nothing.
+
     Args:
         nouns (`Sequence[str]`): What the objects are (their shape and size may depend on it).
         relations (`Sequence[Relation]`): Indices into `nouns`.
@@ -48,7 +52,12 @@ def arrange_boxes(
     """
     if not nouns:
         return []
-    relations = consistent_relations(_decomposed(relations)) if len(nouns) <= _MOST_SOLVED else []
+    if relations and len(nouns) > _MOST_SOLVED:
+        _boxes_logger.warning(
+            "Relations are left out for %d objects; only up to %d can be arranged.", len(nouns), _MOST_SOLVED
+        )
+        relations = []
+    relations = consistent_relations(_decomposed(relations))
     container = _containers(len(nouns), relations)
     relations = relations + _levels(relations)
     boxes = np.zeros((len(nouns), 4))

@@ -5,29 +5,32 @@ from itertools import takewhile
 from spacy.tokens import Doc, Span
 
 from .groups import SUBJECT_DEPENDENCIES
-from .lexicon import CLAUSE_WORDS, RELATIVE_WORDS, SIZE_ADJECTIVES
+from .lexicon import CLAUSE_WORDS, RELATIVE_WORDS, SENTENCE_ENDS, SIZE_ADJECTIVES
 from .plurals import with_article
-from .tokens import word_at
-from .words import COLOURS, DETERMINERS, PLACES_IN_ROW, collect_words
+from .tokens import place_after, word_at
+from .words import BEING_PLURAL, BEING_SINGULAR, COLOURS, DETERMINERS, PLACES_IN_ROW, collect_words
 
 
 _SHADES = collect_words("bright dark light pale deep")
 _BEFORE_SUBJECTS = frozenset(". ! ? ; : \n , and but 's ’s".split(" "))
-_BEING = collect_words("is was"), collect_words("are were")  # of one thing, of several
+_BEING = BEING_SINGULAR, BEING_PLURAL
 
 
 def said_colours(doc: Doc, start: int, end: int, are_several: bool) -> tuple[str, ...]:
     """
     The words of the colour that is said of the noun group, one thing or several, at tokens `start` to `end`: "The cup
-    | is dark red", "cups | which are black and white", and after such words of another thing "the plate | blue".
+    | is dark red", "cups | which are black and white", "the cup on the left | is red", and after such words of another
+    thing in the sentence "the plate | blue".
     """
-    verb = end + (word_at(doc, end) == "," and word_at(doc, end + 1) in RELATIVE_WORDS)
+    _, verb = place_after(doc, end)
+    verb += word_at(doc, verb) == "," and word_at(doc, verb + 1) in RELATIVE_WORDS
     is_relative = word_at(doc, verb) in RELATIVE_WORDS
     verb += is_relative
     if not is_relative and not _opens_clause(doc, start):
         return ()
     if word_at(doc, verb) not in _BEING[are_several]:
-        if not any(word_at(doc, i) in _BEING[0] | _BEING[1] and _is_said(doc, i + 1) for i in range(start)):
+        before = takewhile(lambda i: word_at(doc, i) not in SENTENCE_ENDS, range(start - 1, -1, -1))
+        if not any(word_at(doc, i) in _BEING[0] | _BEING[1] and _is_said(doc, i + 1) for i in before):
             return ()
         verb = end - 1
     elif not is_relative and not _is_subject(doc[start:end]):

@@ -29,6 +29,10 @@ def count_of(doc: Doc, group: NounGroup) -> tuple[int, int]:
     How many things a group names, and the token at which the words after the numeral start. Only plurals are counted:
     "a two-story house" and "a ten speed bike" are one each.
     """
+    first, after = word_at(doc, group.start), word_at(doc, group.end)
+    are_both = "both" in (first, word_at(doc, group.start - 1)) and after not in ("and", "or")
+    if are_both and first in DETERMINERS and is_plural(doc[group.head].lower_):  # "both (the) cats"
+        return 2, group.start + 1
     for token in doc[group.start : min(group.head, group.end)]:
         is_measure = token.i == group.measure  # "a couple of dogs"
         number = _number_at(doc, token.i)

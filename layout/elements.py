@@ -280,7 +280,7 @@ def _word_element(token: Token) -> Element | None:
         token.idx + len(token),
         word,
         is_finite=word in _FINITE_VERBS or token.tag_ in ("VBZ", "VBD", "VBP") or _looks_finite(token),
-        is_singular=word in ("is", "was", "has") or token.tag_ == "VBZ",
+        is_singular=token.tag_ == "VBZ" or word in ACTION_VERB_FORMS and word.endswith("s"),
     )
 
 

@@ -33,6 +33,8 @@ class FigureReader:
             return list(row.elements[k - 1].things)
         for i in range(k - 1, row.sentence_start(k) - 1, -1):
             element = row.elements[i]
+            if element.kind == "other" and self._is_item_of_its_own(i, k):
+                return []
             if element.kind == "relative":
                 return self._antecedent(i)
             if element.kind == "pronoun" and row.kind(i - 1) in ("", "stop", "join", "clause"):
@@ -42,8 +44,19 @@ class FigureReader:
             if element.kind == "thing" and not row.is_aside(i, k) and self._may_be_figure(i, k, only_subjects):
                 has_singular_verb = any(e.kind == "verb" and e.is_singular for e in row.elements[i:k])
                 joined = row.joined_before(i, has_singular_verb)
+                joined = [i] if self._is_new_subject(joined, k) else joined
                 return self._owner_of(joined[0], k) + row.things_at(joined) + self._shared_support(k)
         return []
+
+    def _is_item_of_its_own(self, i: int, k: int) -> bool:
+        """Whether what gets no region has the place at k: "a castle at the top and a river | at the bottom"."""
+        row, before = self.row, i - 1
+        while row.kind(before) in ("join", "other"):
+            before -= 1
+        is_placed = row.kind(before) == "cue" or before in row.landmarks
+        has_landmark = any(row.kind(landmark) != "pronoun" for landmark in row.following[k])
+        is_joined = row.kind(before + 1) == "join"
+        return i == k - 1 and is_joined and is_placed and not has_landmark
 
     def _antecedent(self, i: int) -> list[int]:
         """What a relative pronoun means: the thing before it, with those joined to it in "..., which are above"."""
@@ -53,6 +66,16 @@ class FigureReader:
             return []
         is_plural = row.kind(i + 1) == "verb" and row.elements[i + 1].text in ("are", "were")
         return row.things_at(row.joined_before(position, has_singular_verb=not is_plural))
+
+    def _is_new_subject(self, joined: Sequence[int], k: int) -> bool:
+        """Whether the last of joined things has a verb, the first being an object: "holds a cup and | a man holds"."""
+        row = self.row
+        verb = k if row.following[k] else k + 1
+        element = row.elements[min(verb, len(row.elements) - 1)]
+        is_reversed = element.cue is not None and element.cue.landmark == "reversed"
+        is_active = is_reversed and element.text.endswith("s")  # "wears"
+        has_verb = is_active or verb > k and element.kind == "verb" and element.is_finite
+        return len(joined) > 1 and has_verb and row.kind(joined[0] - 1) == "verb"
 
     def _describes_nearest(self, k: int) -> bool:
         """ "... a man in a coat", "... a woman riding a horse", "a man walks past a dog on his left"."""

@@ -20,6 +20,8 @@ def grid_shape(expression: str) -> tuple[int, int]:
     if line is None:
         rows, columns = _numbers_in(expression)
         return rows, columns
+    if re.match(r"(?:zero|no)\b", expression):
+        return 0, 0
     lines, length = _numbers_in(expression[: line.start()]) or [1], _numbers_in(expression[line.end() :]) or [0]
     return (length[0], lines[0]) if line.group().startswith("column") else (lines[0], length[0])
 

@@ -1,6 +1,7 @@
 """Noun groups: every run of words around a noun ("a shiny red car"), object or not, that a prompt contains."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from spacy.tokens import Doc, Span, Token
 
@@ -23,11 +24,15 @@ from .words import (
     ACTION_VERB_FORMS,
     ACTION_VERBS,
     ARTICLES,
+    BEING_PLURAL,
+    BEING_SINGULAR,
     COLOURS,
     COMPOUND_PARTICIPLES,
     DEFINITES,
     DETERMINERS,
+    LARGE_NUMERALS,
     NUMERALS,
+    PAINTING_PARTICIPLES,
     PLURAL_DETERMINERS,
     PLURAL_MODIFIERS,
     POSSESSIVES,
@@ -90,7 +95,7 @@ def _tagged_groups(doc: Doc, spatial: set[int]) -> list[NounGroup]:
 
 def _is_noun(token: Token) -> bool:
     """Whether tagger or parser take a word for a noun (each alone is wrong now and then)."""
-    if token.is_space or token.is_punct or _is_adverb(token):
+    if token.is_space or token.is_punct or _is_adverb(token) or _is_painted_colour(token):
         return False
     if token.tag_ == "JJR" and token.lower_ in PEOPLE:  # "a sumo wrestler"
         return True
@@ -107,9 +112,22 @@ def _is_adverb(token: Token) -> bool:
     return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
 
 
+def _is_painted_colour(token: Token) -> bool:
+    """A colour alone that something was given: "a chair, painted | white"."""
+    if token.lower_ not in COLOURS or token.i == 0 or token.nbor(-1).lower_ not in PAINTING_PARTICIPLES:
+        return False
+    if token.i > 1 and token.nbor(-2).lower_ in DETERMINERS:  # "a painted orange"
+        return False
+    return not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
+
+
 def _is_pronoun(token: Token) -> bool:
-    """A "one" that counts no noun: "beside the barn | one sees a well", "two cats, | one chases mice"."""
-    return token.lower_ == "one" and token.i + 1 < len(token.doc) and token.nbor().pos_ == "VERB"
+    """What counts no noun: "beside the barn | one sees a well", "two cats, | one chases mice", "another | sits"."""
+    if token.i + 1 == len(token.doc):
+        return False
+    following = token.nbor()
+    is_verb = following.lower_ in ACTION_VERB_FORMS and following.lower_.endswith("s")
+    return token.lower_ == "one" and following.pos_ == "VERB" or token.lower_ == "another" and is_verb
 
 
 def _is_lone_participle(token: Token) -> bool:
@@ -152,7 +170,7 @@ def _opens_group(token: Token) -> bool:
         return False
     if _is_relative_verb(token):
         return False
-    if _is_pronoun(token) or _is_lone_participle(token):
+    if _is_pronoun(token) or token.i > 0 and _is_pronoun(token.nbor(-1)) or _is_lone_participle(token):
         return False
     return (
         token.pos_ in ("DET", "NUM", "ADJ")
@@ -209,7 +227,7 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
 def _is_verb_after(token: Token, noun: Token) -> bool:
     """Whether a supposed noun after a noun is its verb: "the donut | sits", "sheep | block the road"."""
     word = token.lower_
-    if _is_noun_compound(token):
+    if _is_noun_compound(token) or noun.lower_ in LARGE_NUMERALS:  # "a dozen roses"
         return False
     if word in PRETERITES or _has_subject(token) or _disagrees(token, noun):
         return True
@@ -293,8 +311,21 @@ def _is_premodifier(doc: Doc, start: int, index: int) -> bool:
     if token.text == "," or token.pos_ == "CCONJ":  # "a big, old tree", "a black and white cat"
         sides = doc[index - 1], doc[min(index + 1, len(doc) - 1)]
         joined = all(side.pos_ in ("ADJ", "VERB", "NOUN") for side in sides) and sides[0].pos_ != "NOUN"
-        return joined and sides[1].lower_ not in DETERMINERS
+        return joined and sides[1].lower_ not in DETERMINERS and not _parts_clauses(doc, start, index)
     return False
+
+
+def _parts_clauses(doc: Doc, start: int, index: int) -> bool:
+    """Whether a clause ends at a joint after a predicate: "the sky is blue | and white birds fly"."""
+    verb = doc[start - 1].lower_ if start else ""
+    if verb not in BEING_SINGULAR | BEING_PLURAL:
+        return False
+    following = doc[index + 1 : index + _LONGEST_GROUP]
+    words = list(takewhile(lambda token: token.pos_ == "ADJ" or _is_noun(token), following))
+    end = next((i for i, word in enumerate(words) if i and _is_verb_after(word, words[i - 1])), len(words))
+    verbs = following[end : end + 1]
+    has_verb = end < len(words) or any(t.pos_ in ("VERB", "AUX") and t.tag_ not in ("VBG", "VBN") for t in verbs)
+    return has_verb or verb in BEING_SINGULAR and any(is_plural(word.lower_) for word in words[:end])
 
 
 def _mistagged_noun(doc: Doc, start: int, end: int) -> int | None:

@@ -37,12 +37,13 @@ _PICTURE = (
     r"|foreground|background|room|sky)"
 )
 _BOTH_SIDES = "(?:on|at|to|by) (?:each|either|both) (?:sides?|ends?)"
+_LEFT_AND_RIGHT = "the (?:left and (?:(?:to |on |at )?the )?right|right and (?:(?:to |on |at )?the )?left)(?: sides?)?"
 _OF_PICTURE = rf"(?: of (?:the |this )?{_PICTURE})?"
 _OF_PICTURE_NEEDED = rf" of (?:the |this )?{_PICTURE}"
 
 # Several corners at once: for each of them one thing.
 CORNERS: dict[str, str] = {
-    "each corner": "(?:each|every) corner",
+    "each corner": "(?:each|every) corner|each of the (?:four )?corners",
     "four corners": "(?:the |all )?(?:the )?(?:four )?corners",
     "opposite corners": "(?:two |the )?opposite corners",
 }
@@ -95,8 +96,8 @@ def _picture_expressions() -> list[SpatialExpression]:
         rows.append(SpatialExpression(rf"(?:at|in|near|along) the {words}", name, "picture"))
         rows.append(SpatialExpression(rf"{words}(?= ?:)", name, "picture"))
     for relation, words in CORNERS.items():
-        rows.append(SpatialExpression(rf"(?:in|at|on|into) {words}{_OF_PICTURE}", relation, "picture"))
-        rows.append(SpatialExpression(rf"(?:in|at|on|around) {words} of", relation, "after"))
+        rows.append(SpatialExpression(rf"(?:in|at|on|into) (?:{words}){_OF_PICTURE}", relation, "picture"))
+        rows.append(SpatialExpression(rf"(?:in|at|on|around) (?:{words}) of", relation, "after"))
     middle = r"(?:in|at|near|into|to) the (?:very |exact )?(?:middle|centre|center)"
     rows.append(SpatialExpression(rf"{middle}{_OF_PICTURE_NEEDED}", "centre", "picture"))
     rows.append(SpatialExpression(rf"{middle}", "centre", "picture"))
@@ -148,6 +149,9 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("around", "after", "(?:all )?around", "surround(?:ing(?= (?:a|an|the|it|them) ))?")
     + _rows("both sides", "after", f"{_BOTH_SIDES} of")
     + _rows("both sides", "none", _BOTH_SIDES)
+    + _rows("both sides", "after", f"to {_LEFT_AND_RIGHT} of", "(?:left and right|right and left) of")
+    + _rows("both sides", "after", f"(?:on|at) {_LEFT_AND_RIGHT} of(?! (?:it|him|her|them))")  # "right of it a cat"
+    + _rows("both sides", "none", f"(?:to|on|at) {_LEFT_AND_RIGHT}(?=[,.;]|$)")
     # --- beside
     + _rows("next to", "after", "next to", "adjacent to", "close (?:by )?to", "near(?: to)?", "against", "touching")
     + _rows("next to", "after", "by", "past", "across from", "opposite(?: to)?", "(?:beside|alongside) of")

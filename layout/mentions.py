@@ -6,14 +6,19 @@ from .counts import count_of
 from .groups import NounGroup
 from .lexicon import CLAUSE_BOUNDS, lowered, spatial_expressions
 from .phrase import Phrase
+from .sides import OPPOSITES, PICTURE_PLACES
 from .things import HYPERNYMS, NAMESAKES
+from .tokens import place_after, side_after
 from .words import DEFINITES, DETERMINERS
 
 
 def first_mentions(
     doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]], cues: dict[int, int]
 ) -> list[list[Phrase]]:
-    """The instances that "the dog" or "the dogs" speak of again, if any: same noun, no attribute that they lack."""
+    """
+    The instances that "the dog" or "the dogs" speak of again, if any: same noun, no attribute that they lack, no place
+    other than theirs.
+    """
     first = doc[group.start].lower_
     names_another = first in DETERMINERS or first == "one" or phrase.plural or _is_modified_before(doc, group)
     if first not in DEFINITES and names_another:
@@ -26,12 +31,31 @@ def first_mentions(
         and _agrees(phrase, same[0])
         and (len(same) == 1 or phrase.plural)
         and owner in ("", _owner(doc, doc.char_span(*same[0].mentions[0]).start))
+        and not is_elsewhere(doc, group.end, same[0])
     ]
     matches.sort(key=lambda same: len(phrase.modifiers ^ same[0].modifiers))
     if not phrase.plural:
         return matches[:1]
     count, _ = count_of(doc, group)
     return next(([same] for same in matches if len(same) == count > 1), matches)
+
+
+def is_elsewhere(doc: Doc, end: int, first: Phrase) -> bool:
+    """Whether the place told at a token is not that of a thing: "the dog | on the right" after "a dog on the left"."""
+    place, (side, landmark) = place_after(doc, end)[0], side_after(doc, end)
+    if not place and not side:
+        return False
+    ends = [span.end for mention in first.mentions if (span := doc.char_span(*mention)) is not None]
+    if side and any(side_after(doc, other) == (OPPOSITES[side], landmark) for other in ends):
+        return True
+    places = {place_after(doc, other)[0] for other in ends} - {"", place}
+    return bool(place) and any(_exclude(place, other) for other in places)
+
+
+def _exclude(place: str, other: str) -> bool:
+    """Whether nothing is at both places: at "left" and "top right" not, at "left" and "top" it may."""
+    opposed = any(a * b < 0 for a, b in zip(PICTURE_PLACES[place], PICTURE_PLACES[other]))
+    return opposed or place != other and "centre" in (place, other)
 
 
 def _owner(doc: Doc, start: int) -> str:

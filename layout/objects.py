@@ -6,7 +6,7 @@ from spacy.tokens import Doc, Span
 
 from .groups import NounGroup, split_number
 from .lexicon import SENTENCE_ENDS
-from .plurals import singular
+from .plurals import is_plural, singular
 from .things import (
     ABSTRACT_SUFFIXES,
     ABSTRACT_WORDS,
@@ -14,6 +14,7 @@ from .things import (
     BALL_GAMES,
     BODY_PARTS,
     DIRECTION_WORDS,
+    FORMATIONS,
     LIGHT_AND_WEATHER,
     MEDIA_WORDS,
     OBJECT_COMPOUNDS,
@@ -27,7 +28,15 @@ from .things import (
     UNSEEN_COMPOUNDS,
 )
 from .tokens import spatial_spans, word_at
-from .words import COMMENT_VERBS, DETERMINERS, NEGATIONS, POSSESSIVES, PURPOSE_WORDS
+from .words import (
+    COMMENT_VERBS,
+    DETERMINERS,
+    MAKING_PARTICIPLES,
+    NEGATIONS,
+    POSSESSIVES,
+    PURPOSE_WORDS,
+    number_of,
+)
 
 
 _NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
@@ -50,6 +59,8 @@ def is_object(doc: Doc, group: NounGroup) -> bool:
     if "its" in before and head not in PEOPLE:  # parts: "its screen"
         return False
     if owned and head in OWNED_BODY_PARTS or _is_unseen(doc, group, head):
+        return False
+    if _is_material(doc, group) or _is_formation(doc, group, head):
         return False
     if before & OBJECT_MAKERS:
         return True
@@ -83,6 +94,25 @@ def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
     before = {token.lower_ for token in doc[max(group.start - 1, 0) : group.head]}
     is_played = head in BALL_GAMES and word_at(doc, group.start - 1) in ("play", "plays", "playing", "played")
     return is_played or not before.isdisjoint(UNSEEN_COMPOUNDS.get(head, frozenset()))
+
+
+def _is_material(doc: Doc, group: NounGroup) -> bool:
+    """ "A stool made of | metal", but not "made of | three logs"."""
+    making = group.start - (3 if word_at(doc, group.start - 2) == "out" else 2)
+    is_made = word_at(doc, making) in MAKING_PARTICIPLES and word_at(doc, group.start - 1) in ("of", "from")
+    is_counted = any(number_of(token.lower_) > 1 for token in doc[group.start : group.head])
+    return is_made and not is_counted and doc[group.start].lower_ not in DETERMINERS
+
+
+def _is_formation(doc: Doc, group: NounGroup, head: str) -> bool:
+    """ "Six candles in | a circle", "four apples arranged in | a square", but not "a star in | a circle"."""
+    if head not in FORMATIONS or word_at(doc, group.start - 1) != "in":
+        return False
+    last = group.start - 2
+    while last > 0 and doc[last].pos_ in ("VERB", "AUX", "ADV"):
+        last -= 1
+    is_told = last < group.start - 2 or word_at(doc, group.end) == "around" or FORMATIONS[head]
+    return last >= 0 and is_plural(doc[last].lower_) and is_told
 
 
 def _is_negated(doc: Doc, group: NounGroup) -> bool:

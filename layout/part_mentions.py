@@ -1,6 +1,6 @@
 """Mentions of parts: what "the middle one", "two of the cups" or "a red one" says of the things named before."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from spacy.tokens import Doc
@@ -8,12 +8,13 @@ from spacy.tokens import Doc
 from .colours import described, said_colours
 from .counts import count_of
 from .groups import NounGroup
-from .lexicon import JOINING_WORDS, SIZE_ADJECTIVES
-from .mentions import first_mentions
+from .lexicon import JOINING_WORDS, SENTENCE_ENDS, SIZE_ADJECTIVES
+from .mentions import first_mentions, is_elsewhere
 from .parts import Part
 from .phrase import Phrase, coloured, mentioned_again, phrase_of, text_of
 from .plurals import with_article
-from .words import COLOURS, DEFINITES, DETERMINERS, PLACES_IN_ROW
+from .tokens import place_after
+from .words import ACTION_VERB_FORMS, COLOURS, DEFINITES, DETERMINERS, PLACES_IN_ROW
 
 
 def take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, int]) -> None:
@@ -34,17 +35,23 @@ def take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, i
         several += [_attributed(_plain_copy(several[0]), part, phrase)] * part.count
     elif opposed := _opposed(part, found):
         found.append([_attributed(replace(opposed, start=phrase.start, end=phrase.end), part, phrase)])
+    elif elsewhere := _elsewhere(doc, part, found):
+        found.append([_attributed(replace(elsewhere, start=phrase.start, end=phrase.end), part, phrase)])
     elif counted := [things for things in found if len(things) > 1]:
         latest = max(counted, key=lambda things: max(thing.mentions[-1] for thing in things))
         latest[:] = _with_part(latest, part, phrase)
+    elif doc[part.start].lower_ == "another" and (one := _one_before(doc, part, found, cues)):
+        found.append([_attributed(replace(one, start=phrase.start, end=phrase.end), part, phrase)])
     elif not part.is_definite and part.attributes and (plural := [things[0] for things in found if things[0].plural]):
         text = with_article(" ".join((*part.attributes, plural[-1].head)))
         found.append([replace(phrase, text=text, head=plural[-1].head)])
 
 
 def take_placed(doc: Doc, group: NounGroup, phrase: Phrase, found: list[list[Phrase]]) -> bool:
-    """Whether "the left cat", "the first two cats" or "the other cats" are some of several cats."""
-    place = next((word for word in PLACES_IN_ROW if word in phrase.modifiers), "")
+    """Whether "the left cat", "the cat on the left", "the first two cats" or "the other cats" are some of several."""
+    told, _ = place_after(doc, group.end)
+    told = "middle" if told == "centre" else told
+    place = next((word for word in PLACES_IN_ROW if word in phrase.modifiers or word == told), "")
     is_rest = "other" in (token.lower_ for token in doc[group.start : group.head])
     several = [things for things in found if len(things) > 1 and things[0].head == phrase.head]
     count, _ = count_of(doc, group)
@@ -115,6 +122,30 @@ def _opposed(part: Part, found: Sequence[list[Phrase]]) -> Phrase | None:
             (_, *words) = (part.place if word == place else word for word in _plain_copy(thing).text.split())
             modifiers = thing.modifiers - COLOURS - {place} | {part.place}
             return replace(thing, text=" ".join(("the", *words)), modifiers=modifiers, mentions=())
+    return None
+
+
+def _one_before(doc: Doc, part: Part, found: Sequence[list[Phrase]], cues: Collection[int]) -> Phrase | None:
+    """
+    What "another" means after "one lamp is left of the bed": a lamp, not what something stands at; in "a man holds a
+    cup, another sits" the subject.
+    """
+    ones = [things[0] for things in found if len(things) == 1 and things[0].start not in cues]
+    ones = [thing for thing in ones if thing.text.lower().startswith(("a ", "an ", "one "))]
+    counted = [thing for thing in ones if thing.text.lower().startswith("one ")]
+    is_subject = any(t.pos_ in ("VERB", "AUX") or t.lower_ in ACTION_VERB_FORMS for t in doc[part.end : part.end + 1])
+    if is_subject and ones and not counted:
+        ones = [one for one in ones if SENTENCE_ENDS.isdisjoint(doc.text[one.start : ones[-1].start])][:1]
+    return _plain_copy((counted or ones)[-1]) if ones else None
+
+
+def _elsewhere(doc: Doc, part: Part, found: Sequence[list[Phrase]]) -> Phrase | None:
+    """What "the one on the right" means after "the cat on the left": another cat."""
+    if not part.is_definite or part.attributes or part.count != 1:
+        return None
+    for thing in (things[0] for things in reversed(found) if len(things) == 1):
+        if is_elsewhere(doc, part.end, thing):
+            return _plain_copy(thing)
     return None
 
 

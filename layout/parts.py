@@ -119,7 +119,7 @@ def _counted_part(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | 
         return None
     counted = replace(part, end=part.end + 1, count=0 if word in QUANTIFIERS else number_of(word))
     if word_at(doc, counted.end) == "of":
-        return _with_whole(doc, counted, groups)
+        return _with_whole(doc, replace(counted, count=2) if word == "both" else counted, groups)
     is_alone = counted.count > 0 and _follows_bound(doc, part.start) and not _has_noun(counted, groups)
     return counted if is_alone else None
 

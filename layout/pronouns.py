@@ -25,6 +25,8 @@ class PronounReader:
     def referents(self, word: str, k: int, figure: Sequence[int]) -> list[int]:
         """The phrases that a pronoun means which stands at, or is the landmark of, position k; none of the figure."""
         row = self.row
+        if word == "whose":
+            return self._owner_before(k, figure)
         if word in POINTING_PRONOUNS:
             return self._pointed_at(word, k, figure)
         if announced := row.announced_subject(k):
@@ -44,6 +46,14 @@ class PronounReader:
         found = self._single(word, candidates)
         self.meant[start, _PRONOUN_CLASS.get(word)] = found
         return found
+
+    def _owner_before(self, k: int, figure: Sequence[int]) -> list[int]:
+        """What "whose" means: the thing right before it; in "on whose left is a tree and on whose right ..." again."""
+        start = self.row.sentence_start(k)
+        known = self.meant.get((start, "whose"), []) if self.row.text(k - 1) == "and" else []
+        nearest = next((things for things in self.row.things_before(k) if set(things).isdisjoint(figure)), [])
+        self.meant[start, "whose"] = known or nearest
+        return known or nearest
 
     def _pointed_at(self, word: str, k: int, figure: Sequence[int]) -> list[int]:
         """What "above that" means, the last thing named, or "the former" and "the latter", two named together."""
@@ -88,4 +98,4 @@ class PronounReader:
 
 def owner_in(text: str) -> str:
     """The possessive in "to its left"."""
-    return next((word for word in text.split() if word in POSSESSIVES), "its")
+    return next((word for word in text.split() if word in POSSESSIVES or word == "whose"), "its")

@@ -10,10 +10,10 @@ from .groups import NounGroup
 from .lexicon import CLAUSE_BOUNDS, FoundExpression, SpatialExpression
 from .plurals import is_plural
 from .tokens import spatial_spans, word_at
-from .words import MOST_INSTANCES
 
 
 _TIMES = {"each corner": 4, "both sides": 2}
+_MOST_REPEATED = 12  # groups; those of a long text that come later stay as they are, for the time it takes
 _FLANKING = ("flanked", "sandwiched")
 
 
@@ -27,7 +27,7 @@ def repeated_groups(doc: Doc, groups: Sequence[NounGroup]) -> dict[NounGroup, in
             chosen, times = _following(span, found, groups), prod(found.shape) or 2
         is_each = times == 2 and "each" in span.text  # "two jugs on each side"
         repeated |= {group: times for group in chosen if is_each or count_of(doc, group)[0] == 1}
-    return dict(list(repeated.items())[:MOST_INSTANCES])
+    return dict(list(repeated.items())[:_MOST_REPEATED])
 
 
 def _distributed(span: Span, row: SpatialExpression, groups: Sequence[NounGroup]) -> Sequence[NounGroup]:

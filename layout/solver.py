@@ -65,9 +65,12 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
     grid = _grid(len(order) + 1)
     places = np.zeros((len(order), 2), dtype=int)
     placed: list[int] = []
+    if len(order) > _MOST_RETRIED:
+        places[order[0]] = _room_around(order[0], len(order), relations)
+        placed.append(order[0])
     for sweep in range(_SWEEPS):
         before = places.copy()
-        for index in order:
+        for index in order if sweep or not placed else order[1:]:
             others = [other for other in placed if other != index]
             energy = _energy(grid, index, others, places, relations, aspect_ratio)
             places[index] = grid.reshape(-1, 2)[int(np.argmin(energy))]
@@ -76,6 +79,28 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
         if sweep and np.array_equal(before, places):
             break
     return places
+
+
+def _room_around(index: int, count: int, relations: Sequence[Relation]) -> tuple[int, int]:
+    """The place for one thing from which a chain of others fits on the lattice: the leftmost of many far left."""
+    shift = []
+    for axis in (0, 1):
+        steps = [(r, (AXES | DEPTHS)[r.relation][axis]) for r in relations if r.relation in AXES | DEPTHS]
+        after = [(r.subject, r.object) if step < 0 else (r.object, r.subject) for r, step in steps if step]
+        ahead, behind = (_longest_path(index, edges) for edges in (after, [edge[::-1] for edge in after]))
+        shift.append(min(max(behind - ahead, -count), count))
+    return shift[0], shift[1]
+
+
+def _longest_path(start: int, edges: Sequence[tuple[int, int]]) -> int:
+    """How many edges lead on from a node, one after the other, at most."""
+    following: dict[int, set[int]] = {}
+    for first, second in edges:
+        following.setdefault(first, set()).add(second)
+    length, front = 0, following.get(start, set())
+    while front and length < len(following):
+        length, front = length + 1, {later for node in front for later in following.get(node, ())}
+    return length
 
 
 def _count_showing(places: np.ndarray, relations: Sequence[Relation]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from .phrase import Phrase, are_persons
 from .regions import Relation
-from .sides import OPPOSITES, PICTURE_PLACES, PLACES_OF_CORNERS, SIDES_OF_PLACES
+from .sides import OPPOSITES, PICTURE_PLACES, PLACES_OF_CORNERS, SIDES_OF_PLACES, SINGLE_SUPPORTS
 from .things import CLOTHES
 
 
@@ -82,6 +82,9 @@ class Statements:
         if len(outer) < 3:
             self.add(figure, "between" if kind == "list" else "next to", landmark)
             return
+        supports = {r.object for r in self.certain if r.relation in SINGLE_SUPPORTS and r.subject in inner}
+        if kind == "list" and len(inner) > 1 and len(supports) == 1:  # "candles on a cake, surrounded by plates"
+            inner = [thing for thing in supports if thing not in outer] or inner
         for thing, places in zip(outer, _PLACES_AROUND):
             for place in places:
                 self.add([thing], place, inner)

@@ -138,6 +138,8 @@ UNSEEN_COMPOUNDS = {
 BALL_GAMES = collect_words("baseball football basketball volleyball softball handball")
 # "A toy kitchen" is an object whatever follows.
 OBJECT_MAKERS = collect_words("toy model miniature stuffed plastic lego inflatable cardboard plush paper origami")
+# How several things may stand, "in a circle"; whether that is told by the word alone.
+FORMATIONS = {"circle": True, "semicircle": True, "ring": False, "square": False, "triangle": False}
 # Compounds that are not of the kind that their last word names: "the dog" is no hot dog.
 NAMESAKES = {
     "dog": collect_words("hot corn prairie"),

@@ -16,7 +16,7 @@ SINGULAR_DETERMINERS = collect_words("a an another each every one this that")
 PLURAL_DETERMINERS = collect_words("several many few these those both")
 PREDETERMINERS = collect_words("both all either neither such half")
 DEFINITES = collect_words("the this that these those both") | POSSESSIVES
-NEGATIONS = collect_words("no without not neither nor never lacks lacking excluding minus")
+NEGATIONS = collect_words("no without not neither nor never lacks lacking excluding minus zero")
 
 # --- Words that both the phrases and the chunker that needs no model stop at --------------------------------------
 PREPOSITIONS = collect_words(
@@ -121,10 +121,13 @@ PLURAL_MODIFIERS = collect_words(
     "sports games clothes glasses goods arms customs sales savings ladies kids arts crafts electronics antiques drinks"
     " jeans goggles sunglasses headphones"
 )
+BEING_SINGULAR, BEING_PLURAL = collect_words("is was"), collect_words("are were")  # of one thing, of several
 ACTION_VERB_FORMS = VERB_PASTS | frozenset(form for verb in ACTION_VERBS for form in _verb_forms(verb))
 PLACING_PARTICIPLES = collect_words(
     "parked placed positioned situated located seated perched set kept put left mounted installed stacked lined"
 )
+PAINTING_PARTICIPLES = collect_words("painted dyed colored coloured lacquered glazed stained tinted")
+MAKING_PARTICIPLES = collect_words("made built carved constructed crafted formed woven")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
     " haired eyed framed handled mounted powered driven"

@@ -1,6 +1,7 @@
 """Boxes: what stands on what, what lies in what, and how large things are."""
 
 import time
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -33,6 +34,33 @@ def is_inside(inner, outer):
 
 
 # --- rows -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("count", [17, 20, 30, 40])
+@pytest.mark.parametrize("relation, axis", [("left of", 0), ("above", 1)])
+def test_rows_of_many_things_keep_their_order(count, relation, axis):
+    boxes = arrange_boxes(["apple"] * count, [Relation(i, relation, i + 1) for i in range(count - 1)])
+    centres = [box[axis] + box[axis + 2] for box in boxes]
+    assert all(first < second for first, second in pairwise(centres))
+    assert not any(overlaps(a, b) for a, b in combinations(boxes, 2))
+
+
+@pytest.mark.parametrize(
+    "prompt, left, right",
+    [
+        ("Twelve eggs to the left of a pan and five cups to the right of the pan.", slice(0, 12), slice(12, None)),
+        ("Ten red balloons to the left of ten blue balloons.", slice(0, 10), slice(10, None)),
+    ],
+)
+def test_relations_of_many_things_count(predictor, prompt, left, right):
+    boxes = boxes_of(predictor, prompt)
+    assert len(boxes) > 16
+    assert max(x0 + x1 for x0, _, x1, _ in boxes[left]) < min(x0 + x1 for x0, _, x1, _ in boxes[right])
+
+
+def test_relations_of_too_many_things_are_left_out_with_a_warning(caplog):
+    assert len(arrange_boxes(["apple"] * 41, [Relation(0, "left of", 1)])) == 41
+    assert "left out for 41 objects" in caplog.text
+
+
 @pytest.mark.parametrize("relation", ["left of", "above"])
 @pytest.mark.parametrize("count", [4, 5, 7])
 def test_long_rows_zigzag_so_that_things_have_room(relation, count):

@@ -60,6 +60,72 @@ def test_colours_that_are_said_of_a_thing_belong_to_its_phrase(nlp, prompt, expe
     assert texts(nlp(prompt)) == expected
 
 
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("The sky is blue and white birds fly above a barn.", ["white birds", "a barn"]),
+        ("A cup is blue and white plates are next to it.", ["A blue cup", "white plates"]),
+        ("The cat is orange and black dogs stand to its right.", ["The orange cat", "black dogs"]),
+        ("The walls are blue and white curtains hang beside a bed.", ["white curtains", "a bed"]),
+        ("The dress is blue and white.", ["The blue and white dress"]),
+        ("A blue and white dress hangs there.", ["A blue and white dress"]),
+    ],
+)
+def test_a_clause_after_a_colour_that_is_said_begins_with_its_own(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("The cat on the left is black and the cat on the right is white.", ["The black cat", "the white cat"]),
+        ("The cat on the left is black, the one on the right is white.", ["The black cat", "a white cat"]),
+        ("The house on the left is red. The house on the right is blue.", ["The red house", "The blue house"]),
+        ("Three cups. The cup in the middle is red.", ["a cup", "a red cup", "a cup"]),
+        ("Two cats. The cat on the left is black, the cat on the right is white.", ["a black cat", "a white cat"]),
+        ("The owl in the middle sleeps. The owl at the top is brown.", ["The owl", "The brown owl"]),
+        ("The cat on the left sleeps. The cat in the top left corner is black.", ["The black cat"]),
+        ("A cat on the left sleeps. The cat is black.", ["A black cat"]),
+    ],
+)
+def test_things_at_different_places_stay_apart(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("The cup is red. A man eats, a bowl red in front.", ["The red cup", "A man", "a bowl"]),
+        ("The cup is red and the bowl blue.", ["The red cup", "the blue bowl"]),
+    ],
+)
+def test_a_colour_without_a_verb_needs_one_in_its_sentence(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("To its left is a chair, painted white.", ["a chair"]),
+        ("A fence painted white is left of a house.", ["A fence", "a house"]),
+        ("A vase painted with white roses", ["A vase", "white roses"]),
+        ("Six candles in a circle around a cake.", ["a candle"] * 6 + ["a cake"]),
+        ("Four apples arranged in a square.", ["an apple"] * 4),
+        ("A star in a circle.", ["A star", "a circle"]),
+        ("The stool made of metal is left of a table.", ["The stool", "a table"]),
+        ("A raft made of three logs", ["A raft"] + ["a log"] * 3),
+        ("A dozen roses to the right of a candle.", ["a rose"] * 12 + ["a candle"]),
+        ("Both chairs are to the left of the table.", ["a chair", "a chair", "the table"]),
+        ("Both the chairs are left of a table.", ["a chair", "a chair", "a table"]),
+        ("Both of the chairs are left of a table.", ["a chair", "a chair", "a table"]),
+        ("Both cats and dogs sit on a mat.", ["Both cats", "dogs", "a mat"]),
+        ("A dog and zero rows of three cats", ["A dog"]),
+    ],
+)
+def test_colours_formations_and_materials_are_no_things_and_both_are_two(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
 def test_spans_point_into_the_prompt(nlp):
     prompt = "Beside an old lighthouse lies a rowing boat."
     for phrase in find_phrases(nlp(prompt)):

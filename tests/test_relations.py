@@ -4,6 +4,7 @@ import pytest
 import spacy
 
 from spacetime_attn.layout.chunker import CHUNKER_NAME
+from spacetime_attn.layout.grids import grid_shape
 from spacetime_attn.layout.language import load_language
 from spacetime_attn.layout.lexicon import CORNERS, SPATIAL_LEXICON
 from spacetime_attn.layout.phrases import find_phrases
@@ -251,6 +252,88 @@ def test_inverted_clauses_name_the_subject_last(nlp, line):
     ],
 )
 def test_coordination(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The cat on the left of the dog is black and the cat on the right of the dog is white."
+        " | cat left of dog; cat right of dog",
+        "A cup above a plate. The cup below the plate is red. | cup above plate; cup below plate",
+        "The man on the left holds a cup and the man on the right holds a jar. | man left; man right; man left of man",
+        "A boy holds a kite and a girl on the left wears a hat. | girl left; hat inside girl",
+        "A boy holds a kite and a ball on the left. | kite left; ball left",
+    ],
+)
+def test_things_of_one_name_are_told_apart_by_their_places(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize("end", [", surrounded by four plates.", " and surrounded by four plates."])
+def test_what_is_around_things_on_a_support_is_around_it(nlp, end):
+    around = "plate left of cake; plate right of cake; plate above cake; plate below cake"
+    check(nlp, f"Two candles on a cake{end} | candle on cake; candle on cake; {around}")
+
+
+def test_corners_may_be_counted_once_more(nlp):
+    assert stated(nlp, "A tree in each of the four corners.")[:4] == [
+        f"tree {corner}" for corner in ("top left", "top right", "bottom left", "bottom right")
+    ]
+
+
+@pytest.mark.parametrize(
+    "expression, shape", [("two rows of three", (2, 3)), ("rows of three", (1, 3)), ("zero rows of three", (0, 0))]
+)
+def test_no_rows_are_no_grid(expression, shape):
+    assert grid_shape(expression) == shape
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Two guards stand to the left and right of the throne. | guard left of throne; guard right of throne",
+        "There are two trees, left and right of the house. | tree left of house; tree right of house",
+        "To the left and right of the throne are guards. | guard left of throne; guard right of throne",
+        "A jar is to the right and to the left of a mug. | jar left of mug; jar right of mug",
+        "Two cups on the left and right. | cup left; cup right; cup left of cup",
+        "A cat on the left and right of it a dog. | cat left; dog right of cat",
+        "A cat to the left and above a dog. | cat left of dog; cat above dog",
+        "One lamp stands to the left of the bed and another to the right. | lamp left of bed; lamp right of bed",
+        "A woman holds a cup and another sits on a desk. | woman on desk",
+        "A table with one cup on the left and another on the right. | cup left of table; cup right of table",
+        "A cat sleeps left of a dog, another right of it. | cat left of dog; cat right of dog",
+    ],
+)
+def test_left_and_right_are_both_sides(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A horse is left of a cow. Behind the cow is a barn, to whose right is a tractor."
+        " | horse left of cow; barn behind cow; tractor right of barn",
+        "A cup stands on a desk, to whose left is a lamp. | cup on desk; lamp left of desk",
+    ],
+)
+def test_whose_means_the_noun_before_it(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A castle at the top and a river at the bottom. | castle top",
+        "A cow on the left and grass on the right. | cow left",
+        "A tree on the left, a road on the right. | tree left",
+        "A boat on the left, the sea on the right, a bell in the middle. | boat left; bell centre; boat left of bell",
+        "A cow on the left and snow and grass on the right. | cow left",
+        "A castle and a river at the bottom. | castle bottom",
+        "A cat on a table and a road behind it. | cat on table",
+    ],
+)
+def test_the_place_of_a_surrounding_is_not_that_of_its_neighbour(nlp, line):
     check(nlp, line)
 
 
