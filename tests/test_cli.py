@@ -98,7 +98,7 @@ def test_saved_weights_make_the_same_picture_again(tmp_path, model_with_clip):
     assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options, *FAST]) == 0
     assert sorted(path.name for path in saved.parent.iterdir()) == ["w-1.safetensors", "w-2.safetensors"]
     first, second = (load_weights(saved.with_stem(f"w-{number}")) for number in (1, 2))
-    assert first.phrases == ["a red apple", "a blue car"] and not torch.equal(first.weights, second.weights)
+    assert first.phrases == ["a red apple", "a blue car"] and not torch.equal(first.latents, second.latents)
     weights = ["--weights", str(saved.with_stem("w-1"))]
     assert main(["generate", PROMPT, "-o", str(tmp_path / "b.png"), *weights, *FAST]) == 0
     again, before = Image.open(tmp_path / "b.png"), Image.open(tmp_path / "a-1.png")
