@@ -9,7 +9,6 @@ Every row is compared with the first one, picture by picture.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,11 +18,11 @@ import yaml
 from PIL import Image
 
 from spacetime_attn import default_model
-from spacetime_attn.examples.evaluate import load_pipeline, read_prompts, row_folder, row_name
-from spacetime_attn.examples.methods import expand, pil_to_tensor
+from spacetime_attn.examples.evaluate import load_pipeline, read_prompts, read_result, row_folder, row_name
+from spacetime_attn.examples.methods import clip_distances, expand
 from spacetime_attn.examples.metrics import score_picture
-from spacetime_attn.examples.report import picture_name, result_name
-from spacetime_attn.processors.clip_objective import ClipObjective, ImageTextModel
+from spacetime_attn.examples.report import picture_name
+from spacetime_attn.processors.clip_objective import ImageTextModel
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,22 +48,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         first = distances if first is None else first
         less = first - distances
         spread = less.std() / len(less) ** 0.5
-        errors = np.mean([count_errors(record, folder) for record in prompts])
+        scores = [score_picture(record, read_result(folder, record)["detections"]) for record in prompts]
+        errors = np.mean([score["errors"][0] for score in scores])
         print(f"| {name} | {distances.mean():.4f} | {less.mean():.4f} ± {spread:.4f} | {errors:.2f} |")
     print("\n±: standard error of the mean over the prompts.")
 
 
-@torch.no_grad()
 def distance(clip: ImageTextModel, record: dict, folder: Path) -> float:
     """Of a prompt's picture, 0..2."""
     with Image.open(folder / picture_name(record)) as picture:
-        return ClipObjective(clip, [record["prompt"]], [], [], [])(pil_to_tensor(picture)).item()
-
-
-def count_errors(record: dict, folder: Path) -> int:
-    """As the benchmark counts them."""
-    detections = json.loads((folder / result_name(record)).read_text(encoding="utf-8"))["detections"]
-    return score_picture(record, detections)["errors"][0]
+        return clip_distances(clip, record["prompt"], [picture])[0]
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def claim_folder(folder: Path, settings: dict, state) -> None:
     file = folder / "settings.json"
     if state.is_main_process and not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _write(file, settings)
+        write_json(file, settings)
     state.wait_for_everyone()
     begun = json.loads(file.read_text(encoding="utf-8"))
     if begun != settings:
@@ -170,7 +170,7 @@ def run_row(
         for record, image, layout, detections in zip(batch, images, layouts, judge(images, batch)):
             image.save(folder / picture_name(record))
             result = {"prompt": record["prompt"], "layout": layout and layout.to_dict(), "detections": detections}
-            _write(folder / result_name(record), result)
+            write_json(folder / result_name(record), result)
     state.wait_for_everyone()
 
 
@@ -182,7 +182,7 @@ def noise_seed(seed: int, id: str) -> int:
 def report(output: Path, prompts: Sequence[dict], names: Sequence[str], settings: dict, grid: int) -> None:
     """Scores all that was found, prints and writes the tables, and draws the grid of the first prompts."""
     folders = {name: row_folder(output, name) for name in names}
-    results = {name: [_read_result(folder, record) for record in prompts] for name, folder in folders.items()}
+    results = {name: [read_result(folder, record) for record in prompts] for name, folder in folders.items()}
     scores = {
         name: [score_picture(record, result["detections"]) for record, result in zip(prompts, found)]
         for name, found in results.items()
@@ -211,7 +211,13 @@ def row_folder(output: Path, name: str) -> Path:
     return output / re.sub(r"[^\w.,()=+ -]", "_", name)
 
 
-def _read_result(folder: Path, record: dict) -> dict:
+def read_result(folder: Path, record: dict) -> dict:
+    """
+    What was found in a prompt's picture.
+
+    Raises:
+        ValueError: The folder holds another prompt under this id.
+    """
     result = json.loads((folder / result_name(record)).read_text(encoding="utf-8"))
     if result["prompt"] != record["prompt"]:
         raise ValueError(
@@ -221,7 +227,7 @@ def _read_result(folder: Path, record: dict) -> dict:
     return result
 
 
-def _write(file: Path, data: dict) -> None:
+def write_json(file: Path, data: dict) -> None:
     """Writes JSON at once or not at all."""
     part = file.with_suffix(".part")
     part.write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")

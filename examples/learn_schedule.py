@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from spacetime_attn import WeightOptimizer, default_model
-from spacetime_attn.examples.evaluate import load_pipeline
+from spacetime_attn.examples.evaluate import load_pipeline, write_json
 from spacetime_attn.examples.icon_world.prompts import prompts
 from spacetime_attn.examples.schedules import COUNTS, KNOTS, read_strengths, scheduled_weights
 from spacetime_attn.processors.adjoint import pull_back
@@ -54,7 +54,7 @@ class Schedule:
         """Writes the file, and Adam's state beside it."""
         torch.save(self.adam.state_dict(), self.file.with_suffix(".adam"))
         strengths = dict(zip(map(str, COUNTS), self.strengths.tolist()))
-        self.file.write_text(json.dumps({"strengths": strengths, "distances": self.distances}) + "\n")
+        write_json(self.file, {"strengths": strengths, "distances": self.distances})
 
     def step(self, gradient: torch.Tensor, distance: float) -> None:
         """Follows a batch's gradient; no strength falls below 0."""

@@ -20,7 +20,7 @@ from PIL import Image
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer
 from spacetime_attn.examples.metrics import split_phrase
 from spacetime_attn.examples.schedules import read_strengths, scheduled_weights
-from spacetime_attn.processors.clip_objective import ClipObjective
+from spacetime_attn.processors.clip_objective import ClipObjective, ImageTextModel
 
 
 Draw = Callable[[list[dict], list[torch.Generator]], tuple[list[Image.Image], list[Layout | None]]]
@@ -159,15 +159,34 @@ class BestOf:
         best = []
         for record, candidates in zip(prompts, zip(*drawn)):
             regions = self.predict(record["prompt"]).regions
-            texts = [f"a photo of {region.phrase}" for region in regions]
-            windows = [region.bounds for region in regions]
-            objective = ClipObjective(
-                self.clip, [record["prompt"]], texts, [0] * len(texts), windows, self.local_factor
+            distances = clip_distances(
+                self.clip, record["prompt"], candidates, regions, local_factor=self.local_factor
             )
-            with torch.no_grad():
-                distances = [objective(pil_to_tensor(image)).item() for image in candidates]
             best.append(candidates[distances.index(min(distances))])
         return best, [None] * len(prompts)
+
+
+@torch.no_grad()
+def clip_distances(
+    clip: ImageTextModel,
+    prompt: str,
+    images: Sequence[Image.Image],
+    regions: Sequence[Region] = (),
+    window: Callable[[tuple[float, ...]], tuple[float, ...]] = lambda bounds: bounds,
+    **options,
+) -> list[float]:
+    """
+    How far several pictures are from their prompt.
+
+    Args:
+        regions (`Sequence[Region]`): Those of the objects.
+        window (`Callable`): From a region's bounds to what is cropped for it.
+        options: Of [`ClipObjective`].
+    """
+    texts = [f"a photo of {region.phrase}" for region in regions]
+    windows = [window(region.bounds) for region in regions]
+    objective = ClipObjective(clip, [prompt], texts, [0] * len(texts), windows, **options)
+    return [objective(pil_to_tensor(image)).item() for image in images]
 
 
 def pil_to_tensor(image: Image.Image) -> torch.Tensor:

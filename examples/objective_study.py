@@ -20,9 +20,8 @@ from tqdm import tqdm
 
 from spacetime_attn import default_model
 from spacetime_attn.examples.evaluate import load_judge, load_pipeline, noise_seed, read_prompts
-from spacetime_attn.examples.methods import pil_to_tensor
+from spacetime_attn.examples.methods import clip_distances
 from spacetime_attn.examples.metrics import score_picture
-from spacetime_attn.processors.clip_objective import ClipObjective
 
 
 def grown(factor: float) -> Callable:
@@ -82,25 +81,15 @@ def main() -> None:
         )
         found = judge(output.images, [record] * arguments.samples)
         errors.append([count_errors(record, detections) for detections in found])
-        images = torch.cat([pil_to_tensor(image) for image in output.images])
-        for name, way in WAYS.items():
-            distances[name].append(measure(pipe, record, output.layouts[0].regions, images, *way))
+        regions, clip = output.layouts[0].regions, pipe.image_text_model()
+        for name, (window, options) in WAYS.items():
+            distances[name].append(clip_distances(clip, record["prompt"], output.images, regions, window, **options))
     errors = np.array(errors)
     print("| measured | concordance | errors of the chosen |\n| :-- | --: | --: |")
     for name, values in distances.items():
         chosen = errors[np.arange(len(errors)), np.argmin(values, axis=1)]
         print(f"| {name} | {concordance(errors, np.array(values)):.3f} | {chosen.mean():.2f} |")
     print(f"\nErrors of all: {errors.mean():.2f}; of the best: {errors.min(axis=1).mean():.2f} a picture.")
-
-
-@torch.no_grad()
-def measure(pipe, record: dict, regions, images: torch.Tensor, window: Callable, options: dict) -> list[float]:
-    """The distance of each picture of one prompt."""
-    texts = [f"a photo of {region.phrase}" for region in regions]
-    windows = [window(region.bounds) for region in regions]
-    clip = pipe.image_text_model()
-    objective = ClipObjective(clip, [record["prompt"]], texts, [0] * len(texts), windows, **options)
-    return [objective(image[None]).item() for image in images]
 
 
 def count_errors(record: dict, detections: list[dict]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from .clauses import ClauseRow
-from .grids import grid_relations, ring_places
+from .grids import chain_relations, grid_relations, ring_places
 from .phrase import Phrase
 from .regions import Relation
 from .sides import PLACES_OF_CORNERS
@@ -82,7 +82,7 @@ class ArrangementReader:
         for positions in (self._joined_last(k) if is_row else (), range(k, end), () if is_row else range(start, k)):
             things = self._free_things(positions)
             if len(things) > 1:
-                chain = _chain(row.elements[k].relation, things)
+                chain = chain_relations(row.elements[k].relation, things)
                 if is_row:
                     self.rows.append((things, chain))
                 else:
@@ -129,7 +129,7 @@ class ArrangementReader:
             self.stated.certain += [Relation(a, across, b) for a, b in _aligned(first, second)]
         for _, things in lines:
             if along and not self.stated.are_arranged(things):
-                self.stated.certain += _chain(along, things)
+                self.stated.certain += chain_relations(along, things)
 
     def _named_rows(self) -> list[tuple[list[int], list[Relation]]]:
         """Those that were counted together of which one is called "the middle one" or "the left cup"."""
@@ -141,7 +141,7 @@ class ArrangementReader:
                 things = [i for i, phrase in enumerate(self.phrases) if phrase.mentions[0] == first_mention]
                 if words[0] in ORDINALS and any(r.subject in things for r in self.stated.certain):
                     continue  # "the first is above a sofa, the second below it"
-                rows.append((things, _chain(_along_row(words[0]), things)))
+                rows.append((things, chain_relations(_along_row(words[0]), things)))
         return rows
 
     def _placed_namesakes(self) -> list[tuple[list[int], list[Relation]]]:
@@ -151,17 +151,12 @@ class ArrangementReader:
             for word in filter(phrase.modifiers.__contains__, _SIDES_IN_ROW):
                 named.setdefault((phrase.head, _along_row(word)), {})[_SIDES_IN_ROW[word]] = index
         rows = [(relation, [places[rank] for rank in sorted(places)]) for (_, relation), places in named.items()]
-        return [(things, _chain(relation, things)) for relation, things in rows if len(things) > 1]
+        return [(things, chain_relations(relation, things)) for relation, things in rows if len(things) > 1]
 
 
 def _along_row(place: str) -> str:
     """How each stands to the next in a row of which one is "the left cup" or "the top cup"."""
     return "above" if place in PLACES_IN_COLUMN else "left of"
-
-
-def _chain(relation: str, things: Sequence[int]) -> list[Relation]:
-    """Each stands in the relation to the next."""
-    return [Relation(a, relation, b) for a, b in zip(things, things[1:])]
 
 
 def _aligned(first: list[int], second: list[int]) -> list[tuple[int, int]]:

@@ -215,8 +215,10 @@ def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element
     for found in spatial_expressions(text):
         word = "and" if found.kind == "join" else text[found.start : found.end]
         asides = _asides(doc, found, things) if found.row else frozenset()
-        element = Element(found.kind, found.start, found.end, word, cue=found.row, relation=found.order, asides=asides)
-        elements.append(replace(element, shape=found.shape))
+        span = found.kind, found.start, found.end
+        elements.append(
+            Element(*span, word, cue=found.row, relation=found.order, shape=found.shape, asides=asides)
+        )
     return [element for element in elements if element.kind != "idle"]
 
 

@@ -31,6 +31,11 @@ def _numbers_in(text: str) -> list[int]:
     return [number_of(word) for word in words if word in ("1", "one") or number_of(word) > 1]
 
 
+def chain_relations(relation: str, things: Sequence[int]) -> list[Relation]:
+    """Each stands in the relation to the next."""
+    return [Relation(a, relation, b) for a, b in pairwise(things)]
+
+
 def grid_relations(things: Sequence[int], shape: tuple[int, int]) -> list[Relation]:
     """Each left of the next one in its row and above the one below it; none if the things do not fill the grid."""
     rows, columns = shape
@@ -39,7 +44,7 @@ def grid_relations(things: Sequence[int], shape: tuple[int, int]) -> list[Relati
     if not things or rows * columns != len(things):
         return []
     lines = [things[start : start + columns] for start in range(0, len(things), columns)]
-    along = [Relation(a, "left of", b) for line in lines for a, b in pairwise(line)]
+    along = [relation for line in lines for relation in chain_relations("left of", line)]
     return along + [Relation(a, "above", b) for upper, lower in pairwise(lines) for a, b in zip(upper, lower)]
 
 

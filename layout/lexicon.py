@@ -234,7 +234,7 @@ _COMPILED_LEXICON += [(_compiled(row.pattern), "cue", row, "") for row in SPATIA
 _COMPILED_LEXICON += [(_compiled(pattern), kind, None, "") for kind, pattern in _PLAIN_EXPRESSIONS.items()]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)  # of a prompt and of its parts
 def spatial_expressions(text: str) -> tuple[FoundExpression, ...]:
     """What of the lexicon a lower-case text holds, in order; of several matches the first, then the longest."""
     found = [

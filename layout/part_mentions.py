@@ -33,10 +33,8 @@ def take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, i
             things[:] = _with_part(things, part, phrase) if len(things) > 1 else _split(doc, things[0], part, phrase)
     elif several := _with_others(part, found):
         several += [_attributed(_plain_copy(several[0]), part, phrase)] * part.count
-    elif opposed := _opposed(part, found):
+    elif opposed := _opposed(part, found) or _elsewhere(doc, part, found):
         found.append([_attributed(replace(opposed, start=phrase.start, end=phrase.end), part, phrase)])
-    elif elsewhere := _elsewhere(doc, part, found):
-        found.append([_attributed(replace(elsewhere, start=phrase.start, end=phrase.end), part, phrase)])
     elif counted := [things for things in found if len(things) > 1]:
         latest = max(counted, key=lambda things: max(thing.mentions[-1] for thing in things))
         latest[:] = _with_part(latest, part, phrase)

@@ -83,9 +83,9 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
 
 def _room_around(index: int, count: int, relations: Sequence[Relation]) -> tuple[int, int]:
     """The place for one thing from which a chain of others fits on the lattice: the leftmost of many far left."""
-    shift = []
+    shift, directions = [], AXES | DEPTHS
     for axis in (0, 1):
-        steps = [(r, (AXES | DEPTHS)[r.relation][axis]) for r in relations if r.relation in AXES | DEPTHS]
+        steps = [(r, directions[r.relation][axis]) for r in relations if r.relation in directions]
         after = [(r.subject, r.object) if step < 0 else (r.object, r.subject) for r, step in steps if step]
         ahead, behind = (_longest_path(index, edges) for edges in (after, [edge[::-1] for edge in after]))
         shift.append(min(max(behind - ahead, -count), count))

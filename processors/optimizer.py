@@ -68,9 +68,7 @@ class WeightOptimizer:
     @classmethod
     def paper(cls, **changes) -> "WeightOptimizer":
         """The official code's settings: three pictures, Adam with 0.005, squares of half-width 0.2, the last kept."""
-        official = cls(
-            epochs=3, noises=1, learning_rate=0.005, local_factor=5.0, keep="last", patience=3, official=True
-        )
+        official = cls(epochs=3, noises=1, learning_rate=0.005, local_factor=5.0, keep="last", official=True)
         return replace(official, **changes)
 
     @classmethod
@@ -157,8 +155,8 @@ class WeightOptimizer:
                 stopped = report(distances)
                 if stopped and history:
                     break
-                better = _comparable(distances) < least
-                least = _comparable(distances).minimum(least)
+                comparable = _comparable(distances)
+                better, least = comparable < least, comparable.minimum(least)
                 chosen = better if self.keep == "best" else torch.ones_like(better)
                 best = torch.where(chosen[owners, None], weights.detach(), best)
                 since_best = 0 if better.any() else since_best + 1

@@ -242,23 +242,29 @@ def read_weights(weights):
 
 def saved_blend(weights) -> str | None:
     """The blend of the first [`SavedWeights`] among what `read_weights` gave."""
-    parts = weights if isinstance(weights, (list, tuple)) else [weights]
-    return next((part.blend for part in parts if _is_saved(part)), None)
+    return next((part.blend for part in _entries(weights) if _is_saved(part)), None)
 
 
 def has_noise(weights) -> bool:
     """Whether any of what `read_weights` gave brings noise."""
-    parts = weights if isinstance(weights, (list, tuple)) else [weights]
-    return any(getattr(part, "latents", None) is not None for part in parts)
+    return any(noise is not None for noise in _noises_of(weights))
 
 
 def saved_noise(weights, pictures: int) -> torch.Tensor | None:
     """The noise (pictures, channels, rows, columns) in what `read_weights` gave, if that has it for every picture."""
-    parts = weights if isinstance(weights, (list, tuple)) else [weights]
-    noises = [getattr(part, "latents", None) for part in parts]
+    noises = _noises_of(weights)
     if len(noises) != pictures or any(noise is None for noise in noises):
         return None
     return torch.stack(noises) if len({noise.shape for noise in noises}) == 1 else None
+
+
+def _noises_of(weights) -> list[torch.Tensor | None]:
+    return [getattr(part, "latents", None) for part in _entries(weights)]
+
+
+def _entries(weights) -> Sequence:
+    """What was passed for each prompt, or all that was passed."""
+    return weights if isinstance(weights, (list, tuple)) else [weights]
 
 
 def load_weights(path: str | os.PathLike) -> SavedWeights:
