@@ -556,16 +556,16 @@ class SpaceTimeAttnPipeline(
             optimizer.local_factor,
             optimizer.official,
         )
-        bar_config = getattr(self, "_progress_bar_config", {})
-        self._stock.set_progress_bar_config(disable=True)
         evaluations = len(
             _columns(self.scheduler, *(options[x] for x in ("num_inference_steps", "timesteps", "sigmas")))
         )
-        try:
-            with self.progress_bar(total=optimizer.passes * evaluations) as bar, frozen([clip.model]):
+        with self.progress_bar(total=optimizer.passes * evaluations) as bar, frozen([clip.model]):
+            bar_config = self._progress_bar_config  # after the bar was made, for it may be the stock pipeline's own
+            self._stock.set_progress_bar_config(disable=True)
+            try:
                 return optimize_run(self._stock, options, control, optimizer, objective, bar, self._family.upcasts_vae)
-        finally:
-            self._stock.set_progress_bar_config(**bar_config)
+            finally:
+                self._stock.set_progress_bar_config(**bar_config)
 
     def image_text_model(self, clip: str | ImageTextModel | None = None) -> ImageTextModel:
         """

@@ -486,3 +486,12 @@ def test_the_bar_counts_evaluations_and_shows_the_distance(pipe, clip, capsys):
     run(pipe, optimize_weights=WeightOptimizer(epochs=2, noises=1, clip=clip))
     shown = capsys.readouterr().err
     assert "12/12" in shown and "loss=" in shown  # PLMS: 4 evaluations, forth, back and forth
+
+
+def test_there_is_a_bar_where_nobody_has_set_one_up(pipe, clip, capsys):
+    for owner in (pipe, pipe._stock):
+        vars(owner).pop("_progress_bar_config", None)
+    for _ in range(2):  # also when the stock pipeline has made one since
+        run(pipe, optimize_weights=WeightOptimizer(epochs=2, noises=1, clip=clip))
+        shown = capsys.readouterr().err
+        assert "12/12" in shown and "epoch=2/2" in shown and "3/3" in shown
