@@ -256,11 +256,12 @@ def _is_owned_part(doc: Doc, group: NounGroup) -> bool:
 
 
 def _other_noun(doc: Doc, group: NounGroup) -> Element:
-    """A noun that is no object; "their head" stands for them."""
+    """A noun that is no object; "their head" stands for them, "its lid" for it."""
     first, head, last = doc[group.start], doc[group.head], doc[min(group.head, group.end - 1)]
     if head.lower_ in POINTING_PRONOUNS:
         return Element("pronoun", first.idx, last.idx + len(last), head.lower_)
-    if first.lower_ in POSSESSIVES and singular(head.lower_) in BODY_PARTS | OWNED_BODY_PARTS:
+    is_part = first.lower_ == "its" or singular(head.lower_) in BODY_PARTS | OWNED_BODY_PARTS
+    if first.lower_ in POSSESSIVES and is_part:
         return Element("pronoun", first.idx, last.idx + len(last), first.lower_, is_part=True)
     return Element("other", first.idx, last.idx + len(last), head.lower_)
 

@@ -28,7 +28,7 @@ class FigureReader:
 
     def _figure_before(self, k: int) -> list[int]:
         """The nearest thing before a cue that is no landmark, with those joined to it; of a relative, its noun."""
-        row, only_subjects = self.row, False
+        row, only_subjects = self.row, self.row.text(k - 1) == "," and self.row.is_in_with(k)  # "a pan with a lid, left"
         if k - 1 in row.landmarks and self._describes_nearest(k):
             return list(row.elements[k - 1].things)
         for i in range(k - 1, row.sentence_start(k) - 1, -1):
@@ -51,6 +51,8 @@ class FigureReader:
     def _is_item_of_its_own(self, i: int, k: int) -> bool:
         """Whether what gets no region has the place at k: "a castle at the top and a river | at the bottom"."""
         row, before = self.row, i - 1
+        if row.kind(before) == "with" and i == k - 1:  # "a knight on a horse with a sunset | in the background"
+            return True
         while row.kind(before) in ("join", "other"):
             before -= 1
         is_placed = row.kind(before) == "cue" or before in row.landmarks

@@ -66,9 +66,10 @@ class PronounReader:
         return pair[min(POINTING_PRONOUNS[word], len(pair) - 1)] if pair else []
 
     def _single(self, word: str, candidates: list[list[int]]) -> list[int]:
-        """What "her" means: a person, else an animal, else any single thing; "it": no person."""
+        """What "her" means: a person, else an animal, else any single thing; "it": no person, and if it can be one."""
         if word not in PERSON_PRONOUNS:
-            return next((things for things in candidates if not self._are_persons(things)), [])
+            lifeless = [things for things in candidates if not self._are_persons(things)]
+            return next((things for things in lifeless if not self._are_plural(things)), (lifeless + [[]])[0])
         kinds = (self._are_persons, self._are_animals, lambda things: not self._are_plural(things))
         return next((found for fits in kinds if (found := next(filter(fits, candidates), []))), [])
 
