@@ -1,6 +1,7 @@
 """A row of elements read as clauses: which things stand together, which are landmarks, what a clause is about."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from .elements import Element
 from .lexicon import NEGATING_WORDS, PLACES_ALONE
@@ -329,6 +330,8 @@ class ClauseRow:
         if not self.is_noun(k + 1):
             return []
         is_closed = cue.relation in SINGLE_SUPPORTS
+        if cue.relation == "inside" and self.elements[k + 1].is_clothing:  # "wearing a hat and | a scarf sits on"
+            return list(takewhile(lambda i: self.elements[i].is_clothing, self._joined_from(k + 1)[0]))
         if cue.relation == "between":
             return self._two_from(k + 1)
         positions = self._list_from(k + 1, is_closed, is_fronted=self.kind(k - 1) in ("", "stop", "verb"))

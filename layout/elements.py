@@ -30,7 +30,7 @@ from .lexicon import (
 )
 from .phrase import Phrase
 from .plurals import singular
-from .things import BODY_PARTS, OWNED_BODY_PARTS
+from .things import BODY_PARTS, CLOTHES, OWNED_BODY_PARTS
 from .tokens import spatial_tokens
 from .words import ACTION_VERB_FORMS, PLACING_PARTICIPLES, POSSESSIVES, PREPOSITIONS
 
@@ -73,6 +73,7 @@ class Element:
     is_singular: bool = False
     is_part: bool = False
     is_passed: bool = False  # "through the gate", "tied to a pole"
+    is_clothing: bool = False
     asides: frozenset[int] = frozenset()  # of a cue: where things begin that only describe its clause's subject
 
 
@@ -191,7 +192,10 @@ def _things(text: str, phrases: Sequence[Phrase]) -> list[Element]:
             spans.setdefault(span, []).append(index)
     for span in _inner(spans):
         del spans[span]
-    return [_thing(text, span, tuple(indices)) for span, indices in spans.items()]
+    return [
+        replace(_thing(text, span, tuple(indices)), is_clothing=phrases[indices[0]].head in CLOTHES)
+        for span, indices in spans.items()
+    ]
 
 
 def _inner(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
