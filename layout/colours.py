@@ -8,7 +8,7 @@ from .groups import SUBJECT_DEPENDENCIES
 from .lexicon import CLAUSE_WORDS, RELATIVE_WORDS, SENTENCE_ENDS, SIZE_ADJECTIVES
 from .plurals import with_article
 from .tokens import place_after, word_at
-from .words import BEING_PLURAL, BEING_SINGULAR, COLOURS, DETERMINERS, PLACES_IN_ROW, collect_words
+from .words import BEING_PLURAL, BEING_SINGULAR, COLOURS, DETERMINERS, PLACES_IN_ROW, SUPERLATIVES, collect_words
 
 
 _SHADES = collect_words("bright dark light pale deep")
@@ -71,4 +71,6 @@ def described(text: str, words: tuple[str, ...]) -> str:
         return " ".join((*words, text))
     size = sum(1 for _ in takewhile(lambda word: word in SIZE_ADJECTIVES or word in PLACES_IN_ROW, others))
     noun = " ".join((*others[:size], *words, *others[size:]))
-    return f"{first[0]}{with_article(noun)[1:]}" if first.lower() in ("a", "an") else f"{first} {noun}"
+    if first.lower() not in ("a", "an"):
+        return f"{first} {noun}"
+    return f"the {noun}" if SUPERLATIVES.intersection(words) else f"{first[0]}{with_article(noun)[1:]}"

@@ -19,6 +19,7 @@ from .words import (
     PLACES_IN_ROW,
     QUANTIFIERS,
     SUPERLATIVE_PLACES,
+    SUPERLATIVES,
     number_of,
 )
 
@@ -109,7 +110,7 @@ def _part_at(doc: Doc, start: int, groups: dict[int, NounGroup], spatial: set[in
     is_alone = noun != "of" and not _has_noun(part, groups)
     if place in _LONE_PLACES and part.is_definite and is_alone:  # "the third"
         return part
-    return _placed_part(doc, part, groups) if place else None
+    return _placed_part(doc, part, groups) if place or not SUPERLATIVES.isdisjoint(attributes) else None
 
 
 def _counted_part(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | None:
@@ -125,7 +126,7 @@ def _counted_part(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | 
 
 
 def _placed_part(doc: Doc, part: Part, groups: dict[int, NounGroup]) -> Part | None:
-    """ "The leftmost of three cups", "the left cup of three cups"."""
+    """ "The leftmost of three cups", "the left cup of three cups", "the tallest of three cups"."""
     own = groups[part.start] if _has_noun(part, groups) else None
     placed = _with_whole(doc, part if own is None else replace(part, end=own.end), groups)
     if placed is None or placed.whole is None:

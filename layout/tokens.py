@@ -5,7 +5,7 @@ from spacy.tokens import Doc, Span, Token
 from .lexicon import FoundExpression, SpatialExpression, lowered, spatial_expressions
 from .sides import OPPOSITES, PICTURE_PLACES
 from .things import DIRECTION_WORDS, PEOPLE
-from .words import COLOURS, DETERMINERS, NOUN_ADJECTIVES, PLAIN_MODIFIERS, collect_words
+from .words import COLOURS, DETERMINERS, NOUN_ADJECTIVES, PLAIN_MODIFIERS, SUPERLATIVES, collect_words
 
 
 _PLACE_PREPOSITIONS = collect_words("above at below in left near on right to under")
@@ -22,6 +22,8 @@ def is_attribute(token: Token) -> bool:
     word = token.lower_
     if word in NOUN_ADJECTIVES or word in DIRECTION_WORDS or word in PEOPLE or word in DETERMINERS:
         return False
+    if word in SUPERLATIVES:
+        return True
     return token.pos_ == "ADJ" if token.pos_ and word not in COLOURS else word in PLAIN_MODIFIERS
 
 

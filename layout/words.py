@@ -55,6 +55,10 @@ PLACES_IN_ROW = {
 }  # fmt: skip
 ORDINALS = collect_words("first second third fourth fifth sixth last")
 SUPERLATIVE_PLACES = collect_words("leftmost rightmost topmost uppermost lowest")
+SUPERLATIVES = collect_words(
+    "largest biggest smallest tiniest tallest shortest longest highest widest thickest thinnest oldest youngest"
+    " brightest darkest nearest closest farthest furthest"
+)
 PLACES_IN_COLUMN = collect_words("top topmost upper uppermost bottom lower lowest")
 DISTRIBUTIVES = collect_words("each every per either")
 ANYBODY_VERBS = collect_words("sees finds can could may might notices spots observes")  # of nobody counted: "one sees"
