@@ -98,9 +98,10 @@ class ClauseRow:
         return position
 
     def is_aside(self, i: int, k: int) -> bool:
-        """Whether a thing only describes the subject of the cue at k: "a girl with a hat is above ..."."""
+        """Whether a thing only describes the subject of the cue at k: "a girl with a hat (is) above ..."."""
         element = self.elements[i]
-        if element.start in self.elements[k].asides:
+        is_worn = element.is_clothing and self.kind(i - 1) == "with" and any(map(self.is_thing, self.following[k]))
+        if element.start in self.elements[k].asides or is_worn:
             return True
         if element.is_passed:
             return any(self.sentence_start(k) <= subject < i for subject in self.subjects)

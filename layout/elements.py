@@ -292,8 +292,10 @@ def _word_element(token: Token) -> Element | None:
 
 
 def _stands_alone(token: Token) -> bool:
+    """ "Both" as a pronoun: "to the right of | both", ", | both under a lamp", but not "them both"."""
     is_last = token.i + 1 == len(token.doc) or token.nbor().is_punct
-    return is_last and token.i > 0 and token.nbor(-1).lower_ not in _PRONOUNS  # "them both"
+    is_first = token.i > 0 and token.nbor(-1).is_punct and not is_last and token.nbor().pos_ == "ADP"
+    return is_first or is_last and token.i > 0 and token.nbor(-1).lower_ not in _PRONOUNS
 
 
 def _is_passive(token: Token) -> bool:
@@ -323,7 +325,7 @@ def _word_kind(token: Token, word: str) -> str | None:
         return "with"
     if word in CLAUSE_WORDS:
         return "clause"
-    if word in _PRONOUNS or word == "both" and _stands_alone(token):  # "to the right of both"
+    if word in _PRONOUNS or word == "both" and _stands_alone(token):
         return "pronoun"
     if word in FILLERS:
         return None

@@ -77,7 +77,7 @@ class PronounReader:
         """What "them" means: a person, a plural, things named together, or the last two things; "their": the last."""
         row = self.row
         is_between = row.kind(k) == "cue" and row.elements[k].cue.relation == "between"
-        for fits in () if is_between else (self._are_persons, self._are_plural):
+        for fits in () if is_between or word == "both" else (self._are_persons, self._are_plural):
             if found := next(filter(fits, candidates), None):
                 return found
         lists = [row.things_at(row.following[cue]) for cue in reversed(row.cues) if cue < k]
