@@ -100,13 +100,18 @@ class ClauseRow:
     def is_aside(self, i: int, k: int) -> bool:
         """Whether a thing only describes the subject of the cue at k: "a girl with a hat (is) above ..."."""
         element = self.elements[i]
-        is_worn = element.is_clothing and self.kind(i - 1) == "with" and any(map(self.is_thing, self.following[k]))
-        if element.start in self.elements[k].asides or is_worn:
+        if element.start in self.elements[k].asides:
+            return True
+        if self._is_worn(i) and any(map(self.is_thing, self.following[k])):
             return True
         if element.is_passed:
             return any(self.sentence_start(k) <= subject < i for subject in self.subjects)
         is_resumed = self.kind(i + 1) == "verb" and self.elements[i + 1].is_finite
         return is_resumed and self._describes(i)
+
+    def _is_worn(self, i: int) -> bool:
+        """The hat of "with a hat"."""
+        return self.elements[i].is_clothing and self.kind(i - 1) == "with"
 
     def _describes(self, i: int) -> bool:
         """Whether a thing comes with the one before it: "X with Y", "X holding Y", "X that holds Y"."""
@@ -151,6 +156,8 @@ class ClauseRow:
             if self.kind(last + 1) == "verb" and self._is_inserted(i):
                 i -= 1
             if not self.is_thing(i) or i in self.landmarks or self.kind(i - 1) == "other":  # "the back of a chair"
+                break
+            if self._is_worn(i) and not self.elements[last].is_clothing:  # "a man with a hat and | a dog"
                 break
             if self.text(i + 1) == "," and self._begins_anew(i + 2, is_after_and=self.text(i - 1) == "and"):
                 break

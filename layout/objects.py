@@ -31,6 +31,7 @@ from .tokens import spatial_spans, word_at
 from .words import (
     COMMENT_VERBS,
     DETERMINERS,
+    DIVIDING_PARTICIPLES,
     MAKING_PARTICIPLES,
     NEGATIONS,
     POSSESSIVES,
@@ -97,7 +98,9 @@ def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
 
 
 def _is_material(doc: Doc, group: NounGroup) -> bool:
-    """ "A stool made of | metal", but not "made of | three logs"."""
+    """ "A stool made of | metal", but not "made of | three logs"; "a pizza cut into | six slices"."""
+    if word_at(doc, group.start - 1) == "into" and word_at(doc, group.start - 2) in DIVIDING_PARTICIPLES:
+        return True
     making = group.start - (3 if word_at(doc, group.start - 2) == "out" else 2)
     is_made = word_at(doc, making) in MAKING_PARTICIPLES and word_at(doc, group.start - 1) in ("of", "from")
     is_counted = any(number_of(token.lower_) > 1 for token in doc[group.start : group.head])

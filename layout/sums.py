@@ -1,7 +1,7 @@
 """Sums: the "three animals" of "three animals: a cat, a dog and a pig", which are no things of their own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from spacy.tokens import Doc
 
@@ -13,6 +13,7 @@ from .words import MOST_INSTANCES
 
 _LEAD = re.compile(r"\s*[,(–—-]\s*,?\s*|(?:(?!\band\b)[^,.;:!?\n])*,?\s*:\s*,?\s*")
 _LIST_GAP = re.compile(r"\s*(?:,|,?\s*and|&)\s*")
+_DESCRIBED_GAP = re.compile(r"[^.;:!?\n]*(?:,|\band)\s*")  # "a man | in a coat, | a woman"
 
 
 def without_sums(doc: Doc, found: list[list[Phrase]]) -> list[list[Phrase]]:
@@ -40,17 +41,26 @@ def _listed(text: str, plain: str, total: list[Phrase], later: Sequence[list[Phr
     What a counted noun sums up, if anything: as many things in a list right after it, or after a colon; what a plural
     does: several of its kind after a colon.
     """
-    items: list[list[Phrase]] = []
-    for item in later:
-        gap = plain[(items[-1] if items else total)[0].end : item[0].start]
-        if (_LIST_GAP if items else _LEAD).fullmatch(gap):
-            items.append(item)
-        elif items:
-            break
+    kind = HYPERNYMS.get(total[0].head, (total[0].head,))
+    items = _chained(plain, total, later, _LIST_GAP)
     gap = text[total[0].end : items[0][0].start].strip() if items else ""
-    are_of_kind = all(item[0].head in HYPERNYMS.get(total[0].head, (total[0].head,)) for item in items)
+    if gap.endswith(":") and len(items) < len(total):
+        items = _chained(plain, total, [item for item in later if item[0].head in kind], _DESCRIBED_GAP) or items
+    are_of_kind = all(item[0].head in kind for item in items)
     if len(total) == 1:
         are_kinds = are_of_kind or total[0].head in HYPERNYMS  # "some pets: ..."
         return items if gap.endswith(":") and len(items) > 1 and are_kinds else []
     is_apposed = gap != "," or are_of_kind  # else perhaps "two dogs, a cat and a pig"
     return items if is_apposed and sum(map(len, items)) == len(total) else []
+
+
+def _chained(text: str, total: list[Phrase], later: Iterable[list[Phrase]], joint: re.Pattern) -> list[list[Phrase]]:
+    """The things that follow a total one after the other, with nothing but a joint between any two."""
+    items: list[list[Phrase]] = []
+    for item in later:
+        gap = text[(items[-1] if items else total)[0].end : item[0].start]
+        if (joint if items else _LEAD).fullmatch(gap):
+            items.append(item)
+        elif items:
+            break
+    return items

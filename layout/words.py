@@ -132,6 +132,7 @@ PLACING_PARTICIPLES = collect_words(
 )
 PAINTING_PARTICIPLES = collect_words("painted dyed colored coloured lacquered glazed stained tinted")
 MAKING_PARTICIPLES = collect_words("made built carved constructed crafted formed woven")
+DIVIDING_PARTICIPLES = collect_words("cut sliced divided split broken chopped torn separated carved folded shaped")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
     " haired eyed framed handled mounted powered driven"
