@@ -181,6 +181,10 @@ class ClauseRow:
         if fronted and excluded.isdisjoint(fronted):
             return fronted
         governor = self._with_before(k)
+        is_vertical = self.elements[k].cue is not None and self.elements[k].cue.relation in ("above", "below", "on")
+        if governor is not None and is_vertical and self.is_thing(governor - 1):  # "by a tree with a bench below"
+            if excluded.isdisjoint(self.elements[governor - 1].things):
+                return list(self.elements[governor - 1].things)
         if governor is not None and self.kind(governor - 1) == "relative":  # "a fire, which has a kettle above it"
             choices = self.things_before(governor)[:1]
             if choices and excluded.isdisjoint(choices[0]):
