@@ -12,6 +12,7 @@ from .words import BEING_PLURAL, BEING_SINGULAR, COLOURS, DETERMINERS, PLACES_IN
 
 
 _SHADES = collect_words("bright dark light pale deep")
+_AHEAD_OF_COLOURS = SIZE_ADJECTIVES.keys() | PLACES_IN_ROW.keys() | SUPERLATIVES
 _BEFORE_SUBJECTS = frozenset(". ! ? ; : \n , and but 's ’s".split(" "))
 _BEING = BEING_SINGULAR, BEING_PLURAL
 
@@ -69,7 +70,7 @@ def described(text: str, words: tuple[str, ...]) -> str:
         return text
     if first.lower() not in DETERMINERS | {"one"}:
         return " ".join((*words, text))
-    size = sum(1 for _ in takewhile(lambda word: word in SIZE_ADJECTIVES or word in PLACES_IN_ROW, others))
+    size = sum(1 for _ in takewhile(_AHEAD_OF_COLOURS.__contains__, others))
     noun = " ".join((*others[:size], *words, *others[size:]))
     if first.lower() not in ("a", "an"):
         return f"{first} {noun}"

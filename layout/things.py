@@ -181,7 +181,8 @@ CLOTHES = collect_words(
     "hat cap helmet coat jacket shirt t-shirt tshirt blouse sweater hoodie vest suit tuxedo tie bowtie dress skirt"
     " gown robe pants trousers jeans shorts uniform costume apron scarf glove mitten sock shoe boot sneaker sandal"
     " glasses sunglasses goggles mask crown necklace watch ring belt swimsuit bikini clothes clothing outfit wetsuit"
-    " beanie bonnet veil cape cloak kimono pajamas collar jersey"
+    " beanie bonnet veil cape cloak kimono pajamas collar jersey boots gloves mittens sandals sneakers socks slippers"
+    " earrings"
 )
 
 ANIMALS = collect_words(

@@ -114,6 +114,7 @@ def test_a_colour_without_a_verb_needs_one_in_its_sentence(nlp, prompt, expected
         ("A star in a circle.", ["A star", "a circle"]),
         ("The stool made of metal is left of a table.", ["The stool", "a table"]),
         ("A raft made of three logs", ["A raft"] + ["a log"] * 3),
+        ("A pie cut into eight slices next to a jug", ["A pie", "a jug"]),
         ("A dozen roses to the right of a candle.", ["a rose"] * 12 + ["a candle"]),
         ("Both chairs are to the left of the table.", ["a chair", "a chair", "the table"]),
         ("Both the chairs are left of a table.", ["a chair", "a chair", "a table"]),
@@ -378,6 +379,8 @@ def test_words_of_arrangement_are_no_objects(nlp, prompt, expected):
         ("Some fruits: a plum and a peach", ["a plum", "a peach"]),
         ("Two goats, a big goat and a small goat", ["a big goat", "a small goat"]),
         ("Three goats: a mule and a hen", ["a goat"] * 3 + ["a mule", "a hen"]),
+        ("Two people: a man in a coat and a girl with a kite", ["a man", "a coat", "a girl", "a kite"]),
+        ("Three people: a man in a coat and a girl", ["a person"] * 3 + ["a man", "a coat", "a girl"]),
     ],
 )
 def test_a_number_of_things_and_the_list_of_them_are_the_same_things(nlp, prompt, expected):
@@ -409,6 +412,8 @@ def test_one_takes_the_noun_that_was_counted_or_has_another_attribute(nlp, promp
     "prompt, expected",
     [
         ("The leftmost of three jugs is red.", ["a red jug", "a jug", "a jug"]),
+        ("The tallest of three jugs is red.", ["the tallest red jug", "a jug", "a jug"]),
+        ("A goat near the biggest barrel of two barrels", ["A goat", "the biggest barrel", "a barrel"]),
         ("The middle one of three jugs is above a pan.", ["a jug"] * 3 + ["a pan"]),
         ("Four jugs. Two of the jugs are left of a pan.", ["a jug"] * 4 + ["a pan"]),
         ("Three goats. The left goat is above a mule.", ["a goat"] * 3 + ["a mule"]),
