@@ -28,7 +28,8 @@ class FigureReader:
 
     def _figure_before(self, k: int) -> list[int]:
         """The nearest thing before a cue that is no landmark, with those joined to it; of a relative, its noun."""
-        row, only_subjects = self.row, self.row.text(k - 1) == "," and self.row.is_in_with(k)  # "a pan with a lid, left"
+        row = self.row
+        only_subjects = row.text(k - 1) == "," and row.is_in_with(k)  # "a pan with a lid, | left of ..."
         if k - 1 in row.landmarks and self._describes_nearest(k):
             return list(row.elements[k - 1].things)
         for i in range(k - 1, row.sentence_start(k) - 1, -1):

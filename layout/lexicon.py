@@ -280,8 +280,8 @@ POINTING_PRONOUNS: dict[str, int] = {"that": 0, "latter": 0, "former": 1}  # how
 SIZE_ADJECTIVES: dict[str, int] = {
     "tiny": -2, "teeny": -2, "wee": -2, "minuscule": -2, "microscopic": -2, "small": -1,
     "little": -1, "mini": -1, "miniature": -1, "smallest": -1, "tiniest": -1,
-    "big": 1, "large": 1, "biggest": 1, "largest": 1, "oversized": 1, "huge": 2, "giant": 2, "gigantic": 2, "enormous": 2, "massive": 2,
-    "colossal": 2, "towering": 2,
+    "big": 1, "large": 1, "oversized": 1, "biggest": 1, "largest": 1,
+    "huge": 2, "giant": 2, "gigantic": 2, "enormous": 2, "massive": 2, "colossal": 2, "towering": 2,
 }  # fmt: skip
 SMALL_THINGS: frozenset[str] = collect_words(
     "cup glass spoon fork knife pen button ring watch phone cellphone remote apple orange peach plum lemon lime kiwi"
