@@ -685,13 +685,13 @@ def test_clothes_are_inside_who_wears_them(nlp, line):
 @pytest.mark.parametrize(
     "line",
     [
-        "Three jars around a cake with plums on it | jar left of cake; jar right of cake; jar above cake; plum on cake",
+        "Three jars by a cake with plums on it | jar next to cake; jar next to cake; jar next to cake; plum on cake",
         "A laptop with a sticker on its lid, beside a mug | sticker on laptop; laptop next to mug",
         "A stack of books with an apple on top, left of a globe | apple on book; book left of globe",
         "A train circling a tree with presents underneath | present below tree",
         "A knight on a horse with a sunset in the background | knight on horse",
         "A cup left of a bowl, both on a tray | cup left of bowl; bowl on tray; cup on tray",
-        "A nurse next to a mule, both left of a car | nurse next to mule; mule left of car; nurse left of car",
+        "A nurse by a mule, both under a tree | nurse next to mule; mule below tree; nurse below tree",
     ],
 )
 def test_what_comes_with_a_thing_is_told_from_it(nlp, line):
