@@ -182,7 +182,8 @@ class ClauseRow:
             return fronted
         governor = self._with_before(k)
         is_vertical = self.elements[k].cue is not None and self.elements[k].cue.relation in ("above", "below", "on")
-        if governor is not None and is_vertical and self.is_thing(governor - 1):  # "by a tree with a bench below"
+        is_of_part = any(self.elements[i].is_part for i in self.following.get(k, ()))  # "above its head"
+        if governor is not None and is_vertical and not is_of_part and self.is_thing(governor - 1):
             if excluded.isdisjoint(self.elements[governor - 1].things):
                 return list(self.elements[governor - 1].things)
         if governor is not None and self.kind(governor - 1) == "relative":  # "a fire, which has a kettle above it"

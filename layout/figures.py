@@ -6,7 +6,7 @@ from .clauses import ClauseRow
 from .phrase import Phrase, are_persons
 from .pronouns import PronounReader, owner_in
 from .sides import SINGLE_SUPPORTS
-from .things import CLOTHES
+from .things import CLOTHES, PARTS_OF_THINGS
 
 
 class FigureReader:
@@ -108,7 +108,7 @@ class FigureReader:
             cue = self._cue_of(i)
             relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
             is_next = cue < i and all(row.kind(j) == "verb" and not row.elements[j].is_finite for j in range(i + 1, k))
-            is_held = relations == set(SINGLE_SUPPORTS) and not self._holds_clothes(k)
+            is_held = relations == set(SINGLE_SUPPORTS) and not row.elements[i].is_clothing | self._holds_clothes(k)
             return is_next and row.elements[cue].cue.landmark != "reversed" and (len(relations) == 1 or is_held)
         return not only_subjects or i in row.subjects or row.kind(i + 1) == "verb"
 
@@ -117,10 +117,13 @@ class FigureReader:
         return next(cue for cue in self.row.cues if i in self.row.following[cue])
 
     def _owner_of(self, i: int, k: int) -> list[int]:
-        """ "A vase with flowers on a table": the vase is on the table, too."""
+        """ "A vase with flowers on a table": the vase is on the table, too, but not a house with a cat on the roof."""
         row, cue = self.row, self.row.elements[k].cue
-        is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and row.things_at(row.following[k])
-        return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []
+        landmark = row.things_at(row.following[k])
+        is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and landmark
+        is_of_owner = any(self.phrases[thing].head in PARTS_OF_THINGS for thing in landmark)
+        is_alike = is_held and not is_of_owner and row.kind(i - 1) == "with" and row.is_thing(i - 2)
+        return row.things_at([i - 2]) if is_alike else []
 
     def _shared_support(self, k: int) -> list[int]:
         """ "A cup to the left of a pot on the table": the pot is on the table, too."""

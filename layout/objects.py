@@ -55,7 +55,8 @@ def is_object(doc: Doc, group: NounGroup) -> bool:
     owned = not before.isdisjoint(POSSESSIVES) or around[0] in ("'s", "’s") or around[-1] == "of"
     if not any(character.isalpha() for character in word) or word[0].isdigit() or _is_negated(doc, group):
         return False
-    if head in MEDIA_WORDS and (doc[group.start].lower_ not in DETERMINERS or around[-1] == "of"):
+    is_counted = doc[group.start].lower_ in DETERMINERS or number_of(doc[group.start].lower_) > 1
+    if head in MEDIA_WORDS and (not is_counted or around[-1] == "of"):
         return False
     if "its" in before and head not in PEOPLE:  # parts: "its screen"
         return False

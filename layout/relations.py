@@ -10,6 +10,7 @@ from .elements import read_elements
 from .ellipsis import carried_landmark, parallel_landmark, shared_landmark, twin_landmark
 from .figures import FigureReader
 from .implied import implied_by_between, implied_by_places
+from .lexicon import GROUP_PRONOUNS
 from .phrase import Phrase
 from .plurals import singular
 from .pronouns import PronounReader, owner_in
@@ -68,6 +69,8 @@ class _RelationReader:
 
     def _read_cue(self, k: int) -> None:
         cue, figure = self.row.elements[k].cue, self.figures.figure(k)
+        if self._points_back(k):  # "three cars, a bus behind them"
+            figure = self.row.last_of(figure, k) or figure
         if cue.relation in PLACES_OF_CORNERS and (cue.landmark == "picture" or self._is_about_picture(k)):
             self.arrangements.place_in_corners(k, figure)
         elif cue.landmark in LINES:
@@ -82,6 +85,11 @@ class _RelationReader:
             self.stated.add(last, cue.relation, owner, cue.landmark)
         elif not self.row.following[k] and cue.landmark in ("none", "maybe"):
             self._place(k, figure)
+
+    def _points_back(self, k: int) -> bool:
+        """Whether a cue places the last of several things beside those before it: ", a bus behind them"."""
+        words = [self.row.text(i) for i in self.row.following[k]]
+        return self.row.is_thing(k - 1) and self.row.text(k - 2) == "," and not GROUP_PRONOUNS.isdisjoint(words)
 
     # --- the picture as the landmark ------------------------------------------------------------------------------
     def _place(self, k: int, figure: Sequence[int]) -> None:

@@ -65,6 +65,10 @@ BODY_PARTS = collect_words(
 )
 # Body parts only with an owner: "its trunk".
 OWNED_BODY_PARTS = collect_words("chest trunk horn palm bill shell lap spine stem feather antler tusk")
+PARTS_OF_THINGS = collect_words(
+    "roof sill windowsill mantel mantelpiece lid hood handlebar handlebars saddle rim ledge mast bumper dashboard"
+    " chimney branch handle doorstep headboard backrest armrest windscreen windshield"
+)
 LIGHT_AND_WEATHER = collect_words(
     "light lighting sunlight moonlight daylight candlelight lamplight sunshine sunset sunrise dusk dawn twilight"
     " shadow shade glow glare gleam glint shine sparkle reflection brightness darkness dark ray beam silhouette"

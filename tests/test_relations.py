@@ -676,6 +676,7 @@ def test_a_row_is_in_the_order_of_the_text_unless_it_says_otherwise(nlp, line):
         "A man with a hat next to a goat | man next to goat",
         "A man with a hat and a goat on a rug | goat on rug",
         "A man with a hat on his head | hat on man",
+        "A woman in a red dress sitting on a bench | dress inside woman; woman on bench",
     ],
 )
 def test_clothes_are_inside_who_wears_them(nlp, line):
@@ -691,6 +692,9 @@ def test_clothes_are_inside_who_wears_them(nlp, line):
         "A train circling a tree with presents underneath | present below tree",
         "A knight on a horse with a sunset in the background | knight on horse",
         "A cup left of a bowl, both on a tray | cup left of bowl; bowl on tray; cup on tray",
+        "A frog on a leaf with a wasp above its head | frog on leaf; wasp above frog",
+        "A house with a goat on the roof | goat on roof",
+        "A lamp above a road with two cars, a bus behind them | bus behind car; bus behind car",
         "A nurse by a mule, both under a tree | nurse next to mule; mule below tree; nurse below tree",
     ],
 )
