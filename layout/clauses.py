@@ -180,12 +180,9 @@ class ClauseRow:
         fronted = self._fronted_subject(k) if self.is_in_with(k) else []
         if fronted and excluded.isdisjoint(fronted):
             return fronted
-        governor = self._with_before(k)
-        is_vertical = self.elements[k].cue is not None and self.elements[k].cue.relation in ("above", "below", "on")
-        is_of_part = any(self.elements[i].is_part for i in self.following.get(k, ()))  # "above its head"
-        if governor is not None and is_vertical and not is_of_part and self.is_thing(governor - 1):
-            if excluded.isdisjoint(self.elements[governor - 1].things):
-                return list(self.elements[governor - 1].things)
+        governor, cue = self._with_before(k), self.elements[k].cue
+        if cue is not None and not self.following[k] and (owner := self.with_owner(k)) and excluded.isdisjoint(owner):
+            return owner
         if governor is not None and self.kind(governor - 1) == "relative":  # "a fire, which has a kettle above it"
             choices = self.things_before(governor)[:1]
             if choices and excluded.isdisjoint(choices[0]):
@@ -201,6 +198,14 @@ class ClauseRow:
         if self.kind(following) == "verb":
             return self.joined_before(i, self.elements[following].is_singular)
         return self._list_from(i)
+
+    def with_owner(self, k: int) -> list[int]:
+        """What has something on, in, above or below it, just before a "with": "by a tree with a bench below"."""
+        governor, cue = self._with_before(k), self.elements[k].cue
+        if governor is None or cue is None or cue.relation not in (*SINGLE_SUPPORTS, "above", "below"):
+            return []
+        is_at_once = self.is_thing(governor - 1) and self.kind(governor) == "with"
+        return list(self.elements[governor - 1].things) if is_at_once else []
 
     def _fronted_subject(self, k: int) -> list[int]:
         """The subject after what opens its sentence: "With a jug on the left, a pan is", "Flanked by ... is a cat"."""

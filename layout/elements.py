@@ -220,9 +220,7 @@ def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element
         word = "and" if found.kind == "join" else text[found.start : found.end]
         asides = _asides(doc, found, things) if found.row else frozenset()
         span = found.kind, found.start, found.end
-        elements.append(
-            Element(*span, word, cue=found.row, relation=found.order, shape=found.shape, asides=asides)
-        )
+        elements.append(Element(*span, word, cue=found.row, relation=found.order, shape=found.shape, asides=asides))
     return [element for element in elements if element.kind != "idle"]
 
 

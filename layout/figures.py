@@ -30,7 +30,7 @@ class FigureReader:
         """The nearest thing before a cue that is no landmark, with those joined to it; of a relative, its noun."""
         row = self.row
         only_subjects = row.text(k - 1) == "," and row.is_in_with(k)  # "a pan with a lid, | left of ..."
-        if k - 1 in row.landmarks and self._describes_nearest(k):
+        if k - 1 in row.landmarks and (self._describes_nearest(k) or self._supports_lower(k)):
             return list(row.elements[k - 1].things)
         for i in range(k - 1, row.sentence_start(k) - 1, -1):
             element = row.elements[i]
@@ -52,7 +52,7 @@ class FigureReader:
     def _is_item_of_its_own(self, i: int, k: int) -> bool:
         """Whether what gets no region has the place at k: "a castle at the top and a river | at the bottom"."""
         row, before = self.row, i - 1
-        if row.kind(before) == "with" and i == k - 1:  # "a knight on a horse with a sunset | in the background"
+        if row.kind(before) == "with" and row.is_thing(before - 1) and i == k - 1:  # "a man with a sunset | behind"
             return True
         while row.kind(before) in ("join", "other"):
             before -= 1
@@ -92,6 +92,11 @@ class FigureReader:
             before = row.things_before(k, range(row.sentence_start(k), k))
             return is_person or not any(are_persons(self.phrases, things) for things in before)
         return element.text.startswith("riding")
+
+    def _supports_lower(self, k: int) -> bool:
+        """ "A lamp above a cat | on a sofa": only the cat is on it."""
+        is_held = self.row.elements[k].cue.relation in SINGLE_SUPPORTS and self.row.is_thing(k - 1)
+        return is_held and self.row.elements[self._cue_of(k - 1)].cue.relation == "above"
 
     def _holds_clothes(self, k: int) -> bool:
         return any(self.phrases[index].head in CLOTHES for index in self.row.things_at(self.row.following[k]))

@@ -235,7 +235,7 @@ def _is_verb_after(token: Token, noun: Token) -> bool:
         return is_plural(noun.lower_)
     if word not in ACTION_VERB_FORMS or word == "set" and token.tag_ == "NN":  # "a tea set"
         return False
-    if word.endswith("ing") and singular(noun.lower_) in PEOPLE:  # "a person riding skis"
+    if word.endswith("ing") and singular(noun.lower_) in PEOPLE | BODY_PARTS:  # "a person riding skis"
         return True
     return not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
 
@@ -270,8 +270,10 @@ def _disagrees(token: Token, noun: Token) -> bool:
     """
     word = token.lower_
     determiner = _determiner_before(noun)
-    is_s_form = word.endswith("s") and is_plural(word) and word not in PAIRED_THINGS | PLURAL_MODIFIERS
-    if is_s_form and not is_plural(noun.lower_) and noun.lower_ not in NUMERALS:
+    is_modifier = word in PLURAL_MODIFIERS and token.i + 1 < len(token.doc) and _is_noun(token.nbor())
+    is_s_form = word.endswith("s") and is_plural(word) and not is_modifier and word not in PAIRED_THINGS
+    is_one = determiner in ("a", "an") or not is_plural(noun.lower_)  # "a deer | drinks"
+    if is_s_form and is_one and noun.lower_ not in NUMERALS:
         if token.i + 1 < len(token.doc) and _is_noun(token.nbor()):  # "a steel tools box"
             return bool(determiner) and (token.dep_ != "compound" or singular(noun.lower_) in PEOPLE)
         has_object = token.i + 1 < len(token.doc) and token.nbor().pos_ == "DET"
@@ -301,7 +303,9 @@ def _owner_is_thing(doc: Doc, start: int, index: int) -> bool:
 def _is_premodifier(doc: Doc, start: int, index: int) -> bool:
     """Whether a token may stand between the first word of a group and its noun."""
     token = doc[index]
-    if token.lower_ in ACTION_VERB_FORMS and doc[index - 1].lower_ not in DETERMINERS and _is_verb_after(token, token):
+    may_be_noun = token.tag_ == "NN" and not token.lower_.endswith("ing")  # "a red rose"
+    is_verb = token.lower_ in ACTION_VERB_FORMS and not may_be_noun
+    if is_verb and doc[index - 1].lower_ not in DETERMINERS and _is_verb_after(token, token):
         return False  # "an adult | standing"
     if token.pos_ in ("ADJ", "NUM", "X", "SYM") or _is_noun(token):
         return True

@@ -32,6 +32,7 @@ from .words import (
     COMMENT_VERBS,
     DETERMINERS,
     DIVIDING_PARTICIPLES,
+    LIKENESS_WORDS,
     MAKING_PARTICIPLES,
     NEGATIONS,
     POSSESSIVES,
@@ -99,8 +100,10 @@ def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
 
 
 def _is_material(doc: Doc, group: NounGroup) -> bool:
-    """ "A stool made of | metal", but not "made of | three logs"; "a pizza cut into | six slices"."""
-    if word_at(doc, group.start - 1) == "into" and word_at(doc, group.start - 2) in DIVIDING_PARTICIPLES:
+    """ "Made of | metal", but not "made of | three logs"; "cut into | six slices", "shaped like | a heart"."""
+    word, before = word_at(doc, group.start - 2), word_at(doc, group.start - 1)
+    is_likeness = before == "like" and word in LIKENESS_WORDS or (word, before) == ("shape", "of")
+    if is_likeness or before == "into" and word in DIVIDING_PARTICIPLES:
         return True
     making = group.start - (3 if word_at(doc, group.start - 2) == "out" else 2)
     is_made = word_at(doc, making) in MAKING_PARTICIPLES and word_at(doc, group.start - 1) in ("of", "from")

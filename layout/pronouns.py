@@ -31,6 +31,9 @@ class PronounReader:
             return self._pointed_at(word, k, figure)
         if announced := row.announced_subject(k):
             return announced
+        owner = row.with_owner(k) if word == "it" else []
+        if owner and set(owner).isdisjoint(figure) and not self._are_persons(owner):
+            return owner
         topic, nearest = row.topic(k, figure), row.things_before(k)
         start = row.sentence_start(k)
         known = self.meant.get((start, _PRONOUN_CLASS.get(word)), [])

@@ -92,7 +92,9 @@ ACTION_VERBS = collect_words(
     " locate suspend prop tuck scatter drape wrap attach seat stack lay keep put stand contain support pass shine"
     " glow twinkle sparkle shimmer quack giggle honk sip juggle spin prepare throw bring bite gnaw munch nudge glance"
     " gather shake scratch roar scream shout sing sneak snore squat twirl wade wag wink spray gleam laugh frown grin"
-    " purr growl hiss bleat chirp cluck grunt snort neigh prowl pounce trudge chuckle"
+    " purr growl hiss bleat chirp cluck grunt snort neigh prowl pounce trudge chuckle feed kick catch wash hug examine"
+    " inspect explore approach greet pour stir hunt fetch pluck dig fix polish toss pray meditate knit sew splash rub"
+    " tickle admire steer"
 )
 # Irregular pasts that are nothing else ...
 PRETERITES = collect_words(
@@ -133,6 +135,7 @@ PLACING_PARTICIPLES = collect_words(
 PAINTING_PARTICIPLES = collect_words("painted dyed colored coloured lacquered glazed stained tinted")
 MAKING_PARTICIPLES = collect_words("made built carved constructed crafted formed woven")
 DIVIDING_PARTICIPLES = collect_words("cut sliced divided split broken chopped torn separated carved folded shaped")
+LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
     " haired eyed framed handled mounted powered driven"

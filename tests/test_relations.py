@@ -695,6 +695,11 @@ def test_clothes_are_inside_who_wears_them(nlp, line):
         "A frog on a leaf with a wasp above its head | frog on leaf; wasp above frog",
         "A house with a goat on the roof | goat on roof",
         "A lamp above a road with two cars, a bus behind them | bus behind car; bus behind car",
+        "A cabin on the left and a pine covered with snow on the right | cabin left; pine right; cabin left of pine",
+        "A red mug and, to its right, a plate with a bun on it | plate right of mug; bun on plate",
+        "A dog beside a sofa with a painting above it | dog next to sofa; painting above sofa",
+        "A dog on a mat with a ball next to it | dog on mat; ball next to dog",
+        "A lamp above a cat on a sofa | lamp above cat; cat on sofa",
         "A nurse by a mule, both under a tree | nurse next to mule; mule below tree; nurse below tree",
     ],
 )
