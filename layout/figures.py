@@ -101,6 +101,8 @@ class FigureReader:
     def _may_be_figure(self, i: int, k: int, only_subjects: bool) -> bool:
         """Whether the cue at k may tell the place of a thing before it, a landmark or not."""
         row = self.row
+        if self._is_of_owner(i) and row.kind(i - 1) == "with" and any(i < cue < k for cue in row.cues):
+            return False  # "a man with his hand on a table next to a bed"
         if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
             cue = self._cue_of(i)
             relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
@@ -113,9 +115,14 @@ class FigureReader:
         """The cue whose landmark stands at a position."""
         return next(cue for cue in self.row.cues if i in self.row.following[cue])
 
+    def _is_of_owner(self, i: int) -> bool:
+        return any(self.phrases[index].owner is not None for index in self.row.elements[i].things)
+
     def _owner_of(self, i: int, k: int) -> list[int]:
         """ "A vase with flowers on a table": the vase is on the table, too."""
         row, cue = self.row, self.row.elements[k].cue
+        if self._is_of_owner(i):  # "a man with his hand on a table"
+            return []
         is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and row.things_at(row.following[k])
         return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []
 
