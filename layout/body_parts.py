@@ -38,7 +38,7 @@ _MADE = MAKING_PARTICIPLES | PAINTING_PARTICIPLES | {"drawn"}
 _WORN = BODY_PARTS | OWNED_BODY_PARTS | CLOTHES | {"pocket"}
 _PRONOUN_SETS = [collect_words(words) for words in ("he him his", "she her hers", "it its", "they them their")]
 _PARTICLES, _POSES = collect_words("up down out"), collect_words("crossed closed folded clasped raised lifted spread")
-_PUTTING = tuple("put plac rest lean lay laid hold held keep kept pok stick stuck dip press set".split())  # stems
+_PUTTING = tuple("put plac rest lean lay laid keep kept pok stick stuck dip press set".split())  # stems
 
 
 def body_parts(doc: Doc, groups: Sequence[NounGroup]) -> dict[NounGroup, int | None]:
