@@ -49,6 +49,7 @@ from transformers import (
 from .layout.answers import AnswerReader  # noqa: F401
 from .layout.arrangements import ArrangementReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
+from .layout.body_parts import body_parts  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.chunker import WordListChunker  # noqa: F401
 from .layout.clauses import ClauseRow  # noqa: F401

@@ -1,7 +1,7 @@
 """Boxes for objects and their relations: `arrange_boxes`."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -30,6 +30,7 @@ _DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1,
 _SLANT = 0.9  # "left of" may be so many times farther up or down than to the left
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 40  # more objects than this go to a plain grid, relations or not, for the time it takes
+_LARGEST_PART = 0.4  # side of a body part, in those of its owner
 _boxes_logger = logging.getLogger(__name__)
 
 
@@ -66,6 +67,16 @@ def arrange_boxes(
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
     return [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
+
+
+def with_small_parts(boxes: Sequence[Box], owners: Mapping[int, int]) -> list[Box]:
+    """Boxes of which those of body parts, with whose they are, shrink around their centres to the size of parts."""
+    result = [np.array(box) for box in boxes]
+    for part, owner in owners.items():
+        sizes, owner_sizes = (result[index][2:] - result[index][:2] for index in (part, owner))
+        excess = 1 - min(1.0, _LARGEST_PART * np.sqrt(owner_sizes.prod() / sizes.prod()))
+        result[part] = result[part] + excess / 2 * np.concatenate([sizes, -sizes])
+    return [tuple(np.round(box, 4).tolist()) if index in owners else boxes[index] for index, box in enumerate(result)]
 
 
 def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:
@@ -255,12 +266,14 @@ def _containers(count: int, relations: Sequence[Relation]) -> dict[int, int | No
     """What each object is inside of, if anything; never in a circle."""
     container: dict[int, int | None] = {index: None for index in range(count)}
     for relation in relations:
-        if relation.relation == "inside" and container[relation.subject] is None:
-            outer = relation.object
-            while outer is not None and outer != relation.subject:
+        if relation.relation == "inside":
+            inner, outer = relation.subject, relation.object
+            while container[inner] is not None:  # "a cat with its head in a box": all of the cat
+                inner = container[inner]
+            while outer is not None and outer != inner:
                 outer = container[outer]
             if outer is None:
-                container[relation.subject] = relation.object
+                container[inner] = relation.object
     for relation in relations:  # "a cat on a mat in a box"
         if relation.relation == "on" and container[relation.subject] is None:
             outer = container[relation.object]

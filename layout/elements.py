@@ -39,7 +39,7 @@ _PRONOUNS = THING_PRONOUNS | PERSON_PRONOUNS | GROUP_PRONOUNS
 _FINITE_VERBS = frozenset("is are was were has have had".split())
 _AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
 _STOPS = SENTENCE_ENDS | {":"}
-_OWNER_ENDINGS = ("'s", "’s", "'", "’")
+OWNER_ENDINGS = ("'s", "’s", "'", "’")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
 _ROWS = re.compile(r"\w+ (?:row|line|column)s of ")  # "two rows of cups"
 _LINKS = frozenset("of to from than".split())  # with which cues end: "left of", "next to"
@@ -86,6 +86,7 @@ def read_elements(doc: Doc, phrases: Sequence[Phrase]) -> list[Element]:
     elements += _outside([_other_noun(doc, group) for group in groups], elements)
     elements += _outside([element for token in doc if (element := _word_element(token))], elements)
     elements = _without_owners(sorted(elements, key=lambda element: element.start), text)
+    elements = _without_wholes(elements, phrases)
     elements = _with_grids(elements)
     return _with_gapped_cues(_with_agents(_without_prepositions(_without_contrasts(elements))), text)
 
@@ -113,8 +114,18 @@ def _without_owners(elements: list[Element], text: str) -> list[Element]:
             element.kind == "thing"
             and owned is not None
             and owned.kind == "thing"
-            and text[element.end : owned.start].strip() in _OWNER_ENDINGS
+            and text[element.end : owned.start].strip() in OWNER_ENDINGS
         )
+    ]
+
+
+def _without_wholes(elements: list[Element], phrases: Sequence[Phrase]) -> list[Element]:
+    """Leaves out the man of "the foot of the man", right after it."""
+    previous = [None] + elements[:-1]
+    return [
+        element
+        for element, part in zip(elements, previous)
+        if part is None or element.start not in [phrases[index].owner for index in part.things]
     ]
 
 
@@ -252,8 +263,9 @@ def _subject_of(doc: Doc, start: int, end: int) -> Token | None:
 
 
 def _is_owned_part(doc: Doc, group: NounGroup) -> bool:
-    """ "The king's | head" is the king."""
-    owned = group.start > 0 and doc[group.start - 1].lower_ in _OWNER_ENDINGS
+    """ "The king's | head" and "the head of the king" are the king."""
+    is_before = group.end < len(doc) and doc[group.end].lower_ == "of"
+    owned = is_before or group.start > 0 and doc[group.start - 1].lower_ in OWNER_ENDINGS
     return owned and singular(doc[group.head].lower_) in BODY_PARTS
 
 

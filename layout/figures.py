@@ -109,6 +109,8 @@ class FigureReader:
     def _may_be_figure(self, i: int, k: int, only_subjects: bool) -> bool:
         """Whether the cue at k may tell the place of a thing before it, a landmark or not."""
         row = self.row
+        if self._is_of_owner(i) and row.kind(i - 1) == "with" and any(i < cue < k for cue in row.cues):
+            return False  # "a man with his hand on a table next to a bed"
         if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
             cue = self._cue_of(i)
             relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
@@ -121,12 +123,15 @@ class FigureReader:
         """The cue whose landmark stands at a position."""
         return next(cue for cue in self.row.cues if i in self.row.following[cue])
 
+    def _is_of_owner(self, i: int) -> bool:
+        return any(self.phrases[index].owner is not None for index in self.row.elements[i].things)
+
     def _owner_of(self, i: int, k: int) -> list[int]:
         """ "A vase with flowers on a table": the vase is on the table, too, but not a house with a cat on the roof."""
         row, cue = self.row, self.row.elements[k].cue
         landmark = row.things_at(row.following[k])
         is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and landmark
-        is_of_owner = any(self.phrases[thing].head in PARTS_OF_THINGS for thing in landmark)
+        is_of_owner = self._is_of_owner(i) or any(self.phrases[thing].head in PARTS_OF_THINGS for thing in landmark)
         is_alike = is_held and not is_of_owner and row.kind(i - 1) == "with" and row.is_thing(i - 2)
         return row.things_at([i - 2]) if is_alike else []
 

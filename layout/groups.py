@@ -9,7 +9,7 @@ from .chunker import PHRASES_KEY
 from .lexicon import JOINING_WORDS, RELATIVE_WORDS
 from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plural, singular
 from .things import (
-    ANIMALS,
+    ACTORS,
     BODY_PARTS,
     CONTAINERS,
     DEPICTIONS,
@@ -382,7 +382,7 @@ def _is_whole(doc: Doc, group: NounGroup, nouns: set[str], content: NounGroup) -
 
 def _is_part(doc: Doc, nouns: set[str], whole: NounGroup) -> bool:
     """ "The head of the man" is a part of him, "a head of lettuce" is lettuce."""
-    return bool(nouns & BODY_PARTS) and doc[whole.head].lower_ in PEOPLE | ANIMALS
+    return bool(nouns & BODY_PARTS) and doc[whole.head].lower_ in ACTORS
 
 
 def _join_measures(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:

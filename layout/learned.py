@@ -7,6 +7,8 @@ import torch
 from spacy.language import Language
 
 from .assets import find_asset
+from .boxes import with_small_parts
+from .phrase import owners_of
 from .reading import check_aspect_ratio, read_prompt
 from .regions import Layout, Region
 from .repair import inside_picture, repair_layout
@@ -67,7 +69,8 @@ class TransformerLayoutPredictor:
         inputs = [ids], [marked], [kinds], [sides], [float(aspect_ratio)]
         mixture = model(*(torch.tensor(part, device=model.device) for part in inputs)).cpu()
         boxes = mixture.boxes(self.temperature, self.generator)[0].double()
-        regions = [Region(phrase.text, box=inside_picture(box)) for phrase, box in zip(phrases, boxes.tolist())]
+        boxes = with_small_parts([inside_picture(box) for box in boxes.tolist()], owners_of(phrases))
+        regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]
         return repair_layout(Layout(tuple(regions), tuple(relations), prompt))
 
 

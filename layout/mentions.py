@@ -88,4 +88,5 @@ def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
 def _agrees(later: Phrase, first: Phrase) -> bool:
     same_noun = later.head in (first.head, "one") or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
     is_other_kind = not first.modifiers.isdisjoint(NAMESAKES.get(later.head, frozenset()) - later.modifiers)
-    return same_noun and not is_other_kind and later.modifiers <= first.modifiers
+    is_same_part = later.owner is None or later.owner == first.owner
+    return same_noun and is_same_part and not is_other_kind and later.modifiers <= first.modifiers

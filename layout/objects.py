@@ -1,6 +1,7 @@
 """Which noun groups name objects of the picture: not "the left", "no dog", "in the style of ..."."""
 
 import re
+from collections.abc import Container
 
 from spacy.tokens import Doc, Span
 
@@ -10,7 +11,7 @@ from .plurals import is_plural, singular
 from .things import (
     ABSTRACT_SUFFIXES,
     ABSTRACT_WORDS,
-    ANIMALS,
+    ACTORS,
     BALL_GAMES,
     BODY_PARTS,
     DIRECTION_WORDS,
@@ -42,13 +43,12 @@ from .words import (
 
 
 _NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
-_ACTORS = PEOPLE | ANIMALS
 _PLACINGS = frozenset(("left of", "right of", "left", "right", "above", "below", "between"))
 _OUTLINE = dict.fromkeys("DET ADJ NOUN PROPN CCONJ".split(), "n") | dict.fromkeys(("VERB", "AUX", "ADV", "PRON"), "v")
 
 
-def is_object(doc: Doc, group: NounGroup) -> bool:
-    """Whether a noun group names a thing that is seen in the picture and is no mere part of another."""
+def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> bool:
+    """Whether a noun group names a thing seen in the picture, and no mere part of another (unless of `parts`)."""
     _, word = split_number(doc[group.head].lower_)
     head = singular(word)
     before = {token.lower_ for token in doc[group.start : group.head]}
@@ -56,6 +56,8 @@ def is_object(doc: Doc, group: NounGroup) -> bool:
     owned = not before.isdisjoint(POSSESSIVES) or around[0] in ("'s", "’s") or around[-1] == "of"
     if not any(character.isalpha() for character in word) or word[0].isdigit() or _is_negated(doc, group):
         return False
+    if group in parts:
+        return True
     is_counted = doc[group.start].lower_ in DETERMINERS or number_of(doc[group.start].lower_) > 1
     if head in MEDIA_WORDS and (not is_counted or around[-1] == "of"):
         return False
@@ -157,4 +159,4 @@ def _is_unseen_purpose(doc: Doc, index: int) -> bool:
     if word_at(doc, index) == "for":
         return True
     is_comment = word_at(doc, index) == "to" and word_at(doc, index - 2) == ","
-    return is_comment and not any(singular(token.lower_) in _ACTORS for token in doc[:index])
+    return is_comment and not any(singular(token.lower_) in ACTORS for token in doc[:index])

@@ -26,6 +26,7 @@ class Phrase:
         modifiers (`frozenset[str]`): The other words, lower-case, without articles and numerals.
         mentions (`tuple[tuple[int, int], ...]`): All places where the prompt speaks of it, the first included.
         plural (`bool`): Whether "them" may mean it: skis, some birds, a person.
+        owner (`int`, *optional*): Of a body part: the character at which the prompt names the one whose it is.
     """
 
     text: str
@@ -35,11 +36,19 @@ class Phrase:
     modifiers: frozenset[str] = frozenset()
     mentions: tuple[tuple[int, int], ...] = ()
     plural: bool = False
+    owner: int | None = None
 
     @property
     def is_person(self) -> bool:
         """Whether it is "he", "she" or "they" rather than "it"."""
         return self.head in PEOPLE
+
+
+def owners_of(phrases: Sequence[Phrase]) -> dict[int, int]:
+    """Of all parts that belong to another phrase the index of that one: of "the man's foot" the man's."""
+    mentions = {start: index for index, phrase in enumerate(phrases) for start, _ in phrase.mentions}
+    owners = {index: mentions.get(phrase.owner) for index, phrase in enumerate(phrases)}
+    return {index: owner for index, owner in owners.items() if owner is not None}
 
 
 def are_persons(phrases: Sequence[Phrase], things: Iterable[int]) -> bool:

@@ -1,7 +1,10 @@
 """Which words of a prompt name objects: `find_phrases`."""
 
+from dataclasses import replace
+
 from spacy.tokens import Doc
 
+from .body_parts import body_parts
 from .colours import said_colours
 from .counts import instances_of
 from .groups import noun_groups
@@ -25,16 +28,16 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     """
     spatial, skipped, cues = spatial_tokens(doc), commented_tokens(doc), landmark_starts(doc)
     groups = noun_groups(doc, spatial)
-    repeated = repeated_groups(doc, groups)
+    repeated, owners = repeated_groups(doc, groups), body_parts(doc, groups)
     found: list[list[Phrase]] = []  # one list of instances for each first mention
     for group in in_reading_order(groups, find_parts(doc, groups, spatial)):
         if isinstance(group, Part):
             if group.start not in skipped:
                 take_part(doc, group, found, cues)
             continue
-        phrase = phrase_of(doc, group)
+        phrase = replace(phrase_of(doc, group), owner=owners.get(group))
         is_resumption = phrase.head == "one" and bool(phrase.modifiers)  # "the red one"
-        if group.head in skipped or not (is_resumption or phrase.head in TOTALS or is_object(doc, group)):
+        if group.head in skipped or not (is_resumption or phrase.head in TOTALS or is_object(doc, group, owners)):
             continue
         if not is_resumption and take_placed(doc, group, phrase, found):
             continue

@@ -11,13 +11,13 @@ from .ellipsis import carried_landmark, parallel_landmark, shared_landmark, twin
 from .figures import FigureReader
 from .implied import implied_by_between, implied_by_places
 from .lexicon import GROUP_PRONOUNS
-from .phrase import Phrase
+from .phrase import Phrase, owners_of
 from .plurals import singular
 from .pronouns import PronounReader, owner_in
 from .regions import Relation
 from .sides import LATERAL_SIDES, PLACES_OF_CORNERS
 from .statements import Statements
-from .things import PICTURE_WORDS, SURROUNDINGS
+from .things import BODY_PARTS, PICTURE_WORDS, SURROUNDINGS
 
 
 _PLACES_IN_PICTURE = {
@@ -40,7 +40,8 @@ def find_relations(doc: Doc, phrases: Sequence[Phrase]) -> list[Relation]:
         "inside", "next to", "in front of", "behind", "far from", "between" (with `second_object`); and without
         `object` the places of the picture in `PICTURE_PLACES`.
     """
-    relations = _RelationReader(ClauseRow(read_elements(doc, phrases)), phrases).read()
+    relations = [Relation(part, "inside", owner) for part, owner in owners_of(phrases).items()]
+    relations += _RelationReader(ClauseRow(read_elements(doc, phrases)), phrases).read()
     relations += implied_by_places(relations)
     return relations + implied_by_between(relations)
 
@@ -54,6 +55,7 @@ class _RelationReader:
     def __init__(self, row: ClauseRow, phrases: Sequence[Phrase]):
         self.row = row
         self.stated = Statements(phrases)
+        self.owners = owners_of(phrases)
         self.pronouns = PronounReader(row, phrases)
         self.figures = FigureReader(row, phrases, self.pronouns)
         self.arrangements = ArrangementReader(row, phrases, self.stated)
@@ -139,6 +141,15 @@ class _RelationReader:
             return list(figure)
         if element.kind != "pronoun":
             return list(element.things)
-        if element.is_part and self.row.elements[k].cue.relation == "inside":  # "in their hands"
-            return []
-        return self.pronouns.referents(element.text, k, figure)
+        if element.is_part and (self.row.elements[k].cue.relation == "inside" or self._is_of_part(k, element.text)):
+            return []  # "in their hands", "a hand on his chest"
+        owners = [self.owners[index] for index in figure if index in self.owners]  # "his hand on it": not on him
+        return self.pronouns.referents(element.text, k, [*figure, *owners])
+
+    def _is_of_part(self, k: int, owner: str) -> bool:
+        """Whether a cue tells where a part of the same one is: "a hand | resting on his chest", "his hands behind"."""
+        before = k - 1
+        while self.row.kind(before) == "verb":
+            before -= 1
+        text = self.row.text(before)
+        return text == owner or self.row.kind(before) == "other" and singular(text) in BODY_PARTS

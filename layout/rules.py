@@ -2,7 +2,8 @@
 
 from spacy.language import Language
 
-from .boxes import arrange_boxes
+from .boxes import arrange_boxes, with_small_parts
+from .phrase import owners_of
 from .reading import check_aspect_ratio, read_prompt
 from .regions import Layout, Region
 
@@ -36,5 +37,6 @@ class RuleLayoutPredictor:
         phrases, relations = read_prompt(prompt, self._nlp)
         modifiers = [phrase.modifiers for phrase in phrases]
         boxes = arrange_boxes([phrase.head for phrase in phrases], relations, aspect_ratio, modifiers)
+        boxes = with_small_parts(boxes, owners_of(phrases))
         regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]
         return Layout(tuple(regions), tuple(relations), prompt)

@@ -57,11 +57,14 @@ SITES = collect_words(
     " lake library mall market motel museum office pond pub restaurant shop stadium station store supermarket terminal"
     " theater theatre town village warehouse workshop zoo"
 )
-BODY_PARTS = collect_words(
-    "hand arm leg foot head face eye ear nose mouth lip tongue tooth chin cheek forehead neck shoulder elbow wrist"
-    " finger thumb fingertip fist breast belly stomach tummy waist hip lap thigh knee ankle heel toe back skin fur"
-    " hair beard moustache mustache tail paw hoof claw wing beak snout mane fin whisker muzzle body torso bottom butt"
-    " eyelash eyebrow limb hump udder"
+# Body parts that a picture may show alone: "a hand above a keyboard".
+SINGLE_PARTS = collect_words(
+    "hand arm leg foot head face eye ear nose mouth lip tongue tooth neck shoulder elbow wrist finger thumb"
+    " fist knee ankle toe tail paw hoof claw wing beak snout fin"
+)
+BODY_PARTS = SINGLE_PARTS | collect_words(
+    "chin cheek forehead fingertip breast belly stomach tummy waist hip lap thigh heel back skin fur hair"
+    " beard moustache mustache mane whisker muzzle body torso bottom butt eyelash eyebrow limb hump udder"
 )
 # Body parts only with an owner: "its trunk".
 OWNED_BODY_PARTS = collect_words("chest trunk horn palm bill shell lap spine stem feather antler tusk")
@@ -196,6 +199,7 @@ ANIMALS = collect_words(
     " parrot penguin flamingo seagull pigeon crow peacock ostrich fish shark whale dolphin seal octopus crab lobster"
     " frog toad turtle tortoise snake lizard crocodile alligator snail spider bee butterfly ladybug dragon unicorn"
 )
+ACTORS = PEOPLE | ANIMALS
 _VEHICLES = collect_words(
     "car bus truck van taxi train tram bicycle bike motorcycle motorbike scooter tractor boat ship ferry canoe kayak"
     " yacht airplane plane jet helicopter rocket wagon cart ambulance jeep limousine submarine suv minivan carriage"

@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from spacetime_attn.layout.boxes import arrange_boxes
+from spacetime_attn.layout.boxes import arrange_boxes, with_small_parts
 from spacetime_attn.layout.lexicon import LARGE_THINGS, SMALL_THINGS
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.rules import RuleLayoutPredictor
@@ -151,11 +151,22 @@ def test_a_container_stands_on_its_support(predictor):
     assert is_inside(frog, box) and box[3] == pytest.approx(table[1], abs=1e-3)
 
 
+def test_what_holds_only_a_part_of_something_holds_it_all(predictor):
+    cat, head, box = boxes_of(predictor, "a cat with its head in a box")
+    assert is_inside(head, cat) and is_inside(cat, box)
+
+
 # --- sizes ----------------------------------------------------------------------------------------------------------
 def test_large_things_are_larger_than_small_ones_beside_them():
     thimble, elephant = arrange_boxes(["thimble", "elephant"], [Relation(0, "left of", 1)])
     assert 1.5 < area(elephant) / area(thimble) < 8
     assert not overlaps(thimble, elephant)
+
+
+def test_parts_are_much_smaller_than_their_owners(predictor):
+    man, hand, _ = boxes_of(predictor, "a man with his hand on a horse")
+    assert is_inside(hand, man) and area(hand) < 0.17 * area(man)
+    assert with_small_parts([(0, 0, 1, 1), (0.4, 0.4, 0.5, 0.5)], {1: 0})[1] == (0.4, 0.4, 0.5, 0.5)
 
 
 def test_adjectives_of_size_count():

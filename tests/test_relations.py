@@ -408,6 +408,58 @@ def test_sides_neighbours_and_heads_belong_to_a_thing(nlp, line):
 @pytest.mark.parametrize(
     "line",
     [
+        "A man with his hand on a horse | hand inside man; hand on horse",
+        "A man with a hand on a horse | hand inside man; hand on horse",
+        "A man with his hand on a horse next to a barn | hand inside man; hand on horse; man next to barn",
+        "A man with both feet on a sled | foot inside man; foot inside man; foot on sled; foot on sled",
+        "A dog with its paw on a ball | paw inside dog; paw on ball",
+        "A cat with its head in a box | head inside cat; head inside box",
+        "person typing on laptop while cat lays with his leg on it | person on laptop; leg inside cat; leg on laptop",
+        "A man in a coat, his arm around a dog | coat inside man; arm inside man; arm next to dog",
+        "A woman leaning her head on a man's shoulder | head inside woman; head on man",
+        "The head of the king is above the chair. | head inside king; head above chair",
+        "The cat's paw is on the dog's head. | paw inside cat; paw on dog",
+        "a dog's nose is touching a cat's nose | nose inside dog; nose inside cat; nose next to nose",
+        "a boy with a ball next to a goat, its ear below a jug | ball next to goat; ear inside goat; ear below jug",
+    ],
+)
+def test_parts_of_somebody_have_places_of_their_own(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a ball to the left of the man's foot | foot inside man; ball left of foot",
+        "A man stands. To the left of his foot lies a ball. | foot inside man; ball left of foot",
+        "A cat sleeping next to a man's foot | foot inside man; cat next to foot",
+        "a bottle above the man's hand | hand inside man; bottle above hand",
+        "a dog between a table and the arm of a person | arm inside person; dog between table arm",
+        "a dog between a table and the arm and chest of a person | arm inside person; dog between table arm",
+        "a bird on the hand of a man | bird on man",
+        "a bird on a man's hand | bird on man",
+        "a ball under a man's arm | ball below man",
+    ],
+)
+def test_what_is_beside_a_part_is_so_of_the_part(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a man with a hand resting on his chest |",
+        "A person stands beside a man with a hand resting on his chest. | person next to man",
+        "a girl left of a boy with his hands behind his back | girl left of boy",
+    ],
+)
+def test_parts_of_one_owner_state_nothing(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
         "To the left of the desk is a stool, to the right a globe. | stool left of desk; globe right of desk",
         "To the tent's left is a hen and to its right a mule. | hen left of tent; mule right of tent",
         "A monk stands at the nun's right and a mule at her left. | monk right of nun; mule left of nun",
