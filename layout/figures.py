@@ -114,7 +114,7 @@ class FigureReader:
         return next(cue for cue in self.row.cues if i in self.row.following[cue])
 
     def _owner_of(self, i: int, k: int) -> list[int]:
-        """ "A vase with flowers on a table": the vase is on the table, too."""
+        """ "A cup with a lid on a table": the cup is on the table, too."""
         row, cue = self.row, self.row.elements[k].cue
         is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and row.things_at(row.following[k])
         return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []

@@ -29,7 +29,7 @@ def first_mentions(
         for same in found
         if same is not figure
         and _agrees(phrase, same[0])
-        and (len(same) == 1 or phrase.plural)
+        and (len(same) == 1 or phrase.plural or _is_in_several(doc, group, same[0]))
         and owner in ("", _owner(doc, doc.char_span(*same[0].mentions[0]).start))
         and not is_elsewhere(doc, group.end, same[0])
     ]
@@ -38,6 +38,12 @@ def first_mentions(
         return matches[:1]
     count, _ = count_of(doc, group)
     return next(([same] for same in matches if len(same) == count > 1), matches)
+
+
+def _is_in_several(doc: Doc, group: NounGroup, first: Phrase) -> bool:
+    """ "The milk" of "four glasses of milk", but not "the cookie" of "a plate of three cookies"."""
+    said = doc.text[first.start : first.end].lower()
+    return first.container is not None and said.endswith(doc[group.head].lower_)
 
 
 def is_elsewhere(doc: Doc, end: int, first: Phrase) -> bool:
@@ -68,7 +74,7 @@ def _figure_of(doc: Doc, group: NounGroup, found: list[list[Phrase]], cues: dict
     start = doc[group.start].idx
     if start not in cues or not found:
         return None
-    figure = max(found, key=lambda same: same[0].mentions[-1])
+    figure = max(found, key=lambda same: same[0].mentions[-1][1])
     end = figure[0].mentions[-1][1]
     between = {token.lower_ for token in doc.char_span(end, start, alignment_mode="contract") or ()}
     return figure if end <= cues[start] and between.isdisjoint(CLAUSE_BOUNDS) else None

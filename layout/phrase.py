@@ -26,6 +26,7 @@ class Phrase:
         modifiers (`frozenset[str]`): The other words, lower-case, without articles and numerals.
         mentions (`tuple[tuple[int, int], ...]`): All places where the prompt speaks of it, the first included.
         plural (`bool`): Whether "them" may mean it: skis, some birds, a person.
+        container (`tuple[int, int]`, *optional*): The `start` and `end` of what it is in, the cup of "a cup of tea".
     """
 
     text: str
@@ -35,6 +36,7 @@ class Phrase:
     modifiers: frozenset[str] = frozenset()
     mentions: tuple[tuple[int, int], ...] = ()
     plural: bool = False
+    container: tuple[int, int] | None = None
 
     @property
     def is_person(self) -> bool:

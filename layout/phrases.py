@@ -3,8 +3,9 @@
 from spacy.tokens import Doc
 
 from .colours import said_colours
+from .contents import fill, held_groups
 from .counts import instances_of
-from .groups import noun_groups
+from .groups import NounGroup, noun_groups
 from .mentions import first_mentions, landmark_starts
 from .objects import commented_tokens, is_object
 from .part_mentions import take_part, take_placed
@@ -25,16 +26,20 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     """
     spatial, skipped, cues = spatial_tokens(doc), commented_tokens(doc), landmark_starts(doc)
     groups = noun_groups(doc, spatial)
-    repeated = repeated_groups(doc, groups)
+    repeated, held = repeated_groups(doc, groups), held_groups(doc, groups)
+    inner = held.keys() - set(groups)  # the tea of "a cup of tea"
     found: list[list[Phrase]] = []  # one list of instances for each first mention
-    for group in in_reading_order(groups, find_parts(doc, groups, spatial)):
+    named: dict[NounGroup, list[list[Phrase]]] = {}  # those that each group speaks of
+    for group in in_reading_order([*groups, *inner], find_parts(doc, groups, spatial)):
         if isinstance(group, Part):
             if group.start not in skipped:
                 take_part(doc, group, found, cues)
             continue
         phrase = phrase_of(doc, group)
         is_resumption = phrase.head == "one" and bool(phrase.modifiers)  # "the red one"
-        if group.head in skipped or not (is_resumption or phrase.head in TOTALS or is_object(doc, group)):
+        containers = [(container, same) for container in held.get(group, ()) for same in named.get(container, ())]
+        is_thing = is_resumption or phrase.head in TOTALS or group not in inner and is_object(doc, group)
+        if group.head in skipped or not (is_thing or containers):
             continue
         if not is_resumption and take_placed(doc, group, phrase, found):
             continue
@@ -47,4 +52,7 @@ def find_phrases(doc: Doc) -> list[Phrase]:
         colours = said_colours(doc, group.start, group.end, phrase.plural or sum(map(len, known)) > 1)
         for same in known:
             same[:] = [coloured(thing, colours) for thing in same]
+            if containers:
+                fill(doc, group, same, containers)
+        named[group] = known
     return [phrase for instances in without_sums(doc, found) for phrase in instances]
