@@ -28,7 +28,7 @@ from .things import (
     VESSEL_MATERIALS,
 )
 from .tokens import spatial_spans, word_at
-from .words import ARTICLES, DEFINITES, DETERMINERS, POSSESSIVES
+from .words import ARTICLES, DEFINITES, DETERMINERS, PLACING_PARTICIPLES, POSSESSIVES
 
 
 _LINK = re.compile(
@@ -37,7 +37,7 @@ _LINK = re.compile(
 )
 _LONGEST_LINK = 6  # tokens: "which are completely filled with"
 _CARRIERS = frozenset("basket box crate bin tub bucket barrel tray shelf container".split())  # of animals and cups too
-_NARROW = frozenset("cup mug glass goblet teacup tumbler vase".split())  # of one thing, and what it is stirred with
+_NARROW = frozenset("cup mug glass goblet teacup tumbler".split())  # of one thing, and what it is stirred with
 _EMPTY_COMPOUNDS = frozenset(("home", "license", "toilet"))  # "home plate"
 _MISFITS = PEOPLE | HYPERNYMS["vehicle"] | HYPERNYMS["furniture"] | LARGE_THINGS | DEPICTIONS | CONTAINER_PARTS
 
@@ -55,6 +55,15 @@ def held_groups(doc: Doc, groups: Sequence[NounGroup]) -> dict[NounGroup, list[N
             held.setdefault(content, []).append(container)
         containers += [content for content in filling[:1] if _is_open(doc, content) and content not in containers]
     return held
+
+
+def contents_again(
+    phrase: Phrase, found: Sequence[list[Phrase]], containers: Sequence[tuple[NounGroup, list[Phrase]]]
+) -> list[list[Phrase]]:
+    """The instances that bare contents speak of again: the tea of "The cup of tea", of which there was one."""
+    places = {(holder.start, holder.end) for _, same in containers for holder in same}
+    alike = [same for same in found if (same[0].head, same[0].modifiers) == (phrase.head, phrase.modifiers)]
+    return [same for same in alike if same[0].container in places]
 
 
 def fill(
@@ -120,9 +129,9 @@ def _after_link(doc: Doc, container: NounGroup, end: int, starts: dict, places: 
     """The flowers of "a vase | with flowers" or "a vase | that is filled with flowers", unless they have a place."""
     first = next((index for index in range(end + 1, end + 1 + _LONGEST_LINK) if index in starts), None)
     link = doc[end:first].text.lower() if first is not None else ""
-    if not _LINK.fullmatch(link) or not _is_seen(doc, starts[first]):
+    if not _LINK.fullmatch(link) or link == "with" and not _fits(doc, container, starts[first]):
         return []
-    if link == "with" and not _fits(doc, container, starts[first]):
+    if not _is_seen(doc, starts[first]):
         return []
     contents = _all_from(doc, container, starts[first], starts)
     while link == "with" and contents and _has_place(doc, container, contents[-1].end, starts, places):
@@ -164,10 +173,12 @@ def _fits(doc: Doc, container: NounGroup, group: NounGroup) -> bool:
 
 def _has_place(doc: Doc, container: NounGroup, end: int, starts: dict, places: dict) -> bool:
     """Whether a place is told right after contents that is theirs: "a bowl with a spoon | lying next to it"."""
-    while word_at(doc, end) in RELATIVE_WORDS or end < len(doc) and doc[end].pos_ in ("VERB", "AUX"):
+    if word_at(doc, end) in RELATIVE_WORDS:  # "that is next to it"
+        end += 2
+    elif word_at(doc, end) in PLACING_PARTICIPLES or word_at(doc, end).endswith(("ing", "ed")):
         end += 1
-    row, landmark = places.get(end, (None, 0))
     if end not in places:
         return False
+    row, landmark = places[end]
     is_landmark = row is not None and row.landmark in ("after", "maybe", "list") and landmark in starts
     return not is_landmark or not _called(doc, container).isdisjoint(_called(doc, starts[landmark]))

@@ -1,6 +1,6 @@
 """Noun groups: every run of words around a noun ("a shiny red car"), object or not, that a prompt contains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from spacy.tokens import Doc, Span, Token
@@ -66,7 +66,7 @@ class NounGroup:
     head: int
     measure: int | None = None
     shared: tuple[int, int] | None = None
-    content: "NounGroup | None" = None
+    content: "NounGroup | None" = field(default=None, compare=False)  # may be nested too deep to compare
 
     def spans(self, doc: Doc) -> list[Span]:
         """All its words, in one or two pieces."""

@@ -6,6 +6,7 @@ from .counts import count_of
 from .groups import NounGroup
 from .lexicon import CLAUSE_BOUNDS, lowered, spatial_expressions
 from .phrase import Phrase
+from .plurals import counted_singular
 from .sides import OPPOSITES, PICTURE_PLACES
 from .things import HYPERNYMS, NAMESAKES
 from .tokens import place_after, side_after
@@ -92,6 +93,7 @@ def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
 
 
 def _agrees(later: Phrase, first: Phrase) -> bool:
-    same_noun = later.head in (first.head, "one") or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
+    nouns = {later.head, counted_singular(later.head)}  # "the glasses" of "two glasses", one of which is a glass
+    is_general = later.head == "one" or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
     is_other_kind = not first.modifiers.isdisjoint(NAMESAKES.get(later.head, frozenset()) - later.modifiers)
-    return same_noun and not is_other_kind and later.modifiers <= first.modifiers
+    return (first.head in nouns or is_general) and not is_other_kind and later.modifiers <= first.modifiers

@@ -3,7 +3,7 @@
 from spacy.tokens import Doc
 
 from .colours import said_colours
-from .contents import fill, held_groups
+from .contents import contents_again, fill, held_groups
 from .counts import instances_of
 from .groups import NounGroup, noun_groups
 from .mentions import first_mentions, landmark_starts
@@ -15,6 +15,7 @@ from .repeats import repeated_groups
 from .sums import without_sums
 from .things import TOTALS
 from .tokens import spatial_tokens
+from .words import DEFINITES
 
 
 def find_phrases(doc: Doc) -> list[Phrase]:
@@ -30,7 +31,9 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     inner = held.keys() - set(groups)  # the tea of "a cup of tea"
     found: list[list[Phrase]] = []  # one list of instances for each first mention
     named: dict[NounGroup, list[list[Phrase]]] = {}  # those that each group speaks of
-    for group in in_reading_order([*groups, *inner], find_parts(doc, groups, spatial)):
+    parts = find_parts(doc, groups, spatial)
+    wholes = {part.whole for part in parts}
+    for group in in_reading_order([*groups, *inner], parts):
         if isinstance(group, Part):
             if group.start not in skipped:
                 take_part(doc, group, found, cues)
@@ -43,7 +46,10 @@ def find_phrases(doc: Doc) -> list[Phrase]:
             continue
         if not is_resumption and take_placed(doc, group, phrase, found):
             continue
-        known = first_mentions(doc, group, phrase, found, cues)
+        if containers and doc[group.start].lower_ not in DEFINITES:
+            known = contents_again(phrase, found, containers)
+        else:
+            known = first_mentions(doc, group, phrase, found, cues)
         for same in known:
             same[:] = mentioned_again(same, phrase)
         if not known and not is_resumption:
@@ -54,5 +60,6 @@ def find_phrases(doc: Doc) -> list[Phrase]:
             same[:] = [coloured(thing, colours) for thing in same]
             if containers:
                 fill(doc, group, same, containers)
-        named[group] = known
+        if group.start not in wholes:  # "one of two cups | is filled with tea"
+            named[group] = known
     return [phrase for instances in without_sums(doc, found) for phrase in instances]

@@ -167,7 +167,7 @@ CONTAINERS = OPEN_CONTAINERS | collect_words(
 )
 CONTAINER_PARTS = collect_words(
     "handle lid label rim stripe pattern logo cover cap cork spout sticker print motif design ornament decoration"
-    " ribbon bow tag inscription letter number drawer door wheel crack chip hole dot band border bat racket"
+    " ribbon bow tag inscription letter number drawer door wheel lock latch crack chip hole dot band border bat racket"
 )
 UTENSILS = collect_words("spoon fork knife chopsticks straw ladle whisk spatula teaspoon")
 MATTER = collect_words("dirt soil mud earth sand snow ice gravel water grass")  # surroundings, unless in a container

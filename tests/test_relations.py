@@ -184,6 +184,11 @@ def test_what_only_describes_the_subject_is_not_placed(nlp, line):
         "a plate with a knife, a bowl with a dog, a mug with a handle | knife inside plate",
         "a bowl with a man, a cart with a horse, a basket with his dog |",
         "a woman in glasses with a book | glasses inside woman",
+        "a vase with tulips and leaves on a stool | tulip inside vase; leaf inside vase; vase on stool",
+        "The bowl with the spoon is left of the bowl with the fork. "
+        "| spoon inside bowl; fork inside bowl; bowl left of bowl",
+        "a bowl with a spoon that lies beside it | spoon next to bowl",
+        "The left one of two glasses is filled with tea. | tea inside glass; glass left of glass",
         "a batter at home plate with a glove |",
     ],
 )
@@ -202,6 +207,8 @@ def test_what_is_with_or_of_a_container_is_inside(nlp, line):
         ("a blue and a white glass of milk", {(2, 0), (3, 1)}),
         ("two cats in two boxes", {(0, 2), (1, 3)}),
         ("a cat in two boxes", set()),
+        ("a mug of tea and a mug of tea", {(1, 0), (3, 2)}),
+        ("a mug of tea and a mug filled with tea", {(1, 0), (3, 2)}),
         ("two mugs and a bowl filled with rice", {(3, 2)}),
     ],
 )

@@ -71,8 +71,8 @@ def test_what_is_inside_lies_in_its_container():
 
 
 def test_each_container_holds_its_content_where_it_stands(predictor):
-    *glasses, tray = [region.box for region in predictor("Four glasses filled with milk on a tray").regions]
-    glasses, contents = glasses[:4], glasses[4:]
+    boxes = boxes_of(predictor("Four glasses filled with milk on a tray"))
+    glasses, contents, tray = boxes[:4], boxes[4:8], boxes[8]
     assert all(overlap(a, b) == 0 for i, a in enumerate(glasses) for b in glasses[:i])
     for glass, milk in zip(glasses, contents, strict=True):
         assert glass[0] < milk[0] < milk[2] < glass[2] and glass[1] < milk[1] < milk[3] < glass[3]
@@ -282,6 +282,8 @@ def test_ten_thousand_characters_are_no_trouble(predictor, piece):
         "a cat " * 1666,
         "A drum is left of a bell and above it. " * 256,
         "inside a box " * 769,
+        "two cups of tea. " * 588,
+        "a box of cups of " * 588,
         "!?.," * 2500,
         "12 " * 3333,
     ]
