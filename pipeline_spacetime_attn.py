@@ -54,6 +54,7 @@ from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.chunker import WordListChunker  # noqa: F401
 from .layout.clauses import ClauseRow  # noqa: F401
 from .layout.colours import said_colours  # noqa: F401
+from .layout.contents import held_groups  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
 from .layout.counts import count_of  # noqa: F401
 from .layout.decoding import constrained  # noqa: F401

@@ -6,7 +6,7 @@ from spacy.tokens import Doc
 
 from .groups import NounGroup, split_number
 from .phrase import Phrase, text_of
-from .plurals import PAIRED_THINGS, is_plural, with_article
+from .plurals import PAIRED_THINGS, counted_singular, is_plural, with_article
 from .tokens import word_at
 from .words import DETERMINERS, LARGE_NUMERALS, MOST_INSTANCES, number_of
 
@@ -21,7 +21,8 @@ def instances_of(doc: Doc, group: NounGroup, phrase: Phrase, times: int) -> list
         start += doc[start].lower_ in DETERMINERS
     counted = group.measure if group.measure is not None and group.measure >= start else group.head
     text = text_of(replace(group, start=start).spans(doc), counted)
-    return [replace(phrase, text=with_article(text), plural=False)] * (count * times)
+    head = counted_singular(phrase.head).split()[-1] if counted == group.head else phrase.head
+    return [replace(phrase, text=with_article(text), head=head, plural=False)] * (count * times)
 
 
 def count_of(doc: Doc, group: NounGroup) -> tuple[int, int]:

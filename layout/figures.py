@@ -127,7 +127,7 @@ class FigureReader:
         return any(self.phrases[index].owner is not None for index in self.row.elements[i].things)
 
     def _owner_of(self, i: int, k: int) -> list[int]:
-        """ "A vase with flowers on a table": the vase is on the table, too, but not a house with a cat on the roof."""
+        """ "A cup with a lid on a table": the cup is on the table, too, but not a house with a cat on the roof."""
         row, cue = self.row, self.row.elements[k].cue
         landmark = row.things_at(row.following[k])
         is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and landmark

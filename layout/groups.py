@@ -1,6 +1,6 @@
 """Noun groups: every run of words around a noun ("a shiny red car"), object or not, that a prompt contains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from spacy.tokens import Doc, Span, Token
@@ -56,8 +56,9 @@ _LONGEST_GROUP = 40  # tokens; longer runs are no language, and would take quadr
 @dataclass(frozen=True)
 class NounGroup:
     """
-    Tokens `start` to `end` (exclusive) of a doc, its noun `head` and the `measure` of "a pair of skis" (pair). The "a
-    red" of "a red and a blue cup" is a group, too, with `shared` tokens of the next one ("cup").
+    Tokens `start` to `end` (exclusive) of a doc, its noun `head`, the `measure` of "a pair of skis" (pair) and the
+    `content` of "a cup of tea" (tea). The "a red" of "a red and a blue cup" is a group, too, with `shared` tokens of
+    the next one ("cup").
     """
 
     start: int
@@ -65,6 +66,7 @@ class NounGroup:
     head: int
     measure: int | None = None
     shared: tuple[int, int] | None = None
+    content: "NounGroup | None" = field(default=None, compare=False)  # may be nested too deep to compare
 
     def spans(self, doc: Doc) -> list[Span]:
         """All its words, in one or two pieces."""
@@ -176,9 +178,21 @@ def _opens_group(token: Token) -> bool:
         token.pos_ in ("DET", "NUM", "ADJ")
         or _is_noun(token)
         or token.lower_ in POSSESSIVES
+        or _is_degree(token)
+        and not after_noun
         or token.tag_ in ("VBN", "VBG")
         and token.dep_ in ("amod", "compound")
     )
+
+
+def _is_participle(token: Token) -> bool:
+    """The "soiled" of "a soiled toilet"."""
+    return token.tag_ == "VBN" and token.dep_ == "amod"
+
+
+def _is_degree(token: Token) -> bool:
+    """ "Mostly | finished food" """
+    return token.dep_ == "advmod" and token.head.i == token.i + 1 and _is_participle(token.head)
 
 
 def _group_from(doc: Doc, start: int, barred: set[int]) -> NounGroup | None:
@@ -213,8 +227,9 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
         return _is_premodifier(doc, start, index)
     if _is_noun(previous) and _is_verb_after(token, previous):
         return False
-    if token.lower_ in COMPOUND_PARTICIPLES:  # "a snow covered car"
-        return following is not None and (_is_noun(following) or following.pos_ == "ADJ")
+    is_further = previous.lower_ in COMPOUND_PARTICIPLES and _is_participle(token)
+    if token.lower_ in COMPOUND_PARTICIPLES or is_further:  # "a snow covered (soiled) car"
+        return following is not None and (_is_noun(following) or following.pos_ == "ADJ" or _is_participle(following))
     if token.lower_ == "mid":  # "a ball | mid air"
         return False
     if token.lower_ in _SIDE_WORDS and not (following is not None and _is_noun(following)):  # "the cat | left of"
@@ -237,6 +252,8 @@ def _is_verb_after(token: Token, noun: Token) -> bool:
         return False
     if word.endswith("ing") and singular(noun.lower_) in PEOPLE | BODY_PARTS:  # "a person riding skis"
         return True
+    if word in COMPOUND_PARTICIPLES and _is_participle(token) and token.head.i > token.i:  # "a snow covered old car"
+        return False
     return not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
 
 
@@ -395,7 +412,8 @@ def _join_measures(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
         if adjacent and nouns & MEASURES and not _is_part(doc, nouns, following):
             joined[-1] = NounGroup(group.start, following.end, following.head, measure=group.head)
         elif adjacent and _is_whole(doc, group, nouns, following):
-            joined[-1] = NounGroup(group.start, following.end, group.head)
+            content = None if nouns & DEPICTIONS else following
+            joined[-1] = NounGroup(group.start, following.end, group.head, content=content)
         else:
             joined.append(group)
     return joined[::-1]
@@ -414,7 +432,8 @@ def _share_nouns(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
             if group.head - start > _LONGEST_GROUP:
                 break
             end = _attributes_end(doc, start)
-            complete.append(NounGroup(start, end, group.head, shared=(noun, group.end)))
+            shared = noun, group.end
+            complete.append(NounGroup(start, end, group.head, shared=shared, content=group.content))
     return complete[::-1]
 
 

@@ -196,14 +196,18 @@ def directed(first: int, relation: str, second: int) -> tuple[int, int, int]:
 
 
 def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
-    """How much each two boxes may share, (objects, objects), upper triangle; anything if one holds the other."""
-    if count > _MOST_PARTED:
+    """
+    How much each two boxes may share, (objects, objects), upper triangle; anything if one holds the other, or not both
+    are in the same thing (those that hold them part).
+    """
+    outer = {r.subject: r.object for r in relations if r.relation == "inside"}
+    if count - len(outer) > _MOST_PARTED:
         return np.full((count, count), np.inf)
     allowed = np.full((count, count), _OVERLAP)
     holders = [_holders(index, relations) for index in range(count)]
     in_depth = {frozenset((r.subject, r.object)) for r in relations if r.relation in ("in front of", "behind")}
     for a, b in combinations(range(count), 2):
-        if a in holders[b] or b in holders[a]:
+        if a in holders[b] or b in holders[a] or outer.get(a) != outer.get(b):
             allowed[a, b] = np.inf
         elif any({a, b} <= held for held in holders):  # a man and a horse, of "his hand on a horse"
             allowed[a, b] = OVERLAP_IN_DEPTH

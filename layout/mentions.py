@@ -6,6 +6,7 @@ from .counts import count_of
 from .groups import NounGroup
 from .lexicon import CLAUSE_BOUNDS, lowered, spatial_expressions
 from .phrase import Phrase
+from .plurals import counted_singular
 from .sides import OPPOSITES, PICTURE_PLACES
 from .things import HYPERNYMS, NAMESAKES
 from .tokens import place_after, side_after
@@ -29,7 +30,7 @@ def first_mentions(
         for same in found
         if same is not figure
         and _agrees(phrase, same[0])
-        and (len(same) == 1 or phrase.plural)
+        and (len(same) == 1 or phrase.plural or _is_in_several(doc, group, same[0]))
         and owner in ("", _owner(doc, doc.char_span(*same[0].mentions[0]).start))
         and not is_elsewhere(doc, group.end, same[0])
     ]
@@ -38,6 +39,12 @@ def first_mentions(
         return matches[:1]
     count, _ = count_of(doc, group)
     return next(([same] for same in matches if len(same) == count > 1), matches)
+
+
+def _is_in_several(doc: Doc, group: NounGroup, first: Phrase) -> bool:
+    """ "The milk" of "four glasses of milk", but not "the cookie" of "a plate of three cookies"."""
+    said = doc.text[first.start : first.end].lower()
+    return first.container is not None and said.endswith(doc[group.head].lower_)
 
 
 def is_elsewhere(doc: Doc, end: int, first: Phrase) -> bool:
@@ -68,7 +75,7 @@ def _figure_of(doc: Doc, group: NounGroup, found: list[list[Phrase]], cues: dict
     start = doc[group.start].idx
     if start not in cues or not found:
         return None
-    figure = max(found, key=lambda same: same[0].mentions[-1])
+    figure = max(found, key=lambda same: same[0].mentions[-1][1])
     end = figure[0].mentions[-1][1]
     between = {token.lower_ for token in doc.char_span(end, start, alignment_mode="contract") or ()}
     return figure if end <= cues[start] and between.isdisjoint(CLAUSE_BOUNDS) else None
@@ -86,7 +93,8 @@ def _is_modified_before(doc: Doc, group: NounGroup) -> bool:
 
 
 def _agrees(later: Phrase, first: Phrase) -> bool:
-    same_noun = later.head in (first.head, "one") or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
+    nouns = {later.head, counted_singular(later.head)}  # "the glasses" of "two glasses", one of which is a glass
+    is_general = later.head == "one" or first.head in HYPERNYMS.get(later.head, ())  # "the animal"
     is_other_kind = not first.modifiers.isdisjoint(NAMESAKES.get(later.head, frozenset()) - later.modifiers)
-    is_same_part = later.owner is None or later.owner == first.owner
-    return same_noun and is_same_part and not is_other_kind and later.modifiers <= first.modifiers
+    is_same = (first.head in nouns or is_general) and later.owner in (None, first.owner)
+    return is_same and not is_other_kind and later.modifiers <= first.modifiers

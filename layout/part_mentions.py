@@ -36,7 +36,7 @@ def take_part(doc: Doc, part: Part, found: list[list[Phrase]], cues: dict[int, i
     elif opposed := _opposed(part, found) or _elsewhere(doc, part, found):
         found.append([_attributed(replace(opposed, start=phrase.start, end=phrase.end), part, phrase)])
     elif counted := [things for things in found if len(things) > 1]:
-        latest = max(counted, key=lambda things: max(thing.mentions[-1] for thing in things))
+        latest = max(counted, key=lambda things: max(thing.mentions[-1][1] for thing in things))
         latest[:] = _with_part(latest, part, phrase)
     elif doc[part.start].lower_ == "another" and (one := _one_before(doc, part, found, cues)):
         found.append([_attributed(replace(one, start=phrase.start, end=phrase.end), part, phrase)])

@@ -27,6 +27,7 @@ class Phrase:
         mentions (`tuple[tuple[int, int], ...]`): All places where the prompt speaks of it, the first included.
         plural (`bool`): Whether "them" may mean it: skis, some birds, a person.
         owner (`int`, *optional*): Of a body part: the character at which the prompt names the one whose it is.
+        container (`tuple[int, int]`, *optional*): The `start` and `end` of what it is in, the cup of "a cup of tea".
     """
 
     text: str
@@ -37,6 +38,7 @@ class Phrase:
     mentions: tuple[tuple[int, int], ...] = ()
     plural: bool = False
     owner: int | None = None
+    container: tuple[int, int] | None = None
 
     @property
     def is_person(self) -> bool:

@@ -6,6 +6,7 @@ from spacy.tokens import Doc
 
 from .arrangements import LINES, ArrangementReader
 from .clauses import ClauseRow
+from .contents import contained
 from .elements import read_elements
 from .ellipsis import carried_landmark, parallel_landmark, shared_landmark, twin_landmark
 from .figures import FigureReader
@@ -40,8 +41,9 @@ def find_relations(doc: Doc, phrases: Sequence[Phrase]) -> list[Relation]:
         "inside", "next to", "in front of", "behind", "far from", "between" (with `second_object`); and without
         `object` the places of the picture in `PICTURE_PLACES`.
     """
-    relations = [Relation(part, "inside", owner) for part, owner in owners_of(phrases).items()]
+    relations = [Relation(part, "inside", owner) for part, owner in owners_of(phrases).items()] + contained(phrases)
     relations += _RelationReader(ClauseRow(read_elements(doc, phrases)), phrases).read()
+    relations = list(dict.fromkeys(relations))
     relations += implied_by_places(relations)
     return relations + implied_by_between(relations)
 

@@ -38,8 +38,8 @@ def repair_layout(layout: Layout) -> Layout:
 
     Boxes keep their proportions, and shrink only where moving cannot do it. If relations contradict each other, those
     stated first win, and the others are named in a warning. What need not change is returned as it is; the rest is
-    rounded to 4 decimals. Sides below 0.01 count as 0.01. From 17 boxes on only the relations count, and from 65 on
-    nothing is moved.
+    rounded to 4 decimals. Sides below 0.01 count as 0.01. From 17 boxes on, less those inside others, only the
+    relations count, and from 65 boxes on nothing is moved.
 
     Args:
         layout (`Layout`): Of boxes only.

@@ -1,6 +1,7 @@
 """Statements: what is said of several things as relations of single ones, "four stools around a table"."""
 
 from collections.abc import Sequence
+from itertools import product
 
 from .phrase import Phrase, are_persons
 from .regions import Relation
@@ -57,7 +58,10 @@ class Statements:
         relation = "next to" if relation in ("between", "both sides", *PLACES_OF_CORNERS) else relation
         if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
             figure, landmark = landmark, figure
-        stated = [Relation(a, relation, b) for a in figure for b in landmark if a != b]
+        pairs = product(figure, landmark)
+        if relation == "inside" and len(landmark) > 1:  # "two cats in two boxes"
+            pairs = zip(figure, landmark) if len(figure) == len(landmark) else ()
+        stated = [Relation(a, relation, b) for a, b in pairs if a != b]
         (self.held if kind == "held" else self.certain).extend(stated)
 
     def oppose(self, figure: Sequence[int]) -> None:

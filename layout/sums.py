@@ -20,7 +20,7 @@ def without_sums(doc: Doc, found: list[list[Phrase]]) -> list[list[Phrase]]:
     """Leaves out the "three animals" of "three animals: a cat, a dog and a pig", which mean those three."""
     sums, plain = [], _without_orders(doc.text)
     for position, total in enumerate(found):
-        later = found[position + 1 :][: 2 * MOST_INSTANCES]
+        later = [items for items in found[position + 1 :] if items[0].container is None][: 2 * MOST_INSTANCES]
         items = _listed(doc.text, plain, total, later) if len(total) > 1 or total[0].plural else []
         for item in items:
             item[:] = mentioned_again(item, total[0])

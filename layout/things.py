@@ -165,10 +165,20 @@ MEASURES = collect_words(
     " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid"
 )
 # ... and "a <container> of <stuff>" is about the container, "a <depiction> of <things>" about the depiction.
-CONTAINERS = collect_words(
-    "cup bowl plate glass bottle box basket bag can jar vase tray pot mug carton crate bucket barrel jug pitcher"
-    " pan dish tub tank packet sack tin tube case saucer platter goblet kettle keg container bin cart shelf chest"
+OPEN_CONTAINERS = collect_words(  # those that show what is in them
+    "cup bowl plate glass box basket jar vase tray pot mug crate bucket barrel pan dish tub saucer platter goblet"
+    " container bin cart shelf pail teacup tumbler skillet planter wheelbarrow"
 )
+CONTAINERS = OPEN_CONTAINERS | collect_words(
+    "bottle bag can carton jug pitcher tank packet sack tin tube case kettle keg chest"
+)
+CONTAINER_PARTS = collect_words(
+    "handle lid label rim stripe pattern logo cover cap cork spout sticker print motif design ornament decoration"
+    " ribbon bow tag inscription letter number drawer door wheel lock latch crack chip hole dot band border bat racket"
+)
+UTENSILS = collect_words("spoon fork knife chopsticks straw ladle whisk spatula teaspoon")
+MATTER = collect_words("dirt soil mud earth sand snow ice gravel water grass")  # surroundings, unless in a container
+VESSEL_MATERIALS = collect_words("glass wood porcelain ceramic crystal metal plastic bronze brass china")
 DEPICTIONS = collect_words("statue sculpture figurine figure model bust painting poster mural tapestry")
 
 # --- Kinds of objects --------------------------------------------------------------------------------------------

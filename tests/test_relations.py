@@ -146,7 +146,8 @@ def test_pronouns_fall_back_to_what_is_there(nlp, line):
         "The nurse holding a jug stands to the left of the piano. | nurse left of piano",
         "The boy with the blue kite is above the barrel. | boy above barrel",
         "A monkey with a drum sits to the right of a goat. | monkey right of goat",
-        "The basket with eggs and apples is below the lantern. | basket below lantern",
+        "The basket with eggs and apples is below the lantern. "
+        "| egg inside basket; apple inside basket; basket below lantern",
         "The owl that caught the frog is above the barn. | owl above barn",
         "A pair of boots stands beneath the bench. | boots below bench",
         "The drone flew through the gate above the wagon. | drone above wagon",
@@ -155,6 +156,67 @@ def test_pronouns_fall_back_to_what_is_there(nlp, line):
 )
 def test_what_only_describes_the_subject_is_not_placed(nlp, line):
     check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a cup of coke on a table | coke inside cup; cup on table",
+        "a glass of red wine next to a bottle | wine inside glass; glass next to bottle",
+        "a mug of tea left of a bowl of soup | tea inside mug; soup inside bowl; mug left of bowl",
+        "A bowl of plums. A spoon lies to its left. | plum inside bowl; spoon left of bowl",
+        "A bowl of plums on a stool. The plums are left of a jug. | plum inside bowl; bowl on stool; plum left of jug",
+        "a bowl of plums and pears on a stool | plum inside bowl; pear inside bowl; bowl on stool",
+        "a cup of tea and cakes | tea inside cup",
+        "a bowl of soup and a spoon | soup inside bowl",
+        "a bowl with soup and a spoon | soup inside bowl; spoon inside bowl",
+        "a plate with a tart and a lamp | tart inside plate",
+        "A glass of water with a straw | water inside glass; straw inside glass",
+        "a plate with two hot dogs and a cup of coke on a table "
+        "| dog inside plate; dog inside plate; coke inside cup; plate on table; cup on table",
+        "a vase with tulips to the left of a goat | tulip inside vase; vase left of goat",
+        "a jar, which is full of plums, next to a jug | plum inside jar; jar next to jug",
+        "a bowl with a spoon next to it | spoon next to bowl",
+        "a bowl with soup and a spoon lying beside the bowl | soup inside bowl; spoon next to bowl",
+        "a mug with a heart on it | heart on mug",
+        "a tray with three plums in a row | plum left of plum; plum left of plum",
+        "a box with two kittens | kitten inside box; kitten inside box",
+        "a plate with a knife, a bowl with a dog, a mug with a handle | knife inside plate",
+        "a bowl with a man, a cart with a horse, a basket with his dog |",
+        "a woman in glasses with a book | glasses inside woman",
+        "a vase with tulips and leaves on a stool | tulip inside vase; leaf inside vase; vase on stool",
+        "The bowl with the spoon is left of the bowl with the fork. "
+        "| spoon inside bowl; fork inside bowl; bowl left of bowl",
+        "a bowl with a spoon that lies beside it | spoon next to bowl",
+        "The left one of two glasses is filled with tea. | tea inside glass; glass left of glass",
+        "a batter at home plate with a glove |",
+    ],
+)
+def test_what_is_with_or_of_a_container_is_inside(nlp, line):
+    check(nlp, line)
+
+
+@pytest.mark.parametrize(
+    "prompt, pairs",
+    [
+        ("three mugs of tea", {(3, 0), (4, 1), (5, 2)}),
+        ("Three mugs are filled with tea.", {(3, 0), (4, 1), (5, 2)}),
+        ("two baskets contain plums", {(2, 0), (3, 1)}),
+        ("two bowls with two plums", {(2, 0), (3, 1)}),
+        ("two bowls with three plums", set()),
+        ("a blue and a white glass of milk", {(2, 0), (3, 1)}),
+        ("two cats in two boxes", {(0, 2), (1, 3)}),
+        ("a cat in two boxes", set()),
+        ("a mug of tea and a mug of tea", {(1, 0), (3, 2)}),
+        ("a mug of tea and a mug filled with tea", {(1, 0), (3, 2)}),
+        ("two mugs and a bowl filled with rice", {(3, 2)}),
+    ],
+)
+def test_each_of_several_containers_has_its_own_content(nlp, prompt, pairs):
+    doc = nlp(prompt)
+    relations = find_relations(doc, find_phrases(doc))
+    assert {(r.subject, r.object) for r in relations} == pairs
+    assert all(r.relation == "inside" for r in relations)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +285,8 @@ def test_inverted_clauses_name_the_subject_last(nlp, line):
         "The penguin is right of the seal and is below the gull. | penguin right of seal; penguin below gull",
         "An owl above a fox above a mouse. | owl above fox; fox above mouse",
         "A jug to the left of a pan on a stove. | jug left of pan; jug on stove; pan on stove",
-        "a vase with roses on a table | vase on table; rose on table",
+        "a vase with roses on a table | rose inside vase; vase on table",
+        "a cup with a lid on a table | cup on table; lid on table",
         "A zebra and a lion next to each other. | zebra next to lion; lion next to zebra",
         "Two dogs to the left of a cat. | dog left of cat; dog left of cat",
         "The jug is placed between the lemon and the melon on the tray. "
@@ -784,6 +847,8 @@ def test_what_is_held_counts_less_than_what_is_said(nlp):
         "The boy with the blue kite is above the barrel. | boy above barrel",
         "Above the desk and the stool hangs a lantern. | lantern above desk; lantern above stool",
         "The jug is above and to the left of the pan. | jug above pan; jug left of pan",
+        "a cup of coke on a table | coke inside cup; cup on table",
+        "a vase with roses on a table | rose inside vase; vase on table",
     ],
 )
 def test_word_lists_do_without_a_model(line):

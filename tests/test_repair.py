@@ -293,6 +293,12 @@ def test_a_thing_beside_itself_ends_well():
     assert all(0 <= value <= 1 for value in boxes_of(repair_layout(layout))[0])
 
 
+def test_many_containers_part_with_what_is_in_them():
+    cups, tea = [(0.4, 0.4, 0.6, 0.6)] * 12, [(0.45, 0.45, 0.55, 0.55)] * 12
+    boxes = repaired(cups + tea, *(Relation(12 + n, "inside", n) for n in range(12)))
+    assert max(overlap(a, b) for n, a in enumerate(boxes[:12]) for b in boxes[:n]) < 0.1
+
+
 def test_nothing_is_parted_in_a_crowd_but_relations_hold(caplog):
     crowd = layout_of([LARGE] * 30, [Relation(n, "left of", n + 1) for n in range(10)])
     assert broken_relations(repair_layout(crowd)) == []

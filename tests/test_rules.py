@@ -70,6 +70,15 @@ def test_what_is_inside_lies_in_its_container():
     assert bowl[0] < fish[0] < fish[2] < bowl[2] and bowl[1] < fish[1] < fish[3] < bowl[3]
 
 
+def test_each_container_holds_its_content_where_it_stands(predictor):
+    boxes = boxes_of(predictor("Four glasses filled with milk on a tray"))
+    glasses, contents, tray = boxes[:4], boxes[4:8], boxes[8]
+    assert all(overlap(a, b) == 0 for i, a in enumerate(glasses) for b in glasses[:i])
+    for glass, milk in zip(glasses, contents, strict=True):
+        assert glass[0] < milk[0] < milk[2] < glass[2] and glass[1] < milk[1] < milk[3] < glass[3]
+        assert center(glass)[1] < center(tray)[1]
+
+
 def test_things_inside_one_another_in_a_circle_are_still_placed():
     circle = [Relation(0, "inside", 1), Relation(1, "inside", 0)]
     assert all(is_inside_canvas(box) for box in arrange_boxes(["box", "bag"], circle))
@@ -273,6 +282,8 @@ def test_ten_thousand_characters_are_no_trouble(predictor, piece):
         "a cat " * 1666,
         "A drum is left of a bell and above it. " * 256,
         "inside a box " * 769,
+        "two cups of tea. " * 588,
+        "a box of cups of " * 588,
         "!?.," * 2500,
         "12 " * 3333,
     ]
