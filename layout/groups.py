@@ -6,7 +6,7 @@ from itertools import takewhile
 from spacy.tokens import Doc, Span, Token
 
 from .chunker import PHRASES_KEY
-from .lexicon import JOINING_WORDS, RELATIVE_WORDS
+from .lexicon import JOINING_WORDS, RELATIVE_WORDS, SIZE_ADJECTIVES
 from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plural, singular
 from .things import (
     ACTORS,
@@ -19,10 +19,11 @@ from .things import (
     NOUN_COMPOUNDS,
     PEOPLE,
 )
-from .tokens import is_attribute
+from .tokens import is_attribute, word_at
 from .words import (
     ACTION_VERB_FORMS,
     ACTION_VERBS,
+    ADVERBS,
     ARTICLES,
     BEING_PLURAL,
     BEING_SINGULAR,
@@ -92,6 +93,8 @@ def _tagged_groups(doc: Doc, spatial: set[int]) -> list[NounGroup]:
         if group:
             groups.append(group)
         start = group.end if group else start + 1
+        if group and not _is_noun(doc[group.head]) and word_at(doc, start) in ACTION_VERB_FORMS:  # "a goblin | sits"
+            start += 1
     return groups
 
 
@@ -99,7 +102,7 @@ def _is_noun(token: Token) -> bool:
     """Whether tagger or parser take a word for a noun (each alone is wrong now and then)."""
     if token.is_space or token.is_punct or _is_adverb(token) or _is_painted_colour(token):
         return False
-    if token.tag_ == "JJR" and token.lower_ in PEOPLE:  # "a sumo wrestler"
+    if token.tag_ == "JJR" and token.lower_ in PEOPLE or _ends_description(token):  # "a sumo wrestler"
         return True
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
@@ -112,6 +115,15 @@ def _is_noun(token: Token) -> bool:
 def _is_adverb(token: Token) -> bool:
     """What is no noun after a verb, whatever the tagger says of the two: "a horse chews | calmly"."""
     return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
+
+
+def _ends_description(token: Token) -> bool:
+    """The noun that has to follow "a red ..." or "the big ...", though the tagger takes it for an adverb: "gong"."""
+    if token.pos_ != "ADV" or token.i < 2 or token.lower_ in ADVERBS:
+        return False
+    is_determined = token.nbor(-2).lower_ in DETERMINERS
+    is_followed = token.i + 1 < len(token.doc) and token.nbor().pos_ in ("NOUN", "PROPN", "ADJ")
+    return is_determined and not is_followed and token.nbor(-1).lower_ in COLOURS | SIZE_ADJECTIVES.keys()
 
 
 def _is_painted_colour(token: Token) -> bool:
@@ -322,7 +334,8 @@ def _is_premodifier(doc: Doc, start: int, index: int) -> bool:
     token = doc[index]
     may_be_noun = token.tag_ == "NN" and not token.lower_.endswith("ing")  # "a red rose"
     is_verb = token.lower_ in ACTION_VERB_FORMS and not may_be_noun
-    if is_verb and doc[index - 1].lower_ not in DETERMINERS and _is_verb_after(token, token):
+    is_counted = doc[index - 1].lower_ in DETERMINERS or number_of(doc[index - 1].lower_) > 1  # "two towers"
+    if is_verb and not is_counted and _is_verb_after(token, token):
         return False  # "an adult | standing"
     if token.pos_ in ("ADJ", "NUM", "X", "SYM") or _is_noun(token):
         return True

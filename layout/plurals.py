@@ -22,11 +22,19 @@ _IRREGULAR_PLURALS = {
     "wolves": "wolf", "calves": "calf", "halves": "half", "scarves": "scarf", "hooves": "hoof", "wives": "wife",
     "elves": "elf", "dwarves": "dwarf", "thieves": "thief", "oxen": "ox", "cacti": "cactus", "octopi": "octopus",
     "dice": "die", "policemen": "policeman", "firemen": "fireman", "snowmen": "snowman", "fishermen": "fisherman",
-    "cookies": "cookie", "movies": "movie", "brownies": "brownie", "pies": "pie", "ties": "tie", "zombies": "zombie",
-    "hoodies": "hoodie", "selfies": "selfie", "smoothies": "smoothie", "magpies": "magpie", "toes": "toe",
-    "canoes": "canoe", "shoes": "shoe", "axes": "axe", "buses": "bus", "gases": "gas", "lenses": "lens",
-    "mustaches": "mustache", "moustaches": "moustache", "tvs": "tv", "cds": "cd", "pcs": "pc",
+    "axes": "axe", "buses": "bus", "gases": "gas", "lenses": "lens", "tvs": "tv", "cds": "cd", "pcs": "pc",
 }  # fmt: skip
+_PLURALS_OF_E = collect_words(
+    "cookies movies brownies pies ties zombies hoodies selfies smoothies magpies genies hippies pixies collies rookies"
+    " birdies budgies prairies eyries boogies veggies quickies cowries neckties bowties potpies foodies goalies"
+    " toes canoes shoes hoes oboes foes roes floes horseshoes snowshoes tiptoes"
+    " mustaches moustaches caches quiches brioches avalanches headaches toothaches niches creches pastiches porsches"
+)
+_PLURALS_IN_VOWEL_S = collect_words(
+    "menus gurus emus gnus tutus zebus bayous caribous haikus"
+    " taxis bikinis kiwis martinis zucchinis paninis samurais rabbis alibis jacuzzis salamis sushis tsunamis"
+    " broccolis okapis"
+)
 # Words in -s that are no plurals.
 _SINGULAR_IN_S = PAIRED_THINGS | collect_words(
     "bus gas lens glass grass dress cactus octopus walrus hippopotamus platypus christmas canvas atlas iris chess"
@@ -43,6 +51,8 @@ def singular(word: str) -> str:
     """The singular of a lower-case English noun."""
     if word in _IRREGULAR_PLURALS:
         return _IRREGULAR_PLURALS[word]
+    if word in _PLURALS_OF_E or word in _PLURALS_IN_VOWEL_S:
+        return word[:-1]
     if word in _SINGULAR_IN_S or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
         return word
     if word.endswith("es") and word[:-2] in _SINGULAR_IN_S:  # "octopuses"

@@ -135,6 +135,11 @@ PLACING_PARTICIPLES = collect_words(
 PAINTING_PARTICIPLES = collect_words("painted dyed colored coloured lacquered glazed stained tinted")
 MAKING_PARTICIPLES = collect_words("made built carved constructed crafted formed woven")
 DIVIDING_PARTICIPLES = collect_words("cut sliced divided split broken chopped torn separated carved folded shaped")
+ADVERBS = collect_words(
+    "again ahead alike alone along also always apart around aside away back below beneath beside besides beyond close"
+    " down else even ever far here high inside just low more much nearby never next not now off often on once only out"
+    " outside over overhead so somewhere still then there today together too twice under underneath up very well yet"
+)
 LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
