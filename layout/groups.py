@@ -34,6 +34,7 @@ from .words import (
     LARGE_NUMERALS,
     NUMERALS,
     PAINTING_PARTICIPLES,
+    PLACES_IN_ROW,
     PLURAL_DETERMINERS,
     PLURAL_MODIFIERS,
     POSSESSIVES,
@@ -50,6 +51,7 @@ SUBJECT_DEPENDENCIES = frozenset("nsubj nsubj:pass nsubjpass".split())
 _GROUP_NOUNS = ("NOUN", "PROPN")
 _NOMINAL_ROLES = frozenset("nsubj nsubj:pass nsubjpass obj dobj iobj obl pobj nmod".split())
 _GROUP_PERSONS = frozenset(("someone", "somebody"))
+_PRONOMINALS = frozenset("one ones other others former latter same few many own such".split())
 _SIDE_WORDS = frozenset("left right top bottom front next close near".split())
 _LONGEST_GROUP = 40  # tokens; longer runs are no language, and would take quadratic time
 
@@ -102,7 +104,7 @@ def _is_noun(token: Token) -> bool:
     """Whether tagger or parser take a word for a noun (each alone is wrong now and then)."""
     if token.is_space or token.is_punct or _is_adverb(token) or _is_painted_colour(token):
         return False
-    if token.tag_ == "JJR" and token.lower_ in PEOPLE or _ends_description(token):  # "a sumo wrestler"
+    if token.tag_ == "JJR" and token.lower_ in PEOPLE or _has_to_be_noun(token):  # "a sumo wrestler"
         return True
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
@@ -117,13 +119,19 @@ def _is_adverb(token: Token) -> bool:
     return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
 
 
-def _ends_description(token: Token) -> bool:
-    """The noun that has to follow "a red ..." or "the big ...", though the tagger takes it for an adverb: "gong"."""
+def _has_to_be_noun(token: Token) -> bool:
+    """What follows "two ..." (converters), "an ..." (archer) or "a red ..." (gong), whatever the tagger says."""
+    before = token.nbor(-1).lower_ if token.i > 0 else ""
+    if token.tag_ == "VBZ" and token.lower_.endswith("s") and number_of(before) > 1:
+        return True
+    if token.pos_ == "PRON" and before in ARTICLES:
+        return token.lower_ not in PLACES_IN_ROW and token.lower_ not in _PRONOMINALS
     if token.pos_ != "ADV" or token.i < 2 or token.lower_ in ADVERBS:
         return False
     is_determined = token.nbor(-2).lower_ in DETERMINERS
     is_followed = token.i + 1 < len(token.doc) and token.nbor().pos_ in ("NOUN", "PROPN", "ADJ")
-    return is_determined and not is_followed and token.nbor(-1).lower_ in COLOURS | SIZE_ADJECTIVES.keys()
+    is_described = token.nbor(-1).pos_ == "ADJ" and not token.lower_.endswith("ly")  # "a remote | calmly"
+    return is_determined and not is_followed and (is_described or before in COLOURS | SIZE_ADJECTIVES.keys())
 
 
 def _is_painted_colour(token: Token) -> bool:

@@ -337,6 +337,9 @@ def test_the_medium_of_the_picture_is_no_object(nlp, prompt, expected):
         ("a judo wrestler beside a drum", ["a judo wrestler", "a drum"]),
         ("an adult standing and bending over a crate", ["an adult", "a crate"]),
         ("a white dove above one red rose", ["a white dove", "one red rose"]),
+        ("an old gong next to the big jelly", ["an old gong", "the big jelly"]),
+        ("The archer is left of two converters.", ["The archer", "a converter", "a converter"]),
+        ("A goblin sits below two towers.", ["A goblin", "a tower", "a tower"]),
         ("a deer drinks from a bucket", ["a deer", "a bucket"]),
         ("a man with a beard feeding pigeons", ["a man", "pigeons"]),
         ("a drinks trolley beside a drum", ["a drinks trolley", "a drum"]),
@@ -720,7 +723,7 @@ def test_other_label_schemes_do_as_well():
     "plural, one",
     [("buses", "bus"), ("knives", "knife"), ("cherries", "cherry"), ("glasses", "glasses"), ("sheep", "sheep"),
      ("people", "person"), ("octopuses", "octopus"), ("tvs", "tv"), ("boxes", "box"), ("dress", "dress"),
-     ("toes", "toe"), ("tomatoes", "tomato")],
+     ("toes", "toe"), ("tomatoes", "tomato"), ("menus", "menu"), ("genies", "genie"), ("quiches", "quiche")],
 )  # fmt: skip
 def test_singular(plural, one):
     assert singular(plural) == one
