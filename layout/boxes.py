@@ -265,20 +265,23 @@ def _decomposed(relations: Sequence[Relation]) -> list[Relation]:
 def _containers(count: int, relations: Sequence[Relation]) -> dict[int, int | None]:
     """What each object is inside of, if anything; never in a circle."""
     container: dict[int, int | None] = {index: None for index in range(count)}
+
+    def put(inner: int, outer: int | None) -> None:
+        around = outer
+        while around is not None and around != inner:
+            around = container[around]
+        if around is None:
+            container[inner] = outer
+
     for relation in relations:
         if relation.relation == "inside":
-            inner, outer = relation.subject, relation.object
+            inner = relation.subject
             while container[inner] is not None:  # "a cat with its head in a box": all of the cat
                 inner = container[inner]
-            while outer is not None and outer != inner:
-                outer = container[outer]
-            if outer is None:
-                container[inner] = relation.object
-    for relation in relations:  # "a cat on a mat in a box"
-        if relation.relation == "on" and container[relation.subject] is None:
-            outer = container[relation.object]
-            if outer != relation.subject:
-                container[relation.subject] = outer
+            put(inner, relation.object)
+    for relation in relations:
+        if relation.relation == "on" and container[relation.subject] is None:  # "a cat on a mat in a box"
+            put(relation.subject, container[relation.object])
     return container
 
 

@@ -102,7 +102,7 @@ class ClauseRow:
         element = self.elements[i]
         if element.start in self.elements[k].asides:
             return True
-        if self._is_worn(i) and any(map(self.is_thing, self.following[k])):
+        if self._is_worn(i) and i == k - 1 and any(map(self.is_thing, self.following[k])):
             return True
         if element.is_passed:
             return any(self.sentence_start(k) <= subject < i for subject in self.subjects)
@@ -110,8 +110,8 @@ class ClauseRow:
         return is_resumed and self._describes(i)
 
     def _is_worn(self, i: int) -> bool:
-        """The hat of "with a hat"."""
-        return self.elements[i].is_clothing and self.kind(i - 1) == "with"
+        """The hat of "a man with a hat"."""
+        return self.elements[i].is_clothing and self.kind(i - 1) == "with" and self.is_thing(i - 2)
 
     def _describes(self, i: int) -> bool:
         """Whether a thing comes with the one before it: "X with Y", "X holding Y", "X that holds Y"."""

@@ -52,8 +52,8 @@ class FigureReader:
     def _is_item_of_its_own(self, i: int, k: int) -> bool:
         """Whether what gets no region has the place at k: "a castle at the top and a river | at the bottom"."""
         row, before = self.row, i - 1
-        if row.kind(before) == "with" and row.is_thing(before - 1) and i == k - 1:  # "a man with a sunset | behind"
-            return True
+        if row.kind(before) == "with" and row.is_thing(before - 1):  # "a man with a sunset | in the background"
+            return i == k - 1 and not row.following[k]
         while row.kind(before) in ("join", "other"):
             before -= 1
         is_placed = row.kind(before) == "cue" or before in row.landmarks

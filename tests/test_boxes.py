@@ -228,3 +228,8 @@ def test_sixteen_objects_take_few_milliseconds(predictor, prompt):
         predictor(prompt)
         times.append(time.process_time() - start)
     assert min(times) < 0.05
+
+
+def test_things_in_a_circle_are_placed_all_the_same():
+    relations = [Relation(0, "on", 1), Relation(2, "inside", 0), Relation(1, "inside", 2)]
+    assert len(arrange_boxes(["jug"] * 3, relations)) == 3
