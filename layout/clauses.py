@@ -1,7 +1,7 @@
 """A row of elements read as clauses: which things stand together, which are landmarks, what a clause is about."""
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import accumulate, takewhile
 
 from .elements import Element
 from .lexicon import NEGATING_WORDS, PLACES_ALONE
@@ -30,6 +30,8 @@ class ClauseRow:
 
     def __init__(self, elements: Sequence[Element]):
         self.elements = elements
+        ends = [self._is_sentence_end(i) for i in range(len(elements))]
+        self._starts = list(accumulate((i + 1 if end else 0 for i, end in enumerate(ends)), max, initial=0))
         self.cues = [k for k, element in enumerate(elements) if element.cue]
         self.following = {k: self._following_landmark(k) for k in self.cues}
         self.landmarks = {i for positions in self.following.values() for i in positions}
@@ -68,7 +70,7 @@ class ClauseRow:
 
     def sentence_start(self, k: int) -> int:
         """The position at which the sentence of position k begins."""
-        return max((i + 1 for i in range(k) if self._is_sentence_end(i)), default=0)
+        return self._starts[k]
 
     def sentence_end(self, k: int) -> int:
         """The position, k or after it, at which its sentence ends."""
