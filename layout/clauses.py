@@ -36,6 +36,9 @@ class ClauseRow:
         self.following = {k: self._following_landmark(k) for k in self.cues}
         self.landmarks = {i for positions in self.following.values() for i in positions}
         self.subjects = [i for i in range(len(elements)) if self._is_subject(i)]
+        self._openers: dict[int, str] = {}
+        for k in self.cues:
+            self._openers[k] = self._opener(k)
         self.fronted = {k: things for k in self.cues if not self.is_void(k) and (things := self._inverted_figure(k))}
 
     def kind(self, i: int) -> str:
@@ -269,28 +272,30 @@ class ClauseRow:
             while self.kind(before) == "join":
                 before -= 1
             first = next((cue for cue in self.cues if before == cue or before in self.following[cue]), None)
-            return first is not None and first < k and self._opener(first) or "join"
+            return first is not None and first < k and self._openers[first] or "join"
         if kind == "other" and self._opens_sentence(before):  # "The space above the door is taken by ..."
             following = self._past_verbs(max([k] + self.following[k]) + 1)
             return "stop" if self.kind(following) == "agent" else ""
         return kind if kind in _OPENERS else ""
 
-    def _inverted_figure(self, k: int, opener: str = "") -> list[int]:
+    def _inverted_figure(self, k: int) -> list[int]:
         """The thing after a cue that opens its clause: "To the left of the bed is a lamp", "On top, a cherry"."""
-        if self.kind(k + 1) == "relative":  # "the bridge, on which a car drives", "the barn, behind which is a cow"
-            return self._list_at(self._past_predicate(k + 2))
-        if self.text(k).split()[1:2] == ["whose"]:  # "a bed to whose left stands a lamp"
-            return self._list_at(self._past_predicate(k + 1))
-        if self.kind(k + 1) == "agent":  # "flanked on the left by a guard"
-            return self._list_at(k + 2)
-        opener = opener or self._opener(k)
-        if not opener:
-            return []
-        if labelled := self._labelled(k):
-            return labelled
-        joint, position = self.joint_after(max([k] + self.following[k]))
-        if joint in ("and", ",", ", and") and self.kind(position) == "cue":
-            return self._inverted_figure(position, opener)
+        opener = self._openers[k]
+        while True:
+            if self.kind(k + 1) == "relative":  # "the bridge, on which a car drives", "the barn, behind which is a cow"
+                return self._list_at(self._past_predicate(k + 2))
+            if self.text(k).split()[1:2] == ["whose"]:  # "a bed to whose left stands a lamp"
+                return self._list_at(self._past_predicate(k + 1))
+            if self.kind(k + 1) == "agent":  # "flanked on the left by a guard"
+                return self._list_at(k + 2)
+            if not opener:
+                return []
+            if labelled := self._labelled(k):
+                return labelled
+            joint, position = self.joint_after(max([k] + self.following[k]))
+            if joint not in ("and", ",", ", and") or self.kind(position) != "cue":
+                break
+            k = position  # "above and | to the left of the bed is a lamp"
         if joint and (joint != "," or opener not in ("stop", "clause", "order")):
             return []
         return self._list_at(self._past_predicate(position))

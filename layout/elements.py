@@ -1,7 +1,7 @@
 """A prompt as the relations see it: a row of things, pronouns, spatial expressions, verbs and joints."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from math import prod
@@ -227,17 +227,20 @@ def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...]) -> Elemen
 
 def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element]:
     elements = []
+    subjects = {token.head.i: token for token in reversed(doc) if token.dep_ in SUBJECT_DEPENDENCIES}  # the first
     for found in spatial_expressions(text):
         word = "and" if found.kind == "join" else text[found.start : found.end]
-        asides = _asides(doc, found, things) if found.row else frozenset()
+        asides = _asides(doc, found, things, subjects) if found.row else frozenset()
         span = found.kind, found.start, found.end
         elements.append(Element(*span, word, cue=found.row, relation=found.order, shape=found.shape, asides=asides))
     return [element for element in elements if element.kind != "idle"]
 
 
-def _asides(doc: Doc, found: FoundExpression, things: Sequence[Element]) -> frozenset[int]:
+def _asides(
+    doc: Doc, found: FoundExpression, things: Sequence[Element], subjects_of: Mapping[int, Token]
+) -> frozenset[int]:
     """Of "the girl with the umbrella is above ..." the umbrella: what a parser hangs below the subject of a cue."""
-    subject = _subject_of(doc, found.start, found.end) if doc.has_annotation("DEP") else None
+    subject = _subject_of(doc, found.start, found.end, subjects_of)
     if subject is None or subject.lower_ in RELATIVE_WORDS:
         return frozenset()
     heads, described = [subject], []
@@ -250,14 +253,13 @@ def _asides(doc: Doc, found: FoundExpression, things: Sequence[Element]) -> froz
     return frozenset(span.start for span in spans if subjects.isdisjoint(span) and not nouns.isdisjoint(span))
 
 
-def _subject_of(doc: Doc, start: int, end: int) -> Token | None:
+def _subject_of(doc: Doc, start: int, end: int, subjects: Mapping[int, Token]) -> Token | None:
     """The subject of the clause that a spatial expression belongs to, where that is a matter of the verb."""
     span = doc.char_span(start, end, alignment_mode="expand")
-    token = span.root if span is not None and len(span) else None
+    token = span.root if span is not None and len(span) and doc.has_annotation("DEP") else None
     while token is not None:
-        subject = next((child for child in token.children if child.dep_ in SUBJECT_DEPENDENCIES), None)
-        if subject is not None:
-            return subject if subject.idx < start else None
+        if token.i in subjects:
+            return subjects[token.i] if subjects[token.i].idx < start else None
         token = token.head if token.dep_ in _CLIMBED_DEPENDENCIES and token.head is not token else None
     return None
 

@@ -16,10 +16,11 @@ def twin_landmark(row: ClauseRow, k: int) -> list[int]:
 def parallel_landmark(row: ClauseRow, k: int) -> list[int]:
     """The bed in "To the left of the bed is a lamp, to the right (or: to its right) a chair"."""
     cue = row.elements[k].cue
-    if cue is None:
+    if cue is None or k not in row.fronted and cue.landmark != "owner":
         return []
     start = 0 if cue.landmark == "none" and cue.relation in OPPOSITES else row.sentence_start(k)
-    earlier = max((other for other in row.cues if start <= other < k and _are_parallel(row, other, k)), default=k)
+    before = (other for other in reversed(row.cues) if start <= other < k)
+    earlier = next((other for other in before if _are_parallel(row, other, k)), k)
     relations = {SIDES_OF_PLACES.get(name, name) for name in (cue.relation, row.elements[earlier].cue.relation)}
     return row.things_at(row.following[earlier]) if len(relations & OPPOSITES.keys()) == 2 else []
 

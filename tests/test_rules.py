@@ -286,6 +286,7 @@ def test_ten_thousand_characters_are_no_trouble(predictor, piece):
         "a box of cups of " * 588,
         "!?.," * 2500,
         "12 " * 3333,
+        "above," * 1666,
     ]
     + ["red " * 2500, "_" * 10_000, "the jug on the jug " * 526, "dog," * 2500, "a-" * 5000],
 )
