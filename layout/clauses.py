@@ -282,7 +282,7 @@ class ClauseRow:
         """The thing after a cue that opens its clause: "To the left of the bed is a lamp", "On top, a cherry"."""
         opener = self._openers[k]
         while True:
-            if self.kind(k + 1) == "relative":  # "the bridge, on which a car drives", "the barn, behind which is a cow"
+            if self.kind(k + 1) == "relative":  # "the bridge, on which a car drives", "the barn, behind which is ..."
                 return self._list_at(self._past_predicate(k + 2))
             if self.text(k).split()[1:2] == ["whose"]:  # "a bed to whose left stands a lamp"
                 return self._list_at(self._past_predicate(k + 1))

@@ -28,9 +28,10 @@ from .lexicon import (
     lowered,
     spatial_expressions,
 )
+from .objects import is_on_part
 from .phrase import Phrase
 from .plurals import singular
-from .things import BODY_PARTS, CLOTHES, OWNED_BODY_PARTS
+from .things import BODY_PARTS, CLOTHES, OWNED_BODY_PARTS, PARTS_OF_THINGS
 from .tokens import spatial_tokens
 from .words import ACTION_VERB_FORMS, PLACING_PARTICIPLES, POSSESSIVES, PREPOSITIONS
 
@@ -105,18 +106,15 @@ def _with_grids(elements: list[Element]) -> list[Element]:
 
 
 def _without_owners(elements: list[Element], text: str) -> list[Element]:
-    """Leaves out the dog of "the dog's bowl", which is not what stands there."""
-    following = elements[1:] + [None]
-    return [
-        element
-        for element, owned in zip(elements, following)
-        if not (
-            element.kind == "thing"
-            and owned is not None
-            and owned.kind == "thing"
-            and text[element.end : owned.start].strip() in OWNER_ENDINGS
-        )
-    ]
+    """Leaves out the dog of "the dog's bowl" and the deck of "next to a deck of cards", which do not stand there."""
+    kept: list[Element] = []
+    for element in elements:
+        gap = text[kept[-1].end : element.start].strip() if kept and element.kind == "thing" else ""
+        is_in = len(kept) > 1 and kept[-2].cue is not None and kept[-2].cue.relation == "inside"  # "in the shade of"
+        if gap in OWNER_ENDINGS and kept[-1].kind == "thing" or gap == "of" and kept[-1].kind == "other" and not is_in:
+            kept.pop()
+        kept.append(element)
+    return kept
 
 
 def _without_wholes(elements: list[Element], phrases: Sequence[Phrase]) -> list[Element]:
@@ -272,13 +270,15 @@ def _is_owned_part(doc: Doc, group: NounGroup) -> bool:
 
 
 def _other_noun(doc: Doc, group: NounGroup) -> Element:
-    """A noun that is no object; "their head" stands for them, "its lid" for it."""
+    """A noun that is no object; "their head" stands for them, "its lid" for it, as "the lid" of what has one."""
     first, head, last = doc[group.start], doc[group.head], doc[min(group.head, group.end - 1)]
     if head.lower_ in POINTING_PRONOUNS:
         return Element("pronoun", first.idx, last.idx + len(last), head.lower_)
     is_part = first.lower_ == "its" or singular(head.lower_) in BODY_PARTS | OWNED_BODY_PARTS
     if first.lower_ in POSSESSIVES and is_part:
         return Element("pronoun", first.idx, last.idx + len(last), first.lower_, is_part=True)
+    if singular(head.lower_) in PARTS_OF_THINGS and is_on_part(doc, group):
+        return Element("pronoun", first.idx, last.idx + len(last), "it", is_part=True)
     return Element("other", first.idx, last.idx + len(last), head.lower_)
 
 

@@ -6,7 +6,7 @@ from .clauses import ClauseRow
 from .phrase import Phrase, are_persons
 from .pronouns import PronounReader, owner_in
 from .sides import SINGLE_SUPPORTS
-from .things import CLOTHES, PARTS_OF_THINGS
+from .things import CLOTHES
 
 
 class FigureReader:
@@ -127,13 +127,12 @@ class FigureReader:
         return any(self.phrases[index].owner is not None for index in self.row.elements[i].things)
 
     def _owner_of(self, i: int, k: int) -> list[int]:
-        """ "A cup with a lid on a table": the cup is on the table, too, but not a house with a cat on the roof."""
+        """ "A cup with a lid on a table": the cup is on the table, too."""
         row, cue = self.row, self.row.elements[k].cue
-        landmark = row.things_at(row.following[k])
-        is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and landmark
-        is_of_owner = self._is_of_owner(i) or any(self.phrases[thing].head in PARTS_OF_THINGS for thing in landmark)
-        is_alike = is_held and not is_of_owner and row.kind(i - 1) == "with" and row.is_thing(i - 2)
-        return row.things_at([i - 2]) if is_alike else []
+        if self._is_of_owner(i):  # "a man with his hand on a table"
+            return []
+        is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and row.things_at(row.following[k])
+        return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []
 
     def _shared_support(self, k: int) -> list[int]:
         """ "A cup to the left of a pot on the table": the pot is on the table, too."""

@@ -6,7 +6,7 @@ from collections.abc import Container
 from spacy.tokens import Doc, Span
 
 from .groups import NounGroup, split_number
-from .lexicon import SENTENCE_ENDS
+from .lexicon import CLAUSE_WORDS, SENTENCE_ENDS
 from .plurals import is_plural, singular
 from .things import (
     ABSTRACT_SUFFIXES,
@@ -21,6 +21,7 @@ from .things import (
     OBJECT_COMPOUNDS,
     OBJECT_MAKERS,
     OWNED_BODY_PARTS,
+    PARTS_OF_THINGS,
     PEOPLE,
     PICTURE_WORDS,
     SITES,
@@ -65,6 +66,8 @@ def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> b
         return False
     if owned and head in OWNED_BODY_PARTS or _is_unseen(doc, group, head):
         return False
+    if head in PARTS_OF_THINGS and (around[-1] == "of" or is_on_part(doc, group)):
+        return False
     if _is_material(doc, group) or _is_formation(doc, group, head):
         return False
     if before & OBJECT_MAKERS:
@@ -72,6 +75,16 @@ def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> b
     if head in _NO_OBJECTS or word in _NO_OBJECTS or head.endswith(ABSTRACT_SUFFIXES):
         return bool(before & OBJECT_COMPOUNDS.get(head, frozenset())) or head in SITES and _is_placed(doc, group)
     return True
+
+
+def is_on_part(doc: Doc, group: NounGroup) -> bool:
+    """The roof of "a house with a cat on | the roof", which is the house; not of "a man with a cat on ..."."""
+    words = [token.lower_ for token in doc[: group.start]]
+    if words[-1:] not in (["on"], ["onto"], ["in"]) or doc[group.start].lower_ != "the" or "with" not in words:
+        return False
+    joint = len(words) - 1 - words[::-1].index("with")
+    is_one_clause = (CLAUSE_WORDS | SENTENCE_ENDS).isdisjoint(words[joint:])
+    return is_one_clause and singular(word_at(doc, joint - 1)) not in ACTORS | {""}
 
 
 def _is_placed(doc: Doc, group: NounGroup) -> bool:
