@@ -815,7 +815,7 @@ def test_clothes_are_inside_who_wears_them(nlp, line):
         "A dog beside a sofa with a painting above it | dog next to sofa; painting above sofa",
         "A dog on a mat with a ball next to it | dog on mat; ball next to dog",
         "A lamp above a cat on a sofa | lamp above cat; cat on sofa",
-        "A nurse with a goat on the roof | goat on roof",
+        "A nurse with a goat on the roof | nurse on roof; goat on roof",
         "A wasp on the handlebar of an old bicycle | wasp on bicycle",
         "A rabbit, next to a deck of cards | rabbit next to card",
         "A nurse by a mule, both under a tree | nurse next to mule; mule below tree; nurse below tree",
