@@ -6,7 +6,11 @@ from .clauses import ClauseRow
 from .phrase import Phrase, are_persons
 from .pronouns import PronounReader, owner_in
 from .sides import SINGLE_SUPPORTS
-from .things import CLOTHES
+from .things import CLOTHES, SEATS
+from .words import HANDLING_PARTICIPLES
+
+
+_SHARED_SIDES = ("left of", "right of", "next to", "in front of", "behind", "between")
 
 
 class FigureReader:
@@ -127,12 +131,16 @@ class FigureReader:
         return any(self.phrases[index].owner is not None for index in self.row.elements[i].things)
 
     def _owner_of(self, i: int, k: int) -> list[int]:
-        """ "A cup with a lid on a table": the cup is on the table, too."""
+        """ "A cup with a lid on a table", "a man reading a book on a bench": the cup and the man are, too."""
         row, cue = self.row, self.row.elements[k].cue
-        if self._is_of_owner(i):  # "a man with his hand on a table"
+        landmark = row.things_at(row.following[k])
+        if self._is_of_owner(i) or not row.is_thing(i - 2) or not landmark:  # "a man with his hand on a table"
             return []
-        is_held = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed" and row.things_at(row.following[k])
-        return row.things_at([i - 2]) if is_held and row.kind(i - 1) == "with" and row.is_thing(i - 2) else []
+        is_on = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed"
+        if row.text(i - 1) in HANDLING_PARTICIPLES:
+            is_shared = is_on and self.phrases[landmark[0]].head in SEATS or cue.relation in _SHARED_SIDES
+            return row.things_at(row.joined_before(i - 2, has_singular_verb=False)) if is_shared else []
+        return row.things_at([i - 2]) if is_on and row.kind(i - 1) == "with" else []
 
     def _shared_support(self, k: int) -> list[int]:
         """ "A cup to the left of a pot on the table": the pot is on the table, too."""

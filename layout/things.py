@@ -68,6 +68,10 @@ BODY_PARTS = SINGLE_PARTS | collect_words(
 )
 # Body parts only with an owner: "its trunk".
 OWNED_BODY_PARTS = collect_words("chest trunk horn palm bill shell lap spine stem feather antler tusk")
+SEATS = collect_words(
+    "bench chair armchair couch sofa loveseat bed stool swing hammock throne rug blanket towel bicycle bike horse pony"
+    " motorcycle scooter boat canoe kayak raft bus train skateboard surfboard"
+)
 PARTS_OF_THINGS = collect_words(
     "roof sill windowsill mantel mantelpiece lid hood handlebar handlebars saddle rim ledge mast bumper dashboard"
     " chimney branch handle doorstep headboard backrest armrest windscreen windshield"

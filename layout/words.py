@@ -140,6 +140,9 @@ ADVERBS = collect_words(
     " down else even ever far here high inside just low more much nearby never next not now off often on once only out"
     " outside over overhead so somewhere still then there today together too twice under underneath up very well yet"
 )
+HANDLING_PARTICIPLES = collect_words(
+    "holding carrying playing reading eating drinking feeding using hugging cradling petting wielding knitting"
+)
 LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
