@@ -209,7 +209,7 @@ def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
     for a, b in combinations(range(count), 2):
         if a in holders[b] or b in holders[a] or outer.get(a) != outer.get(b):
             allowed[a, b] = np.inf
-        elif any({a, b} <= held for held in holders):  # a man and a horse, of "his hand on a horse"
+        elif any({a, b} <= held and outer.get(i) in (a, b) for i, held in enumerate(holders)):  # "his hand on a horse"
             allowed[a, b] = OVERLAP_IN_DEPTH
         elif any({c, d} in in_depth for c, d in product(holders[a] - holders[b], holders[b] - holders[a])):
             allowed[a, b] = OVERLAP_IN_DEPTH
