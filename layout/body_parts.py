@@ -6,7 +6,6 @@ from functools import cached_property
 from spacy.tokens import Doc, Token
 
 from .counts import count_of
-from .elements import OWNER_ENDINGS
 from .groups import NounGroup
 from .lexicon import CLAUSE_WORDS, JOINING_WORDS, SENTENCE_ENDS, WITH_WORDS, SpatialExpression
 from .objects import is_object
@@ -20,6 +19,7 @@ from .words import (
     LARGE_NUMERALS,
     MAKING_PARTICIPLES,
     NUMERALS,
+    OWNER_ENDINGS,
     PAINTING_PARTICIPLES,
     POSSESSIVES,
     PREPOSITIONS,
@@ -70,6 +70,8 @@ class _PartOwners:
 
     def names_part(self, group: NounGroup) -> bool:
         """Whether its noun is a part of a body: not "a chicken leg", "two feet above", "hand made", "by hand"."""
+        if self._noun(group) not in SINGLE_PARTS:
+            return False
         before, count = word_at(self.doc, group.start - 1), word_at(self.doc, group.head - 1)
         after = word_at(self.doc, group.end)
         is_counted = number_of(count) > 1 or count in LARGE_NUMERALS or count in SINGULAR_DETERMINERS
@@ -78,7 +80,7 @@ class _PartOwners:
         is_bare = group.start == group.head and not is_plural(self.doc[group.head].lower_)
         is_manner = is_bare and before in PREPOSITIONS - {"of", "with"}
         is_other = is_length or is_made or is_manner or count in TIMES or is_object(self.doc, group)
-        return self._noun(group) in SINGLE_PARTS and not is_other
+        return not is_other
 
     def owners(self, group: NounGroup) -> list[int | None]:
         """Where the owner of a part that is an object is named, None for nobody; an empty list if it is no object."""
@@ -108,7 +110,9 @@ class _PartOwners:
         if word_at(self.doc, group.start - 1) in OWNER_ENDINGS:
             return self.ends.get(group.start - 1)
         end = self._list_end(group)
-        return self.starts.get(end + 1) if word_at(self.doc, end) == "of" else None
+        owner = self.starts.get(end + 1) if word_at(self.doc, end) == "of" else None
+        is_meat = owner is not None and owner.start == owner.head and not is_plural(self.doc[owner.head].lower_)
+        return None if is_meat else owner  # "a leg of lamb"
 
     def _owner(self, group: NounGroup) -> NounGroup | None:
         is_mine = self.doc[group.start].lower_ in _SPEAKERS

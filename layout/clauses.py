@@ -5,12 +5,13 @@ from itertools import accumulate, takewhile
 
 from .elements import Element
 from .lexicon import NEGATING_WORDS, PLACES_ALONE
-from .sides import SINGLE_SUPPORTS
+from .sides import LATERAL_SIDES, SINGLE_SUPPORTS
 from .words import DETERMINERS
 
 
 _NOUN_KINDS = ("thing", "pronoun", "other", "each other")
 _OPENERS = ("stop", "clause", "with", "order")
+_ADDRESSING = ("look", "gaz", "star", "peer", "sing", "talk", "speak", "shout", "scream")  # "into a mirror", not in it
 _LEADING = (":", "has", "have", "contains")  # from a place to what is there, as verbs do
 
 
@@ -114,6 +115,10 @@ class ClauseRow:
         is_resumed = self.kind(i + 1) == "verb" and self.elements[i + 1].is_finite
         return is_resumed and self._describes(i)
 
+    def _is_held(self, i: int) -> bool:
+        """The staff of "a wizard holding a staff, | a cat on his left"."""
+        return self.text(i + 1) == "," and self.kind(i - 1) in ("verb", "with")
+
     def _is_worn(self, i: int) -> bool:
         """The hat of "a man with a hat"."""
         return self.elements[i].is_clothing and self.kind(i - 1) == "with" and self.is_thing(i - 2)
@@ -164,6 +169,8 @@ class ClauseRow:
                 break
             if self._is_worn(i) and not self.elements[last].is_clothing:  # "a man with a hat and | a dog"
                 break
+            if positions == [last] == [i + 2] and self._is_held(i) and self.kind(last + 1) == "cue":
+                break
             if self.text(i + 1) == "," and self._begins_anew(i + 2, is_after_and=self.text(i - 1) == "and"):
                 break
             positions.insert(0, i)
@@ -203,6 +210,16 @@ class ClauseRow:
         if self.kind(following) == "verb":
             return self.joined_before(i, self.elements[following].is_singular)
         return self._list_from(i)
+
+    def parallel_holder(self, k: int) -> list[int]:
+        """The man of "a man with a dog on the left and a woman with a cat on the right"."""
+        clause = range(self.sentence_start(k), self.sentence_end(k))
+        sides = {self.elements[c].cue.relation for c in self.cues if c in clause and self._has_holder(c)}
+        return self.things_at([k - 3]) if self._has_holder(k) and len(sides) > 1 else []
+
+    def _has_holder(self, k: int) -> bool:
+        is_side = self.elements[k].cue.relation in LATERAL_SIDES and not self.following[k]
+        return is_side and self.kind(k - 2) in ("with", "verb") and self.is_thing(k - 1) and self.is_thing(k - 3)
 
     def with_owner(self, k: int) -> list[int]:
         """What has something on, in, above or below it, just before a "with": "by a tree with a bench below"."""
@@ -335,6 +352,8 @@ class ClauseRow:
             return True
         if self.kind(k - 1) == "join" and self.text(k - 1) == "nor":
             return True
+        if self.text(k) == "into" and self.text(k - 1).startswith(_ADDRESSING):
+            return True
         if self.kind(k - 1) == "other" and self.kind(k - 2) == "verb" and not self.elements[k - 2].is_finite:
             return not self.following[k] and cue.landmark == "maybe"
         return self.kind(k - 1) == "verb" and self.text(k - 1) in NEGATING_WORDS
@@ -354,7 +373,7 @@ class ClauseRow:
             return [i for i in range(k) if self.is_thing(i)][-1:]
         if not self.is_noun(k + 1):
             return []
-        is_closed = cue.relation in SINGLE_SUPPORTS
+        is_closed = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed"
         if cue.relation == "inside" and self.elements[k + 1].is_clothing:  # "wearing a hat and | a scarf sits on"
             return list(takewhile(lambda i: self.elements[i].is_clothing, self._joined_from(k + 1)[0]))
         if cue.relation == "between":

@@ -69,9 +69,13 @@ def contents_again(
 def fill(
     doc: Doc, content: NounGroup, contents: list[Phrase], containers: Sequence[tuple[NounGroup, list[Phrase]]]
 ) -> None:
-    """Puts what a group names into its containers, one into each or all into one, whose mentions reach over it."""
+    """
+    Puts what a group names into its containers, one into each or all into one, whose mentions reach over it. The lists
+    are changed in place.
+    """
     holders = [holder for _, same in containers for holder in same]
-    if len(contents) == len(contents[0].mentions) == 1:
+    is_bare = doc[content.start].lower_ not in DETERMINERS
+    if is_bare and len(contents) == len(contents[0].mentions) == 1:
         contents *= len(holders)
     if len(holders) in (1, len(contents)):
         places = cycle((holder.start, holder.end) for holder in holders)

@@ -31,16 +31,15 @@ from .lexicon import (
 from .objects import is_on_part
 from .phrase import Phrase
 from .plurals import singular
-from .things import BODY_PARTS, CLOTHES, OWNED_BODY_PARTS, PARTS_OF_THINGS
+from .things import BODY_PARTS, CLOTHES, OWNED_BODY_PARTS
 from .tokens import spatial_tokens
-from .words import ACTION_VERB_FORMS, PLACING_PARTICIPLES, POSSESSIVES, PREPOSITIONS
+from .words import ACTION_VERB_FORMS, OWNER_ENDINGS, PLACING_PARTICIPLES, POSSESSIVES, PREPOSITIONS
 
 
 _PRONOUNS = THING_PRONOUNS | PERSON_PRONOUNS | GROUP_PRONOUNS
 _FINITE_VERBS = frozenset("is are was were has have had".split())
 _AUXILIARIES = _FINITE_VERBS | frozenset("be been being".split())
 _STOPS = SENTENCE_ENDS | {":"}
-OWNER_ENDINGS = ("'s", "’s", "'", "’")
 _PASSING_WORDS = re.compile(r"\b(?:through|across|along|\w+ed to) $")
 _ROWS = re.compile(r"\w+ (?:row|line|column)s of ")  # "two rows of cups"
 _LINKS = frozenset("of to from than".split())  # with which cues end: "left of", "next to"
@@ -248,6 +247,8 @@ def _asides(
     subjects = {token.idx for token in heads}
     nouns = {token.idx for child in described for token in child.subtree if token.pos_ in _NOUNS}
     spans = [range(thing.start, thing.end) for thing in things] if nouns else []
+    if all(subjects.isdisjoint(span) for span in spans):  # "the hood of the car is left of ..."
+        return frozenset()
     return frozenset(span.start for span in spans if subjects.isdisjoint(span) and not nouns.isdisjoint(span))
 
 
@@ -277,7 +278,7 @@ def _other_noun(doc: Doc, group: NounGroup) -> Element:
     is_part = first.lower_ == "its" or singular(head.lower_) in BODY_PARTS | OWNED_BODY_PARTS
     if first.lower_ in POSSESSIVES and is_part:
         return Element("pronoun", first.idx, last.idx + len(last), first.lower_, is_part=True)
-    if singular(head.lower_) in PARTS_OF_THINGS and is_on_part(doc, group):
+    if is_on_part(doc, group):
         return Element("pronoun", first.idx, last.idx + len(last), "it", is_part=True)
     return Element("other", first.idx, last.idx + len(last), head.lower_)
 

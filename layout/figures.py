@@ -6,11 +6,11 @@ from .clauses import ClauseRow
 from .phrase import Phrase, are_persons
 from .pronouns import PronounReader, owner_in
 from .sides import SINGLE_SUPPORTS
-from .things import CLOTHES, SEATS
-from .words import HANDLING_PARTICIPLES
+from .things import CLOTHES, SEATS, WEARERS
+from .words import HANDLING_PARTICIPLES, STANDING_PARTICIPLES
 
 
-_SHARED_SIDES = ("left of", "right of", "next to", "in front of", "behind", "between")
+_SHARED_SIDES = ("left of", "right of", "above", "below", "next to", "in front of", "behind", "between")
 
 
 class FigureReader:
@@ -36,6 +36,8 @@ class FigureReader:
         only_subjects = row.text(k - 1) == "," and row.is_in_with(k)  # "a pan with a lid, | left of ..."
         if k - 1 in row.landmarks and (self._describes_nearest(k) or self._supports_lower(k)):
             return list(row.elements[k - 1].things)
+        if standing := self._who_stands(k):
+            return standing
         for i in range(k - 1, row.sentence_start(k) - 1, -1):
             element = row.elements[i]
             if element.kind == "other" and self._is_item_of_its_own(i, k):
@@ -94,8 +96,22 @@ class FigureReader:
             return not is_person and owner_in(element.text) != "its"
         if self._holds_clothes(k):
             before = row.things_before(k, range(row.sentence_start(k), k))
-            return is_person or not any(are_persons(self.phrases, things) for things in before)
-        return element.text.startswith("riding")
+            return self._may_wear(before[0]) or not any(map(self._may_wear, before))
+        return element.text.startswith("riding") and not row.elements[k - 1].is_clothing
+
+    def _may_wear(self, things: Sequence[int]) -> bool:
+        return all(self.phrases[index].head in WEARERS for index in things)
+
+    def _who_stands(self, k: int) -> list[int]:
+        """Of "next to an elephant standing | on a drum" the elephant, of "juggling pins standing | on it" who does."""
+        row, verb = self.row, self.row.text(k - 1)
+        if row.kind(k - 1) != "verb" or not verb.endswith("ing") or not row.is_thing(k - 2):
+            return []
+        nearest = list(row.elements[k - 2].things)
+        if verb in STANDING_PARTICIPLES and row.text(k - 3) in HANDLING_PARTICIPLES and not self._may_wear(nearest):
+            return row.things_at([k - 4]) if row.is_thing(k - 4) else []
+        is_it = self._may_wear(nearest) or verb in STANDING_PARTICIPLES and not row.elements[k - 2].is_clothing
+        return nearest if is_it and k - 2 in row.landmarks else []
 
     def _supports_lower(self, k: int) -> bool:
         """ "A lamp above a cat | on a sofa": only the cat is on it."""
@@ -115,6 +131,9 @@ class FigureReader:
         row = self.row
         if self._is_of_owner(i) and row.kind(i - 1) == "with" and any(i < cue < k for cue in row.cues):
             return False  # "a man with his hand on a table next to a bed"
+        if self._holds_clothes(k) and not self._may_wear(row.elements[i].things):  # "sits in a chair wearing | a hat"
+            if any(map(self._may_wear, row.things_before(i, range(row.sentence_start(k), i)))):
+                return False
         if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
             cue = self._cue_of(i)
             relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
@@ -137,10 +156,14 @@ class FigureReader:
         if self._is_of_owner(i) or not row.is_thing(i - 2) or not landmark:  # "a man with his hand on a table"
             return []
         is_on = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed"
+        if row.kind(i - 1) == "with" and not any(row.kind(j) == "pronoun" for j in row.following[k]):
+            is_worn = row.elements[i - 2].is_clothing and i - 2 in row.landmarks  # "a man in a coat with a bag"
+            owner = self._cue_of(i - 2) - 1 if is_worn else i - 2
+            return row.things_at([owner]) if is_on or cue.relation in _SHARED_SIDES else []
         if row.text(i - 1) in HANDLING_PARTICIPLES:
             is_shared = is_on and self.phrases[landmark[0]].head in SEATS or cue.relation in _SHARED_SIDES
             return row.things_at(row.joined_before(i - 2, has_singular_verb=False)) if is_shared else []
-        return row.things_at([i - 2]) if is_on and row.kind(i - 1) == "with" else []
+        return []
 
     def _shared_support(self, k: int) -> list[int]:
         """ "A cup to the left of a pot on the table": the pot is on the table, too."""

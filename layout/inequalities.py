@@ -200,7 +200,7 @@ def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
     How much each two boxes may share, (objects, objects), upper triangle; anything if one holds the other, or not both
     are in the same thing (those that hold them part).
     """
-    outer = {r.subject: r.object for r in relations if r.relation == "inside"}
+    outer = {r.subject: r.object for r in reversed(relations) if r.relation == "inside"}  # what is said first counts
     if count - len(outer) > _MOST_PARTED:
         return np.full((count, count), np.inf)
     allowed = np.full((count, count), _OVERLAP)

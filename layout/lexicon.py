@@ -109,6 +109,8 @@ def _rows(relation: str, landmark: str, *patterns: str) -> list[SpatialExpressio
     return [SpatialExpression(pattern, relation, landmark) for pattern in patterns]
 
 
+_WORKPLACES = "table|desk|counter|piano|organ|keyboard|workbench|booth|easel|stove|computer|bar|loom"
+
 SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     _lateral_expressions("left")
     + _lateral_expressions("right")
@@ -139,6 +141,7 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("on", "reversed", "topped (?:with|by)", "supports", "supporting", "crowned (?:with|by)")
     # --- in and around
     + _rows("inside", "after", "in", "into", "within", "inside of", "in the (?:interior|inside) of", "enclosed by")
+    + _rows("inside", "after", r"(?:stick|peek|pok|popp|com|grow|emerg|climb|jump|lean|ris|look|spill)ing out of")
     + _rows("inside", "maybe", "inside")
     + _rows("inside", "reversed", "contains", "containing", r"(?:is |are )?(?:filled|full|stuffed|packed) (?:with|of)")
     + _rows("inside", "reversed", "wearing", "wears", "wore", r"dressed in", "encloses", "surrounds")
@@ -156,6 +159,7 @@ SPATIAL_LEXICON: tuple[SpatialExpression, ...] = tuple(
     + _rows("next to", "after", "next to", "adjacent to", "close (?:by )?to", "near(?: to)?", "against", "touching")
     + _rows("next to", "after", "by", "past", "across from", "opposite(?: to)?", "(?:beside|alongside) of")
     + _rows("next to", "after", r"(?:on|at|by) (?:the|one) sides? of")
+    + _rows("next to", "after", rf"at(?= (?:an?|the|his|her|their) (?:\w+ ){{0,2}}(?:{_WORKPLACES})\b)")
     + _rows("opposite", "after", r"(?:on|at) the (?:other|opposite|far) (?:side|end) of")
     + _rows("opposite", "none", r"(?:on|at) the (?:other|opposite) (?:side|end)", r"(?:on|at) the other(?=[,.;]|$)")
     + _rows("next to", "list", "accompanied by", "joined by", "together with", "along with")

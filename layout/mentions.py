@@ -43,8 +43,8 @@ def first_mentions(
 
 def _is_in_several(doc: Doc, group: NounGroup, first: Phrase) -> bool:
     """ "The milk" of "four glasses of milk", but not "the cookie" of "a plate of three cookies"."""
-    said = doc.text[first.start : first.end].lower()
-    return first.container is not None and said.endswith(doc[group.head].lower_)
+    said = doc.char_span(first.start, first.end) if first.container is not None else None
+    return said is not None and said[-1].lower_ == doc[group.head].lower_
 
 
 def is_elsewhere(doc: Doc, end: int, first: Phrase) -> bool:

@@ -37,6 +37,7 @@ from .words import (
     LIKENESS_WORDS,
     MAKING_PARTICIPLES,
     NEGATIONS,
+    OWNER_ENDINGS,
     POSSESSIVES,
     PURPOSE_WORDS,
     number_of,
@@ -54,7 +55,7 @@ def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> b
     head = singular(word)
     before = {token.lower_ for token in doc[group.start : group.head]}
     around = [token.lower_ for token in doc[max(group.start - 1, 0) : group.end + 1]]
-    owned = not before.isdisjoint(POSSESSIVES) or around[0] in ("'s", "’s") or around[-1] == "of"
+    owned = not before.isdisjoint(POSSESSIVES) or around[0] in OWNER_ENDINGS or around[-1] == "of"
     if not any(character.isalpha() for character in word) or word[0].isdigit() or _is_negated(doc, group):
         return False
     if group in parts:
@@ -66,7 +67,8 @@ def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> b
         return False
     if owned and head in OWNED_BODY_PARTS or _is_unseen(doc, group, head):
         return False
-    if head in PARTS_OF_THINGS and (around[-1] == "of" or is_on_part(doc, group)):
+    is_of_thing = around[-1] == "of" and word_at(doc, group.end + 1) in DETERMINERS
+    if head in PARTS_OF_THINGS and (is_of_thing or is_on_part(doc, group)):
         return False
     if _is_material(doc, group) or _is_formation(doc, group, head):
         return False
@@ -78,13 +80,16 @@ def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> b
 
 
 def is_on_part(doc: Doc, group: NounGroup) -> bool:
-    """The roof of "a house with a cat on | the roof", which is the house; not of "a man with a cat on ..."."""
-    words = [token.lower_ for token in doc[: group.start]]
-    if words[-1:] not in (["on"], ["onto"], ["in"]) or doc[group.start].lower_ != "the" or "with" not in words:
+    """The roof of "a house with a cat on | the roof", which is the house."""
+    if word_at(doc, group.start - 1) not in ("on", "onto", "in") or doc[group.start].lower_ != "the":
         return False
-    joint = len(words) - 1 - words[::-1].index("with")
-    is_one_clause = (CLAUSE_WORDS | SENTENCE_ENDS).isdisjoint(words[joint:])
-    return is_one_clause and singular(word_at(doc, joint - 1)) not in ACTORS | {""}
+    for token in reversed(doc[: group.start]):
+        if token.lower_ in CLAUSE_WORDS | SENTENCE_ENDS:
+            return False
+        if token.lower_ == "with":
+            wholes = PARTS_OF_THINGS.get(singular(doc[group.head].lower_), frozenset())
+            return singular(word_at(doc, token.i - 1)) in wholes
+    return False
 
 
 def _is_placed(doc: Doc, group: NounGroup) -> bool:

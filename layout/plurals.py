@@ -70,7 +70,7 @@ def counted_singular(word: str) -> str:
         return "glass"
     if word in PLURAL_ONLY:
         return f"pair of {word}"
-    return word[:-1] if word in PAIRED_THINGS else singular(word)
+    return word[:-1] if word in PAIRED_THINGS and word not in _IRREGULAR_PLURALS else singular(word)
 
 
 def with_article(noun: str) -> str:

@@ -20,6 +20,7 @@ class PronounReader:
         self.row = row
         self.phrases = phrases
         self.meant: dict[tuple[int, str | None], list[int]] = {}  # (start of a sentence, class of pronouns) -> phrases
+        self.worn = {thing for cue in row.cues for thing in self._worn_at(cue)}
         self.pairs: dict[int, list[list[int]]] = {}  # start of a sentence -> its latter and its former
 
     def referents(self, word: str, k: int, figure: Sequence[int]) -> list[int]:
@@ -50,6 +51,11 @@ class PronounReader:
         self.meant[start, _PRONOUN_CLASS.get(word)] = found
         return found
 
+    def _worn_at(self, cue: int) -> list[int]:
+        """What is worn at a cue, of which "it" never speaks: "a man in a coat leans on it"."""
+        row, is_inside = self.row, self.row.elements[cue].cue.relation == "inside"
+        return row.things_at(i for i in row.following[cue] if is_inside and row.elements[i].is_clothing)
+
     def _owner_before(self, k: int, figure: Sequence[int]) -> list[int]:
         """What "whose" means: the thing right before it; in "on whose left is a tree and on whose right ..." again."""
         start = self.row.sentence_start(k)
@@ -72,6 +78,7 @@ class PronounReader:
         """What "her" means: a person, else an animal, else any single thing; "it": no person, and if it can be one."""
         if word not in PERSON_PRONOUNS:
             lifeless = [things for things in candidates if not self._are_persons(things)]
+            lifeless = [things for things in lifeless if not self.worn.issuperset(things)] or lifeless
             return next((things for things in lifeless if not self._are_plural(things)), (lifeless + [[]])[0])
         kinds = (self._are_persons, self._are_animals, lambda things: not self._are_plural(things))
         return next((found for fits in kinds if (found := next(filter(fits, candidates), []))), [])

@@ -43,7 +43,7 @@ def find_relations(doc: Doc, phrases: Sequence[Phrase]) -> list[Relation]:
     """
     relations = [Relation(part, "inside", owner) for part, owner in owners_of(phrases).items()] + contained(phrases)
     relations += _RelationReader(ClauseRow(read_elements(doc, phrases)), phrases).read()
-    relations = list(dict.fromkeys(relations))
+    relations = [r for r in dict.fromkeys(relations) if r.subject != r.object]
     relations += implied_by_places(relations)
     return relations + implied_by_between(relations)
 
@@ -83,6 +83,8 @@ class _RelationReader:
             self.stated.oppose(figure)
         elif cue.landmark == "picture" or self._is_of_picture(k):
             self._place(k, figure)
+        elif holder := self.row.parallel_holder(k):
+            self._place(k, holder)
         elif landmark := self._landmark(k, figure):
             self.stated.add(figure, LATERAL_SIDES.get(cue.relation, cue.relation), landmark, cue.landmark)
         elif owner := self._landmark(k, last := self.row.last_of(figure, k)):  # "a bus, a car to its left"
@@ -132,7 +134,8 @@ class _RelationReader:
         if earlier := carried_landmark(row, k, figure):
             return earlier
         topic = row.topic(k, figure)
-        if not row.is_in_with(k) and (element.cue.relation in LATERAL_SIDES or self.stated.have_place(topic)):
+        is_aside = row.is_in_with(k) and (k not in row.fronted or row.kind(k + 1) == "agent")
+        if not is_aside and (element.cue.relation in LATERAL_SIDES or self.stated.have_place(topic)):
             topic = []  # "on the left": of the picture
         return topic or shared_landmark(row, k)
 

@@ -1,12 +1,12 @@
 """Statements: what is said of several things as relations of single ones, "four stools around a table"."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import cycle, product
 
 from .phrase import Phrase, are_persons
 from .regions import Relation
 from .sides import OPPOSITES, PICTURE_PLACES, PLACES_OF_CORNERS, SIDES_OF_PLACES, SINGLE_SUPPORTS
-from .things import CLOTHES
+from .things import CLOTHES, FOOTWEAR, WEARERS
 
 
 _OTHER_SIDES = OPPOSITES | {"left": "right", "right": "left", "top": "bottom", "bottom": "top", "next to": "next to"}
@@ -58,9 +58,12 @@ class Statements:
         relation = "next to" if relation in ("between", "both sides", *PLACES_OF_CORNERS) else relation
         if kind == "reversed" or relation == "inside" and self._are_worn(figure, landmark):
             figure, landmark = landmark, figure
+        if relation == "inside" and self._are_worn(landmark, figure):  # "a man and a woman in a hat"
+            landmark = landmark[-1:]
         pairs = product(figure, landmark)
         if relation == "inside" and len(landmark) > 1:  # "two cats in two boxes"
-            pairs = zip(figure, landmark) if len(figure) == len(landmark) else ()
+            are_several = len(figure) > 1 or any(self.phrases[index].plural for index in figure)
+            pairs = zip(figure, cycle(landmark)) if are_several else ()
         stated = [Relation(a, relation, b) for a, b in pairs if a != b]
         (self.held if kind == "held" else self.certain).extend(stated)
 
@@ -99,5 +102,9 @@ class Statements:
         return next(filter(None, reversed(sides)), "next to")
 
     def _are_worn(self, figure: Sequence[int], landmark: Sequence[int]) -> bool:
-        """ "A man in a coat"."""
-        return bool(figure) and self.phrases[landmark[0]].head in CLOTHES and are_persons(self.phrases, figure)
+        """ "A man in a coat", "a cat in boots", but not "a mouse in a boot"."""
+        if not figure or not landmark:
+            return False
+        garment = self.phrases[landmark[0]].head
+        is_worn = garment in CLOTHES and (garment not in FOOTWEAR or are_persons(self.phrases, figure))
+        return is_worn and all(self.phrases[index].head in WEARERS for index in figure)

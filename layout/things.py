@@ -68,13 +68,10 @@ BODY_PARTS = SINGLE_PARTS | collect_words(
 )
 # Body parts only with an owner: "its trunk".
 OWNED_BODY_PARTS = collect_words("chest trunk horn palm bill shell lap spine stem feather antler tusk")
+FOOTWEAR = collect_words("shoe boot sneaker sandal slipper sock glove mitten")  # one alone, in which a mouse may be
 SEATS = collect_words(
     "bench chair armchair couch sofa loveseat bed stool swing hammock throne rug blanket towel bicycle bike horse pony"
     " motorcycle scooter boat canoe kayak raft bus train skateboard surfboard"
-)
-PARTS_OF_THINGS = collect_words(
-    "roof sill windowsill mantel mantelpiece lid hood handlebar handlebars saddle rim ledge mast bumper dashboard"
-    " chimney branch handle doorstep headboard backrest armrest windscreen windshield"
 )
 LIGHT_AND_WEATHER = collect_words(
     "light lighting sunlight moonlight daylight candlelight lamplight sunshine sunset sunrise dusk dawn twilight"
@@ -178,7 +175,8 @@ CONTAINERS = OPEN_CONTAINERS | collect_words(
 )
 CONTAINER_PARTS = collect_words(
     "handle lid label rim stripe pattern logo cover cap cork spout sticker print motif design ornament decoration"
-    " ribbon bow tag inscription letter number drawer door wheel lock latch crack chip hole dot band border bat racket"
+    " ribbon bow tag inscription letter number drawer door wheel lock latch crack chip hole dot band border tire bell"
+    " tap stem sail awning screen wire sign mirror bat racket"
 )
 UTENSILS = collect_words("spoon fork knife chopsticks straw ladle whisk spatula teaspoon")
 MATTER = collect_words("dirt soil mud earth sand snow ice gravel water grass")  # surroundings, unless in a container
@@ -214,6 +212,9 @@ ANIMALS = collect_words(
     " frog toad turtle tortoise snake lizard crocodile alligator snail spider bee butterfly ladybug dragon unicorn"
 )
 ACTORS = PEOPLE | ANIMALS
+WEARERS = ACTORS | collect_words(
+    "robot skeleton alien doll puppet mannequin monster ghost dragon unicorn retriever poodle corgi skull toy"
+)
 _VEHICLES = collect_words(
     "car bus truck van taxi train tram bicycle bike motorcycle motorbike scooter tractor boat ship ferry canoe kayak"
     " yacht airplane plane jet helicopter rocket wagon cart ambulance jeep limousine submarine suv minivan carriage"
@@ -229,6 +230,18 @@ _VEGETABLES = collect_words(
 _SWEETS = collect_words(
     "cake donut doughnut pie cookie cupcake muffin brownie pudding pastry tart croissant waffle pancake chocolate"
 )
+# What is on a part of these is on them: "a house with a cat on the roof".
+_BUILDINGS = collect_words("house cabin barn church hut cottage castle shed building doghouse farmhouse tent")
+_CYCLES = collect_words("bicycle bike motorcycle motorbike scooter")
+_WHOLES = {
+    "roof": _BUILDINGS | _VEHICLES, "chimney doorstep": _BUILDINGS, "ledge": _BUILDINGS | {"window"},
+    "sill windowsill": frozenset({"window", "house"}), "mantel mantelpiece": frozenset({"fireplace"}),
+    "hood bumper dashboard windscreen windshield": _VEHICLES, "handlebar handlebars": _CYCLES,
+    "saddle": _CYCLES | {"horse", "pony", "camel", "donkey"}, "mast": collect_words("boat ship sailboat yacht"),
+    "lid rim handle": CONTAINERS | {"laptop", "basket", "piano"}, "branch": frozenset({"tree", "oak", "pine"}),
+    "headboard": frozenset({"bed"}), "backrest armrest": collect_words("chair armchair sofa couch bench"),
+}  # fmt: skip
+PARTS_OF_THINGS = {part: wholes for parts, wholes in _WHOLES.items() for part in parts.split()}
 # "the animal" after "a horse" is the horse again.
 HYPERNYMS = {
     "person": PEOPLE, "animal": ANIMALS, "creature": ANIMALS, "pet": ANIMALS, "beast": ANIMALS, "vehicle": _VEHICLES,

@@ -92,9 +92,9 @@ ACTION_VERBS = collect_words(
     " locate suspend prop tuck scatter drape wrap attach seat stack lay keep put stand contain support pass shine"
     " glow twinkle sparkle shimmer quack giggle honk sip juggle spin prepare throw bring bite gnaw munch nudge glance"
     " gather shake scratch roar scream shout sing sneak snore squat twirl wade wag wink spray gleam laugh frown grin"
-    " purr growl hiss bleat chirp cluck grunt snort neigh prowl pounce trudge chuckle feed kick catch wash hug examine"
+    " purr growl hiss bleat chirp cluck grunt snort neigh prowl pounce trudge chuckle feed kick catch wash examine"
     " inspect explore approach greet pour stir hunt fetch pluck dig fix polish toss pray meditate knit sew splash rub"
-    " tickle admire steer"
+    " tickle admire"
 )
 # Irregular pasts that are nothing else ...
 PRETERITES = collect_words(
@@ -141,8 +141,11 @@ ADVERBS = collect_words(
     " outside over overhead so somewhere still then there today together too twice under underneath up very well yet"
 )
 HANDLING_PARTICIPLES = collect_words(
-    "holding carrying playing reading eating drinking feeding using hugging cradling petting wielding knitting"
+    "holding carrying playing reading eating drinking using cradling wielding knitting pushing"
+    " pulling planting swinging juggling throwing kicking waving catching hitting sweeping drawing painting washing"
 )
+STANDING_PARTICIPLES = collect_words("standing sitting lying kneeling resting leaning hanging floating walking")
+OWNER_ENDINGS = ("'s", "’s", "'", "’")
 LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
