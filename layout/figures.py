@@ -1,5 +1,6 @@
 """Figures: which things a cue tells the place of."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from .clauses import ClauseRow
@@ -20,6 +21,7 @@ class FigureReader:
         self.row = row
         self.phrases = phrases
         self.pronouns = pronouns
+        self.wearers = [i for i, e in enumerate(row.elements) if e.kind == "thing" and self._may_wear(e.things)]
 
     def figure(self, k: int) -> list[int]:
         """The things that the cue at k tells the place of; of "above the bed hangs a lamp, and ..." not the lamp."""
@@ -95,12 +97,16 @@ class FigureReader:
         if element.cue.landmark == "owner":
             return not is_person and owner_in(element.text) != "its"
         if self._holds_clothes(k):
-            before = row.things_before(k, range(row.sentence_start(k), k))
-            return self._may_wear(before[0]) or not any(map(self._may_wear, before))
+            return self._may_wear(row.elements[k - 1].things) or not self._has_wearer(k)
         return element.text.startswith("riding") and not row.elements[k - 1].is_clothing
 
     def _may_wear(self, things: Sequence[int]) -> bool:
         return all(self.phrases[index].head in WEARERS for index in things)
+
+    def _has_wearer(self, i: int) -> bool:
+        """Whether somebody who may wear things stands before a position in its sentence."""
+        first = bisect_left(self.wearers, self.row.sentence_start(i))
+        return first < len(self.wearers) and self.wearers[first] < i
 
     def _who_stands(self, k: int) -> list[int]:
         """Of "next to an elephant standing | on a drum" the elephant, of "juggling pins standing | on it" who does."""
@@ -131,9 +137,8 @@ class FigureReader:
         row = self.row
         if self._is_of_owner(i) and row.kind(i - 1) == "with" and any(i < cue < k for cue in row.cues):
             return False  # "a man with his hand on a table next to a bed"
-        if self._holds_clothes(k) and not self._may_wear(row.elements[i].things):  # "sits in a chair wearing | a hat"
-            if any(map(self._may_wear, row.things_before(i, range(row.sentence_start(k), i)))):
-                return False
+        if self._holds_clothes(k) and not self._may_wear(row.elements[i].things) and self._has_wearer(i):
+            return False  # "a bear sits in a chair wearing a hat"
         if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
             cue = self._cue_of(i)
             relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
