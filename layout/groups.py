@@ -11,6 +11,7 @@ from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plur
 from .things import (
     ACTORS,
     BODY_PARTS,
+    CLOTHES,
     CONTAINERS,
     DEPICTIONS,
     DIRECTION_WORDS,
@@ -18,6 +19,7 @@ from .things import (
     MEDIA_WORDS,
     NOUN_COMPOUNDS,
     PEOPLE,
+    PICTURE_WORDS,
 )
 from .tokens import is_attribute, word_at
 from .words import (
@@ -31,6 +33,7 @@ from .words import (
     COMPOUND_PARTICIPLES,
     DEFINITES,
     DETERMINERS,
+    ING_NOUNS,
     LARGE_NUMERALS,
     NUMERALS,
     PAINTING_PARTICIPLES,
@@ -106,6 +109,8 @@ def _is_noun(token: Token) -> bool:
         return False
     if token.tag_ == "JJR" and token.lower_ in PEOPLE or _has_to_be_noun(token):  # "a sumo wrestler"
         return True
+    if token.pos_ == "ADJ" and token.lower_ in PEOPLE and token.i + 1 < len(token.doc):  # "a goblin | counting coins"
+        return _is_doing(token.nbor(), token)
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
     if _is_noun_compound(token) or _is_content(token) or split_number(token.lower_)[0]:
@@ -264,7 +269,7 @@ def _is_verb_after(token: Token, noun: Token) -> bool:
     word = token.lower_
     if _is_noun_compound(token) or noun.lower_ in LARGE_NUMERALS:  # "a dozen roses"
         return False
-    if word in PRETERITES or _has_subject(token) or _disagrees(token, noun):
+    if word in PRETERITES or _has_subject(token) or _disagrees(token, noun) or _is_doing(token, noun):
         return True
     if word in ACTION_VERBS:
         return is_plural(noun.lower_)
@@ -275,6 +280,19 @@ def _is_verb_after(token: Token, noun: Token) -> bool:
     if word in COMPOUND_PARTICIPLES and _is_participle(token) and token.head.i > token.i:  # "a snow covered old car"
         return False
     return not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
+
+
+def _is_doing(token: Token, noun: Token) -> bool:
+    """What somebody does: "a child | blowing bubbles", "a man | fishing", but not "a dog training school"."""
+    if token.lower_ in ING_NOUNS or not token.lower_.endswith("ing"):
+        return False
+    name, following = singular(noun.lower_), noun.doc[token.i + 1 : token.i + _LONGEST_GROUP]
+    if name not in ACTORS | CLOTHES or number_of(_determiner_before(noun)) > 1 and not is_plural(noun.lower_):
+        return False
+    words = list(takewhile(lambda word: word.pos_ in ("ADJ", "NUM") or _is_noun(word), following))
+    if words or name in PEOPLE or token.lower_ not in PICTURE_WORDS | MEDIA_WORDS:
+        return not words or is_plural(words[-1].lower_)
+    return word_at(noun.doc, token.i + 1) in ARTICLES  # not "a horse painting"
 
 
 def _is_verb(token: Token) -> bool:

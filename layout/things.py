@@ -196,7 +196,8 @@ PEOPLE = collect_words(
     " builder mechanic tourist traveler traveller hiker climber customer passenger pedestrian businessman"
     " businesswoman boss gardener photographer magician juggler ballerina guard judge thief hero superhero batter"
     " catcher pitcher goalkeeper golfer boxer wrestler athlete couple crowd family team people mermaid fairy elf"
-    " dwarf giant vampire zombie owner mailman butcher carpenter barber librarian scientist"
+    " dwarf giant goblin ogre troll orc gnome vampire zombie owner mailman butcher carpenter barber librarian"
+    " scientist"
 )
 CLOTHES = collect_words(
     "hat cap helmet coat jacket shirt t-shirt tshirt blouse sweater hoodie vest suit tuxedo tie bowtie dress skirt"

@@ -143,6 +143,10 @@ ADVERBS = collect_words(
 HANDLING_PARTICIPLES = collect_words(
     "holding carrying playing reading eating drinking feeding using hugging cradling petting wielding knitting"
 )
+ING_NOUNS = collect_words(  # that no verb has, or hardly ever
+    "building ring king string wing swing ceiling railing clothing thing earring wedding evening morning spring sling"
+    " pudding dumpling duckling sibling lightning herring bedding icing stocking viking awning"
+)
 LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
     "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"

@@ -584,6 +584,25 @@ def test_what_is_said_not_to_be_there_is_left_out(nlp, prompt, expected):
     assert texts(nlp(prompt)) == expected
 
 
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("a child blowing bubbles", ["a child", "bubbles"]),
+        ("a goblin counting gold coins", ["a goblin", "gold coins"]),
+        ("a farmer milking cows next to a barn", ["a farmer", "cows", "a barn"]),
+        ("a boy drawing a house", ["a boy", "a house"]),
+        ("a horse painting a house", ["a horse", "a house"]),
+        ("a horse painting above a house", ["a horse painting", "a house"]),
+        ("a girl painting", ["a girl"]),
+        ("old man wearing a beanie feeding pigeons", ["old man", "a beanie", "pigeons"]),
+        ("a dog training school", ["a dog training school"]),
+        ("a baby changing table", ["a baby changing table"]),
+    ],
+)
+def test_what_somebody_does_is_no_part_of_a_phrase(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
 def test_later_mentions_merge_into_the_first(nlp):
     prompt = "A brown owl sits on a branch. The owl watches a mouse, and the mouse watches the owl."
     phrases = find_phrases(nlp(prompt))
