@@ -113,14 +113,16 @@ def _is_noun(token: Token) -> bool:
         return _is_doing(token.nbor(), token)
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
-    if _is_noun_compound(token) or _is_content(token) or split_number(token.lower_)[0]:
+    if _is_noun_compound(token) or _is_garment(token) or _is_content(token) or split_number(token.lower_)[0]:
         return True
     in_compound = token.i > 0 and token.nbor(-1).pos_ in _GROUP_NOUNS and token.lower_ not in ACTION_VERB_FORMS
     return in_compound and token.pos_ in ("ADJ", "VERB", "X") and token.dep_ in _NOMINAL_ROLES
 
 
 def _is_adverb(token: Token) -> bool:
-    """What is no noun after a verb, whatever the tagger says of the two: "a horse chews | calmly"."""
+    """What is no noun, whatever the tagger says: "a horse chews | calmly", "a | half | eaten donut"."""
+    if token.lower_ == "half" and token.i + 1 < len(token.doc):
+        return token.nbor().tag_ == "VBN" or token.nbor().lower_ in ("full", "empty")
     return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
 
 
@@ -166,10 +168,26 @@ def _is_lone_participle(token: Token) -> bool:
 def _is_noun_compound(token: Token) -> bool:
     """A noun whatever tagger and parser say: "night stand", "zebra crossing" (but not "a zebra | crossing a road")."""
     known = NOUN_COMPOUNDS.get(singular(token.lower_), frozenset())
-    if token.i == 0 or token.nbor(-1).lower_ not in known:
+    if known.isdisjoint(_words_before(token)) or token.lower_ in ACTION_VERB_FORMS and token.tag_ == "VBZ":
+        return False
+    if token.lower_ in ACTION_VERBS and is_plural(token.nbor(-1).lower_):  # "christmas trees | stand"
         return False
     has_object = token.i + 1 < len(token.doc) and token.nbor().pos_ in ("DET", "NOUN", "PRON", "ADJ")
     return not (token.lower_.endswith("ing") and has_object)
+
+
+def _words_before(token: Token) -> list[str]:
+    """Lower-case, the last word or, across a noun, the last two: "a | hot dog | stand"."""
+    words = token.doc[max(token.i - 2, 0) : token.i]
+    return [word.lower_ for word in (words if words and words[-1].pos_ in _GROUP_NOUNS else words[1:])]
+
+
+def _is_garment(token: Token) -> bool:
+    """What "a clown | costume" ends with, whatever the tagger says: after "a clown" a verb would have an -s."""
+    if token.i == 0 or token.pos_ != "VERB" or token.lower_ not in CLOTHES:
+        return False
+    before = token.nbor(-1)
+    return before.pos_ in _GROUP_NOUNS and _determiner_before(before) in SINGULAR_DETERMINERS
 
 
 def _is_content(token: Token) -> bool:
@@ -257,7 +275,8 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
         return following is not None and (_is_noun(following) or following.pos_ == "ADJ" or _is_participle(following))
     if token.lower_ == "mid":  # "a ball | mid air"
         return False
-    if token.lower_ in _SIDE_WORDS and not (following is not None and _is_noun(following)):  # "the cat | left of"
+    is_last = following is None or not _is_noun(following)
+    if token.lower_ in _SIDE_WORDS and is_last and not _is_noun_compound(token):  # "the cat | left of"
         return False
     if _is_noun(token):
         return True
@@ -267,7 +286,7 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
 def _is_verb_after(token: Token, noun: Token) -> bool:
     """Whether a supposed noun after a noun is its verb: "the donut | sits", "sheep | block the road"."""
     word = token.lower_
-    if _is_noun_compound(token) or noun.lower_ in LARGE_NUMERALS:  # "a dozen roses"
+    if _is_noun_compound(token) or _is_garment(token) or noun.lower_ in LARGE_NUMERALS:  # "a dozen roses"
         return False
     if word in PRETERITES or _has_subject(token) or _disagrees(token, noun) or _is_doing(token, noun):
         return True
@@ -360,10 +379,11 @@ def _is_premodifier(doc: Doc, start: int, index: int) -> bool:
     token = doc[index]
     may_be_noun = token.tag_ == "NN" and not token.lower_.endswith("ing")  # "a red rose"
     is_verb = token.lower_ in ACTION_VERB_FORMS and not may_be_noun
-    is_counted = doc[index - 1].lower_ in DETERMINERS or number_of(doc[index - 1].lower_) > 1  # "two towers"
+    before = doc[index - 1].lower_
+    is_counted = before in DETERMINERS or before == "half" or number_of(before) > 1  # "two towers"
     if is_verb and not is_counted and _is_verb_after(token, token):
         return False  # "an adult | standing"
-    if token.pos_ in ("ADJ", "NUM", "X", "SYM") or _is_noun(token):
+    if token.pos_ in ("ADJ", "NUM", "X", "SYM") or _is_noun(token) or token.lower_ == "half":
         return True
     if token.pos_ in ("VERB", "ADV", "INTJ") or token.pos_ == "AUX" and index == start + 1:
         determined = doc[start].lower_ in DETERMINERS or doc[start].pos_ == "NUM"

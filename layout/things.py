@@ -6,7 +6,7 @@ from math import prod
 
 from .lexicon import SIZE_ADJECTIVES
 from .plurals import singular
-from .words import collect_words
+from .words import PLAIN_MODIFIERS, collect_words
 
 
 # --- What is no object -------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ SURROUNDINGS = collect_words(
     # indoors
     "room bedroom bathroom restroom kitchen livingroom lounge hall hallway corridor lobby classroom office studio"
     " apartment basement attic garage cellar dorm dormitory nursery pantry laundry stairwell floor ceiling wall"
-    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket grocery"
+    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket"
     " mall hospital hotel motel airport theater theatre cinema warehouse workshop factory stadium arena salon spa"
     " bakery barbershop auditorium ballroom"
     # outdoors, made
@@ -121,7 +121,7 @@ OBJECT_COMPOUNDS = {
     "game": collect_words("board video card"),
     "track": collect_words("train railroad railway"),
     "bar": collect_words("chocolate candy snack metal soap"),
-    "frame": collect_words("picture photo bed window door"),
+    "frame": PLAIN_MODIFIERS | collect_words("picture photo bed window door oval rectangular ornate metal"),
     "deck": collect_words("card tape"),
     "ramp": collect_words("skate wooden"),
     "station": collect_words("gas space"),
@@ -129,15 +129,20 @@ OBJECT_COMPOUNDS = {
     "wing": collect_words("chicken airplane"),
     "line": collect_words("power clothes washing telephone phone zip fishing"),
     "shade": collect_words("lamp window"),
-    "stand": collect_words("night fruit music news plant tv display food flower lemonade"),
+    "stand": collect_words(
+        "night fruit music news plant tv display food flower lemonade umbrella christmas hot cake coat hat"
+    ),
     "music": collect_words("sheet"),
     "bit": collect_words("drill"),
+    "top": collect_words("tank crop halter spinning"),
 }
 # Compounds whose last word a tagger may take for a verb, beside those above.
 NOUN_COMPOUNDS = OBJECT_COMPOUNDS | {
     "crossing": collect_words("zebra pedestrian level railroad railway"),
-    "set": collect_words("tea swing chess tv television dining drum"),
+    "set": collect_words("tea swing chess tv television dining drum train"),
     "string": collect_words("kite guitar violin"),
+    "can": collect_words("tin beer soda cola paint spray trash garbage watering oil"),
+    "kit": collect_words("drum tool aid sewing makeup"),
 }
 # Heads that are objects, unless one of these words stands before them ("the morning sun", "taking a swing") ...
 UNSEEN_COMPOUNDS = {
@@ -171,10 +176,10 @@ MEASURES = collect_words(
 # ... and "a <container> of <stuff>" is about the container, "a <depiction> of <things>" about the depiction.
 OPEN_CONTAINERS = collect_words(  # those that show what is in them
     "cup bowl plate glass box basket jar vase tray pot mug crate bucket barrel pan dish tub saucer platter goblet"
-    " container bin cart shelf pail teacup tumbler skillet planter wheelbarrow"
+    " container bin cart shelf pail teacup tumbler skillet planter wheelbarrow chest"
 )
 CONTAINERS = OPEN_CONTAINERS | collect_words(
-    "bottle bag can carton jug pitcher tank packet sack tin tube case kettle keg chest"
+    "bottle bag can carton jug pitcher tank packet sack tin tube case kettle keg"
 )
 CONTAINER_PARTS = collect_words(
     "handle lid label rim stripe pattern logo cover cap cork spout sticker print motif design ornament decoration"
@@ -204,7 +209,7 @@ CLOTHES = collect_words(
     " gown robe pants trousers jeans shorts uniform costume apron scarf glove mitten sock shoe boot sneaker sandal"
     " glasses sunglasses goggles mask crown necklace watch ring belt swimsuit bikini clothes clothing outfit wetsuit"
     " beanie bonnet veil cape cloak kimono pajamas collar jersey boots gloves mittens sandals sneakers socks slippers"
-    " earrings"
+    " earring earrings"
 )
 
 ANIMALS = collect_words(

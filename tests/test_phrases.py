@@ -603,6 +603,42 @@ def test_what_somebody_does_is_no_part_of_a_phrase(nlp, prompt, expected):
     assert texts(nlp(prompt)) == expected
 
 
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("a beer can next to a soda can", ["a beer can", "a soda can"]),
+        ("a girl with a pearl earring", ["a girl", "a pearl earring"]),
+        ("a dog in a green clown costume", ["a dog", "a green clown costume"]),
+        ("a woman in a green tank top", ["a woman", "a green tank top"]),
+        ("an umbrella stand next to a hot dog stand", ["an umbrella stand", "a hot dog stand"]),
+        ("Christmas trees stand next to a plant", ["Christmas trees", "a plant"]),
+        ("A plant stands next to a tv stand", ["A plant", "a tv stand"]),
+        ("a drum kit on a stage", ["a drum kit", "a stage"]),
+        ("a toy train set under a bed", ["a toy train set", "a bed"]),
+        ("a half eaten donut on a plate", ["a half eaten donut", "a plate"]),
+        ("The square frame hung above the bed", ["The square frame", "the bed"]),
+        ("the bed in the frame", ["the bed"]),
+    ],
+)
+def test_compounds_end_with_their_noun(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("a glass half filled with milk", ["a glass", "milk"]),
+        ("a glass half full of water on a nightstand", ["a glass", "water", "a nightstand"]),
+        ("a shopping cart filled with groceries", ["a shopping cart", "groceries"]),
+        ("a chest overflowing with gold coins", ["a chest", "gold coins"]),
+    ],
+)
+def test_what_something_is_filled_with_is_an_object_in_it(nlp, prompt, expected):
+    container, content, *_ = phrases = find_phrases(nlp(prompt))
+    assert [phrase.text for phrase in phrases] == expected
+    assert content.container == (container.start, container.end)
+
+
 def test_later_mentions_merge_into_the_first(nlp):
     prompt = "A brown owl sits on a branch. The owl watches a mouse, and the mouse watches the owl."
     phrases = find_phrases(nlp(prompt))
