@@ -48,7 +48,7 @@ SURROUNDINGS = collect_words(
     " woods woodland jungle rainforest desert dune dunes beach shore shoreline seashore coast coastline seaside"
     " waterfront bank riverbank ocean sea lake river stream creek pond lagoon bay water waters sand snow ice gravel"
     " sky air heaven universe wilderness valley canyon hillside mountainside terrain land nature environment world"
-    " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth"
+    " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth class"
     " depths"
 )
 # Surroundings that are objects where something is left of or above them (or they of it): "above the village".
@@ -110,7 +110,7 @@ ABSTRACT_WORDS = collect_words(
     " throw kick hit pose posture stance grip hold jumping running riding skiing surfing swimming cooking eating"
     " anticipation preparation completion observation attraction formation illumination perfection purchase visit"
     " return arrival departure landing takeoff start finish cleaning washing drying toasting coverage protection"
-    " pride glory glimpse blur bloom usage latter former"
+    " pride glory glimpse blur bloom usage latter former text lettering horseback pattern stripe freckle"
 )
 ABSTRACT_SUFFIXES = ("ness", "ity", "ism", "tude")
 # Heads from the lists above that are objects after all once one of these words stands before them.
@@ -148,6 +148,7 @@ NOUN_COMPOUNDS = OBJECT_COMPOUNDS | {
 UNSEEN_COMPOUNDS = {
     "sun": collect_words("morning midday noon afternoon evening summer winter"),
     "up": collect_words("close"),
+    "engine": collect_words("unreal unity"),
     "swing": collect_words("golf baseball bat tennis full mid take takes taking took his her their its"),
 }
 # ... or a form of "to play": "playing baseball".

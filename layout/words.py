@@ -149,6 +149,6 @@ ING_NOUNS = collect_words(  # that no verb has, or hardly ever
 )
 LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
-    "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
+    "covered shaped sized colored coloured patterned flavored flavoured themed topped filled styled standing"
     " haired eyed framed handled mounted powered driven"
 )

@@ -13,6 +13,7 @@ from spacetime_attn.layout.chunker import CHUNKER_NAME
 from spacetime_attn.layout.language import load_language
 from spacetime_attn.layout.phrases import find_phrases
 from spacetime_attn.layout.plurals import counted_singular, singular, with_article
+from spacetime_attn.layout.reading import read_prompt
 
 
 @pytest.fixture(scope="module")
@@ -637,6 +638,51 @@ def test_what_something_is_filled_with_is_an_object_in_it(nlp, prompt, expected)
     container, content, *_ = phrases = find_phrases(nlp(prompt))
     assert [phrase.text for phrase in phrases] == expected
     assert content.container == (container.start, container.end)
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("a cat on a sofa, by van gogh", ["a cat", "a sofa"]),
+        ("a fox in a forest, painting by Studio Ghibli", ["a fox"]),
+        ("art by greg rutkowski and Alphonse Mucha, a dog next to a cat", ["a dog", "a cat"]),
+        ("A painting by Monet above a sofa", ["A painting", "a sofa"]),
+        ("a robot next to a car, Pixar style, octane render, unreal engine", ["a robot", "a car"]),
+        ("a hut, by pine trees", ["a hut", "pine trees"]),
+        ("a bench by trees, by the door", ["a bench", "trees", "the door"]),
+        ("a photo by a lake of a dog", ["a dog"]),
+    ],
+)
+def test_artists_and_renderers_are_no_objects(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ('a neon sign that says "OPEN DOOR" above a door', ["a neon sign", "a door"]),
+        ('a mug with the text "BOSS" on a desk', ["a mug", "a desk"]),
+        ("a poster with the words “Big Cats” above a bench", ["a poster", "a bench"]),
+        ('"A cat on a mat"', ["A cat", "a mat"]),
+        ('a picture of "a cat on a mat"', ["a cat", "a mat"]),
+        ('a 10" pizza next to a 12" pie', ["pizza", "pie"]),
+    ],
+)
+def test_what_is_written_somewhere_is_no_object(prompt, expected):
+    assert [phrase.text for phrase in read_prompt(prompt)[0]] == expected
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    [
+        ("a man on horseback next to a tree", ["a man", "a tree"]),
+        ("a girl with freckles in a calculus class", ["a girl"]),
+        ("a vase with a blue pattern next to a shirt with red and white stripes", ["a vase", "a shirt"]),
+        ("a sphere with the texture of brick", ["a sphere"]),
+    ],
+)
+def test_patterns_textures_and_classes_are_no_objects(nlp, prompt, expected):
+    assert texts(nlp(prompt)) == expected
 
 
 def test_later_mentions_merge_into_the_first(nlp):
