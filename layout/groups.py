@@ -504,7 +504,10 @@ def _attributes_before(doc: Doc, index: int) -> int | None:
     start = end
     while start > 0 and (is_attribute(doc[start - 1]) or start < end and _joins_attributes(doc, start - 1)):
         start -= 1
-    return start - 1 if end < index and start < end and start > 0 and _is_determiner(doc[start - 1]) else None
+    if not (end < index and 0 < start < end and _is_determiner(doc[start - 1])):
+        return None
+    is_counted = doc[index].lower_ not in ARTICLES and not (start > 1 and doc[start - 2].is_punct)
+    return start - 1 if doc[start - 1].lower_ != "one" or is_counted else None  # "two cats, | one black and a white dog"
 
 
 def _attributes_end(doc: Doc, start: int) -> int:
@@ -522,4 +525,4 @@ def _joins_attributes(doc: Doc, index: int) -> bool:
 
 
 def _is_determiner(token: Token) -> bool:
-    return token.lower_ in ARTICLES or token.lower_ in POSSESSIVES or token.lower_ in NUMERALS
+    return token.lower_ in ARTICLES or token.lower_ in POSSESSIVES or token.lower_ in NUMERALS or token.lower_ == "one"

@@ -48,8 +48,8 @@ SURROUNDINGS = collect_words(
     " woods woodland jungle rainforest desert dune dunes beach shore shoreline seashore coast coastline seaside"
     " waterfront bank riverbank ocean sea lake river stream creek pond lagoon bay water waters sand snow ice gravel"
     " sky air heaven universe wilderness valley canyon hillside mountainside terrain land nature environment world"
-    " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth class"
-    " depths"
+    " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth"
+    " depths class"
 )
 # Surroundings that are objects where something is left of or above them (or they of it): "above the village".
 SITES = collect_words(
