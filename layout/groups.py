@@ -506,8 +506,8 @@ def _attributes_before(doc: Doc, index: int) -> int | None:
         start -= 1
     if not (end < index and 0 < start < end and _is_determiner(doc[start - 1])):
         return None
-    is_counted = doc[index].lower_ not in ARTICLES and not (start > 1 and doc[start - 2].is_punct)
-    return start - 1 if doc[start - 1].lower_ != "one" or is_counted else None  # "two cats, | one black and a white dog"
+    is_part = doc[index].lower_ in ARTICLES or start > 1 and doc[start - 2].is_punct
+    return None if is_part and doc[start - 1].lower_ == "one" else start - 1  # "cats, | one black and a white dog"
 
 
 def _attributes_end(doc: Doc, start: int) -> int:

@@ -17,7 +17,7 @@ from .relations import find_relations
 
 
 _PUNCTUATION_RUNS = re.compile(r"(?:[^\w\s]|_){9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them
-_QUOTATIONS = re.compile(r'(?<=\w )(?<!of )["“]\b[^"”]*["”]')  # blanked: a sign that says "DOGS" shows none
+_QUOTATIONS = re.compile(r'(?<=\w )(?<!of )["“]\b[^"“”]{,200}["”]')  # blanked: a sign that says "DOGS" shows none
 _LEARNED_TOKENS = re.compile(r"<[^<>\s]+>")  # "<cat-toy>", as textual inversions are called
 _SURROGATES = re.compile("[\ud800-\udfff]")  # halves of characters, which spaCy cannot encode
 

@@ -172,7 +172,7 @@ MEASURES = collect_words(
     "pair couple trio bunch piece slice group set stalk stem sprig head herd flock pack swarm school flight litter"
     " row line pile stack heap bundle cluster clump collection assortment selection variety array series range"
     " number lot plenty handful dozen kind type sort loaf wedge chunk bit cube clove ear bar stick strip sheet roll"
-    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid"
+    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid suit"
 )
 # ... and "a <container> of <stuff>" is about the container, "a <depiction> of <things>" about the depiction.
 OPEN_CONTAINERS = collect_words(  # those that show what is in them
@@ -210,7 +210,10 @@ CLOTHES = collect_words(
     " gown robe pants trousers jeans shorts uniform costume apron scarf glove mitten sock shoe boot sneaker sandal"
     " glasses sunglasses goggles mask crown necklace watch ring belt swimsuit bikini clothes clothing outfit wetsuit"
     " beanie bonnet veil cape cloak kimono pajamas collar jersey boots gloves mittens sandals sneakers socks slippers"
-    " earring earrings"
+    " earring earrings raincoat overcoat trenchcoat overalls dungarees jumpsuit tracksuit bodysuit spacesuit armor"
+    " armour sari turban hijab cardigan jumper pullover sweatshirt poncho shawl toga tunic onesie tutu bandana parka"
+    " anorak leotard leggings tights stockings corset kilt sarong headscarf headband tiara wig monocle spectacles mitt"
+    " scrubs bathrobe nightgown beret fedora sombrero bracelet heels top"
 )
 
 ANIMALS = collect_words(

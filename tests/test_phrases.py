@@ -830,7 +830,8 @@ def test_other_label_schemes_do_as_well():
     "plural, one",
     [("buses", "bus"), ("knives", "knife"), ("cherries", "cherry"), ("glasses", "glasses"), ("sheep", "sheep"),
      ("people", "person"), ("octopuses", "octopus"), ("tvs", "tv"), ("boxes", "box"), ("dress", "dress"),
-     ("toes", "toe"), ("tomatoes", "tomato"), ("menus", "menu"), ("genies", "genie"), ("quiches", "quiche")],
+     ("toes", "toe"), ("tomatoes", "tomato"), ("menus", "menu"), ("genies", "genie"), ("quiches", "quiche"),
+     ("onesies", "onesie"), ("scrubs", "scrubs"), ("saris", "sari")],
 )  # fmt: skip
 def test_singular(plural, one):
     assert singular(plural) == one
