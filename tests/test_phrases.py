@@ -669,6 +669,7 @@ def test_artists_and_renderers_are_no_objects(nlp, prompt, expected):
         ('a neon sign that says "OPEN DOOR" above a door', ["a neon sign", "a door"]),
         ('a mug with the text "BOSS" on a desk', ["a mug", "a desk"]),
         ("a poster with the words “Big Cats” above a bench", ["a poster", "a bench"]),
+        ('a bear next to a "for sale" sign', ["a bear", "a sign"]),
         ('"A cat on a mat"', ["A cat", "a mat"]),
         ('a picture of "a cat on a mat"', ["a cat", "a mat"]),
         ('a 10" pizza next to a 12" pie', ["pizza", "pie"]),
