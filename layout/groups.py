@@ -109,8 +109,9 @@ def _is_noun(token: Token) -> bool:
         return False
     if token.tag_ == "JJR" and token.lower_ in PEOPLE or _has_to_be_noun(token):  # "a sumo wrestler"
         return True
-    if token.pos_ == "ADJ" and token.lower_ in PEOPLE and token.i + 1 < len(token.doc):  # "a goblin | counting coins"
-        return _is_doing(token.nbor(), token)
+    is_actor = token.pos_ == "ADJ" and token.lower_ in PEOPLE and token.i + 1 < len(token.doc)
+    if is_actor and _is_doing(token.nbor(), token):  # "a goblin | counting coins"
+        return True
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
     if _is_noun_compound(token) or _is_garment(token) or _is_content(token) or split_number(token.lower_)[0]:
