@@ -11,6 +11,7 @@ from .words import (
     ACTION_VERB_FORMS,
     ACTION_VERBS,
     DETERMINERS,
+    ING_NOUNS,
     NUMERALS,
     PLAIN_MODIFIERS,
     PREPOSITIONS,
@@ -29,9 +30,9 @@ _CHUNK_VERBS = ACTION_VERB_FORMS | collect_words(
     "flies lands rolls watches pushes pulls throws kicks feeds catches hits touches uses shows points makes nears"
     " includes found left slung"
 )
-_CHUNK_NOT_VERBS = collect_words(
-    "bed red shed sled seed weed building painting ring king string wing swing ceiling railing clothing thing earring"
-    " dining washing parking fishing ironing rocking swimming shopping living frying cutting bowling wedding hundred"
+_CHUNK_NOT_VERBS = ING_NOUNS | collect_words(
+    "bed red shed sled seed weed hundred painting dining washing parking fishing ironing rocking swimming shopping"
+    " living frying cutting bowling"
 )
 _CHUNK_PLACES = collect_words(  # a noun may follow these ("the left shoe", "an image viewer"), else they end a phrase
     "left right top bottom front back middle center centre side sides corner edge foreground background distance upper"

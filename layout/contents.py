@@ -33,12 +33,14 @@ from .words import ARTICLES, DEFINITES, DETERMINERS, PLACING_PARTICIPLES, POSSES
 
 _LINK = re.compile(
     r"with|(?:(?:that|which) )?contain(?:s|ing)?"
-    r"|(?:(?:that|which) )?(?:(?:is|are) )?(?:\w+ly )?(?:filled|full|stuffed|packed|loaded|piled) (?:with|of)"
+    r"|(?:(?:that|which) )?(?:(?:is|are) )?(?:(?:\w+ly|half) )?"
+    r"(?:filled|full|stuffed|packed|loaded|piled|overflowing|brimming) (?:with|of)"
 )
 _LONGEST_LINK = 6  # tokens: "which are completely filled with"
 _CARRIERS = frozenset("basket box crate bin tub bucket barrel tray shelf container".split())  # of animals and cups too
 _NARROW = frozenset("cup mug glass goblet teacup tumbler".split())  # of one thing, and what it is stirred with
 _EMPTY_COMPOUNDS = frozenset(("home", "license", "toilet"))  # "home plate"
+_UNFILLING = VESSEL_MATERIALS | {"drawer"}  # "a vase of glass", "a chest of drawers"
 _MISFITS = PEOPLE | HYPERNYMS["vehicle"] | HYPERNYMS["furniture"] | LARGE_THINGS | DEPICTIONS | CONTAINER_PARTS
 
 
@@ -119,7 +121,7 @@ def _is_open(doc: Doc, group: NounGroup) -> bool:
 def _is_filled(doc: Doc, container: NounGroup) -> bool:
     """Whether what stands after "of" is in the container: not in "the basket of a bicycle" or "a vase of glass"."""
     content = container.content
-    if content is None or not _is_seen(doc, content) or doc[content.head].lower_ in VESSEL_MATERIALS:
+    if content is None or not _is_seen(doc, content) or not _called(doc, content).isdisjoint(_UNFILLING):
         return False
     return doc[content.start].lower_ not in ARTICLES | DEFINITES or count_of(doc, content)[0] > 1
 

@@ -41,7 +41,8 @@ def count_of(doc: Doc, group: NounGroup) -> tuple[int, int]:
             counted = group.measure if group.measure is not None and token.i < group.measure else group.head
             word = doc[counted].lower_
             is_one_pair = token.lower_ == "pair" and word in PAIRED_THINGS
-            is_counted = number <= MOST_INSTANCES and is_plural(word) and not is_one_pair
+            are_several = is_plural(word) or group.shared is not None  # "two red and one blue cup"
+            is_counted = number <= MOST_INSTANCES and are_several and not is_one_pair
             return (number, token.i + (2 if is_measure else 1)) if is_counted else (1, group.start)
     number, _ = split_number(doc[group.head].lower_)
     return (number, group.head) if 1 < number <= MOST_INSTANCES else (1, group.start)

@@ -11,6 +11,7 @@ from .plurals import INVARIANT_PLURALS, PAIRED_THINGS, counted_singular, is_plur
 from .things import (
     ACTORS,
     BODY_PARTS,
+    CLOTHES,
     CONTAINERS,
     DEPICTIONS,
     DIRECTION_WORDS,
@@ -18,6 +19,7 @@ from .things import (
     MEDIA_WORDS,
     NOUN_COMPOUNDS,
     PEOPLE,
+    PICTURE_WORDS,
 )
 from .tokens import is_attribute, word_at
 from .words import (
@@ -31,6 +33,7 @@ from .words import (
     COMPOUND_PARTICIPLES,
     DEFINITES,
     DETERMINERS,
+    ING_NOUNS,
     LARGE_NUMERALS,
     NUMERALS,
     PAINTING_PARTICIPLES,
@@ -106,16 +109,21 @@ def _is_noun(token: Token) -> bool:
         return False
     if token.tag_ == "JJR" and token.lower_ in PEOPLE or _has_to_be_noun(token):  # "a sumo wrestler"
         return True
+    is_actor = token.pos_ == "ADJ" and token.lower_ in PEOPLE and token.i + 1 < len(token.doc)
+    if is_actor and _is_doing(token.nbor(), token):  # "a goblin | counting coins"
+        return True
     if token.pos_ in _GROUP_NOUNS or token.tag_.startswith("NN") or token.lower_ in _GROUP_PERSONS:
         return True
-    if _is_noun_compound(token) or _is_content(token) or split_number(token.lower_)[0]:
+    if _is_noun_compound(token) or _is_garment(token) or _is_content(token) or split_number(token.lower_)[0]:
         return True
     in_compound = token.i > 0 and token.nbor(-1).pos_ in _GROUP_NOUNS and token.lower_ not in ACTION_VERB_FORMS
     return in_compound and token.pos_ in ("ADJ", "VERB", "X") and token.dep_ in _NOMINAL_ROLES
 
 
 def _is_adverb(token: Token) -> bool:
-    """What is no noun after a verb, whatever the tagger says of the two: "a horse chews | calmly"."""
+    """What is no noun, whatever the tagger says: "a horse chews | calmly", "a | half | eaten donut"."""
+    if token.lower_ == "half" and token.i + 1 < len(token.doc):
+        return token.nbor().tag_ == "VBN" or token.nbor().lower_ in ("full", "empty")
     return token.lower_.endswith("ly") and token.i > 0 and is_plural(token.nbor(-1).lower_)
 
 
@@ -161,10 +169,26 @@ def _is_lone_participle(token: Token) -> bool:
 def _is_noun_compound(token: Token) -> bool:
     """A noun whatever tagger and parser say: "night stand", "zebra crossing" (but not "a zebra | crossing a road")."""
     known = NOUN_COMPOUNDS.get(singular(token.lower_), frozenset())
-    if token.i == 0 or token.nbor(-1).lower_ not in known:
+    if known.isdisjoint(_words_before(token)) or token.lower_ in ACTION_VERB_FORMS and token.tag_ == "VBZ":
+        return False
+    if token.lower_ in ACTION_VERBS and is_plural(token.nbor(-1).lower_):  # "christmas trees | stand"
         return False
     has_object = token.i + 1 < len(token.doc) and token.nbor().pos_ in ("DET", "NOUN", "PRON", "ADJ")
     return not (token.lower_.endswith("ing") and has_object)
+
+
+def _words_before(token: Token) -> list[str]:
+    """Lower-case, the last word or, across a noun, the last two: "a | hot dog | stand"."""
+    words = token.doc[max(token.i - 2, 0) : token.i]
+    return [word.lower_ for word in (words if words and words[-1].pos_ in _GROUP_NOUNS else words[1:])]
+
+
+def _is_garment(token: Token) -> bool:
+    """What "a clown | costume" ends with, whatever the tagger says: after "a clown" a verb would have an -s."""
+    if token.i == 0 or token.pos_ != "VERB" or token.lower_ not in CLOTHES:
+        return False
+    before = token.nbor(-1)
+    return before.pos_ in _GROUP_NOUNS and _determiner_before(before) in SINGULAR_DETERMINERS
 
 
 def _is_content(token: Token) -> bool:
@@ -252,7 +276,8 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
         return following is not None and (_is_noun(following) or following.pos_ == "ADJ" or _is_participle(following))
     if token.lower_ == "mid":  # "a ball | mid air"
         return False
-    if token.lower_ in _SIDE_WORDS and not (following is not None and _is_noun(following)):  # "the cat | left of"
+    is_last = following is None or not _is_noun(following)
+    if token.lower_ in _SIDE_WORDS and is_last and not _is_noun_compound(token):  # "the cat | left of"
         return False
     if _is_noun(token):
         return True
@@ -262,9 +287,9 @@ def _continues_group(doc: Doc, start: int, index: int, head: int | None) -> bool
 def _is_verb_after(token: Token, noun: Token) -> bool:
     """Whether a supposed noun after a noun is its verb: "the donut | sits", "sheep | block the road"."""
     word = token.lower_
-    if _is_noun_compound(token) or noun.lower_ in LARGE_NUMERALS:  # "a dozen roses"
+    if _is_noun_compound(token) or _is_garment(token) or noun.lower_ in LARGE_NUMERALS:  # "a dozen roses"
         return False
-    if word in PRETERITES or _has_subject(token) or _disagrees(token, noun):
+    if word in PRETERITES or _has_subject(token) or _disagrees(token, noun) or _is_doing(token, noun):
         return True
     if word in ACTION_VERBS:
         return is_plural(noun.lower_)
@@ -275,6 +300,19 @@ def _is_verb_after(token: Token, noun: Token) -> bool:
     if word in COMPOUND_PARTICIPLES and _is_participle(token) and token.head.i > token.i:  # "a snow covered old car"
         return False
     return not (token.i + 1 < len(token.doc) and _is_noun(token.nbor()))
+
+
+def _is_doing(token: Token, noun: Token) -> bool:
+    """What somebody does: "a child | blowing bubbles", "a man | fishing", but not "a dog training school"."""
+    if token.lower_ in ING_NOUNS or not token.lower_.endswith("ing"):
+        return False
+    name, following = singular(noun.lower_), noun.doc[token.i + 1 : token.i + _LONGEST_GROUP]
+    if name not in ACTORS | CLOTHES or number_of(_determiner_before(noun)) > 1 and not is_plural(noun.lower_):
+        return False
+    words = list(takewhile(lambda word: word.pos_ in ("ADJ", "NUM") or _is_noun(word), following))
+    if words or name in PEOPLE or token.lower_ not in PICTURE_WORDS | MEDIA_WORDS:
+        return not words or is_plural(words[-1].lower_)
+    return word_at(noun.doc, token.i + 1) in ARTICLES  # not "a horse painting"
 
 
 def _is_verb(token: Token) -> bool:
@@ -342,10 +380,11 @@ def _is_premodifier(doc: Doc, start: int, index: int) -> bool:
     token = doc[index]
     may_be_noun = token.tag_ == "NN" and not token.lower_.endswith("ing")  # "a red rose"
     is_verb = token.lower_ in ACTION_VERB_FORMS and not may_be_noun
-    is_counted = doc[index - 1].lower_ in DETERMINERS or number_of(doc[index - 1].lower_) > 1  # "two towers"
+    before = doc[index - 1].lower_
+    is_counted = before in DETERMINERS or before == "half" or number_of(before) > 1  # "two towers"
     if is_verb and not is_counted and _is_verb_after(token, token):
         return False  # "an adult | standing"
-    if token.pos_ in ("ADJ", "NUM", "X", "SYM") or _is_noun(token):
+    if token.pos_ in ("ADJ", "NUM", "X", "SYM") or _is_noun(token) or token.lower_ == "half":
         return True
     if token.pos_ in ("VERB", "ADV", "INTJ") or token.pos_ == "AUX" and index == start + 1:
         determined = doc[start].lower_ in DETERMINERS or doc[start].pos_ == "NUM"
@@ -466,7 +505,10 @@ def _attributes_before(doc: Doc, index: int) -> int | None:
     start = end
     while start > 0 and (is_attribute(doc[start - 1]) or start < end and _joins_attributes(doc, start - 1)):
         start -= 1
-    return start - 1 if end < index and start < end and start > 0 and _is_determiner(doc[start - 1]) else None
+    if not (end < index and 0 < start < end and _is_determiner(doc[start - 1])):
+        return None
+    is_part = doc[index].lower_ in ARTICLES or start > 1 and doc[start - 2].is_punct
+    return None if is_part and doc[start - 1].lower_ == "one" else start - 1  # "cats, | one black and a white dog"
 
 
 def _attributes_end(doc: Doc, start: int) -> int:
@@ -484,4 +526,4 @@ def _joins_attributes(doc: Doc, index: int) -> bool:
 
 
 def _is_determiner(token: Token) -> bool:
-    return token.lower_ in ARTICLES or token.lower_ in POSSESSIVES or token.lower_ in NUMERALS
+    return token.lower_ in ARTICLES or token.lower_ in POSSESSIVES or token.lower_ in NUMERALS or token.lower_ == "one"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Container
+from itertools import takewhile
 
 from spacy.tokens import Doc, Span
 
@@ -46,6 +47,9 @@ from .words import (
 
 _NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
 _PLACINGS = frozenset(("left of", "right of", "left", "right", "above", "below", "between"))
+_BEFORE_CREDITS = PICTURE_WORDS | MEDIA_WORDS | {",", ""}
+_AFTER_CREDITS = ("ADP", "DET", "NUM", "AUX", "PUNCT")
+_LONGEST_CREDIT = 20  # tokens
 _OUTLINE = dict.fromkeys("DET ADJ NOUN PROPN CCONJ".split(), "n") | dict.fromkeys(("VERB", "AUX", "ADV", "PRON"), "v")
 
 
@@ -122,7 +126,7 @@ def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
 def _is_material(doc: Doc, group: NounGroup) -> bool:
     """ "Made of | metal", but not "made of | three logs"; "cut into | six slices", "shaped like | a heart"."""
     word, before = word_at(doc, group.start - 2), word_at(doc, group.start - 1)
-    is_likeness = before == "like" and word in LIKENESS_WORDS or (word, before) == ("shape", "of")
+    is_likeness = before == "like" and word in LIKENESS_WORDS or before == "of" and word in ("shape", "texture")
     if is_likeness or before == "into" and word in DIVIDING_PARTICIPLES:
         return True
     making = group.start - (3 if word_at(doc, group.start - 2) == "out" else 2)
@@ -155,7 +159,7 @@ def _is_negated(doc: Doc, group: NounGroup) -> bool:
 
 
 def commented_tokens(doc: Doc) -> set[int]:
-    """Tokens of comments and purposes: ", adding a splash of yellow", "ready for a swim", "in the style of ..."."""
+    """Tokens of comments, purposes and credits: ", adding a splash of yellow", "ready for a swim", "by Monet"."""
     skipped, inside = set(), False
     for token in doc:
         word = token.lower_
@@ -169,7 +173,16 @@ def commented_tokens(doc: Doc) -> set[int]:
             inside = False
         if inside:
             skipped.add(token.i)
+        if word == "by" and word_at(doc, token.i - 1) in _BEFORE_CREDITS:
+            skipped.update(_credit_after(doc, token.i))
     return skipped
+
+
+def _credit_after(doc: Doc, index: int) -> list[int]:
+    """The tokens of the artists of ", by | greg rutkowski" and "painting by | Monet"; none in ", by | pine trees"."""
+    names = list(takewhile(lambda token: token.pos_ not in _AFTER_CREDITS, doc[index + 1 : index + _LONGEST_CREDIT]))
+    are_things = any(name.text.islower() and is_plural(name.text) for name in names[-1:])
+    return [] if are_things else [name.i for name in names]
 
 
 def _is_unseen_purpose(doc: Doc, index: int) -> bool:

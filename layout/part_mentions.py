@@ -149,13 +149,11 @@ def _elsewhere(doc: Doc, part: Part, found: Sequence[list[Phrase]]) -> Phrase | 
 
 def _contrasted(part: Part, found: Sequence[list[Phrase]]) -> Phrase | None:
     """What "a blue one" means after "a red cup": a blue cup."""
-    for kind in (COLOURS, SIZE_ADJECTIVES.keys()):
-        if kind.isdisjoint(part.attributes):
-            continue
-        for thing in (things[0] for things in reversed(found) if len(things) == 1):
-            if not kind.isdisjoint(thing.modifiers):
-                left_out = kind | DETERMINERS | JOINING_WORDS
-                words = [word for word in thing.text.replace(",", "").split() if word.lower() not in left_out]
-                modifiers = (thing.modifiers - left_out).union(part.attributes)
-                return replace(thing, text=with_article(" ".join((*part.attributes, *words))), modifiers=modifiers)
+    kinds = [kind for kind in (COLOURS, SIZE_ADJECTIVES.keys()) if not kind.isdisjoint(part.attributes)]
+    left_out = DETERMINERS.union(JOINING_WORDS, *kinds)
+    for thing in (things[0] for things in reversed(found) if len(things) == 1):
+        if any(not kind.isdisjoint(thing.modifiers) for kind in kinds):
+            words = [word for word in thing.text.replace(",", "").split() if word.lower() not in left_out]
+            modifiers = (thing.modifiers - left_out).union(part.attributes)
+            return replace(thing, text=with_article(" ".join((*part.attributes, *words))), modifiers=modifiers)
     return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from spacy.tokens import Doc
 
@@ -13,6 +13,7 @@ from .tokens import is_attribute, word_at
 from .words import (
     ANYBODY_VERBS,
     ARTICLES,
+    COLOURS,
     DEFINITES,
     DISTRIBUTIVES,
     ORDINALS,
@@ -74,15 +75,26 @@ def find_parts(doc: Doc, groups: Sequence[NounGroup], spatial: set[int]) -> list
     if not any(token.lower_ in _PART_WORDS for token in doc):
         return []
     starts = {group.start: group for group in groups}
-    inner = {i for group in groups for i in range(group.start, group.end) if group.end - 1 > i}
+    inner = {i for group in groups for i in range(group.start, group.end) if group.end - 1 > i or group.shared}
     parts: list[Part] = []
     for index in range(len(doc)):
         if index in spatial or parts and index < parts[-1].end:
             continue
         part = _part_at(doc, index, starts, spatial)
+        part = part and _with_colour(doc, part)
         if part and (part.whole is not None or part.end - 1 not in inner):
             parts.append(replace(part, colours=said_colours(doc, part.start, part.end, part.count != 1)))
     return parts
+
+
+def _with_colour(doc: Doc, part: Part) -> Part:
+    """The "one orange" of "one black, one orange", where it is no fruit."""
+    colour = word_at(doc, part.end)
+    if colour not in COLOURS or part.attributes:
+        return part
+    near = doc[max(part.start - _MOST_WORDS, 0) : part.end + _MOST_WORDS]
+    is_colour = any(is_attribute(after) and one.lower_ in _ONES for one, after in pairwise(near))
+    return replace(part, end=part.end + 1, attributes=(colour,)) if is_colour else part
 
 
 def in_reading_order(groups: Sequence[NounGroup], parts: Sequence[Part]) -> list[NounGroup | Part]:

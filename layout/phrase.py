@@ -76,8 +76,9 @@ def phrase_of(doc: Doc, group: NounGroup) -> Phrase:
 
 
 def text_of(spans: Sequence[Span], counted: int | None) -> str:
-    """The words of some spans, the noun at one token (if any) in the singular."""
-    return " ".join(_with_singular(span, counted) if counted is not None else span.text for span in spans)
+    """The words of some spans, single spaces between them, the noun at one token (if any) in the singular."""
+    texts = (_with_singular(span, counted) if counted is not None else span.text for span in spans)
+    return " ".join(" ".join(texts).split())
 
 
 def _with_singular(span: Span, counted: int) -> str:

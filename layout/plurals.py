@@ -6,7 +6,7 @@ from .words import collect_words
 # Plurals that name one thing: "a pair of scissors" is one object, "two scissors" are two pairs.
 PLURAL_ONLY = collect_words(
     "scissors glasses sunglasses goggles spectacles jeans pants trousers shorts tights leggings pajamas overalls"
-    " pliers tweezers tongs shears clippers binoculars headphones bellows stairs"
+    " pliers tweezers tongs shears clippers binoculars headphones bellows stairs scrubs dungarees"
 )
 # "A pair of shoes" is one object, "two shoes" are two.
 PAIRED_THINGS = PLURAL_ONLY | collect_words(
@@ -23,16 +23,17 @@ _IRREGULAR_PLURALS = {
     "elves": "elf", "dwarves": "dwarf", "thieves": "thief", "oxen": "ox", "cacti": "cactus", "octopi": "octopus",
     "dice": "die", "policemen": "policeman", "firemen": "fireman", "snowmen": "snowman", "fishermen": "fisherman",
     "axes": "axe", "buses": "bus", "gases": "gas", "lenses": "lens", "tvs": "tv", "cds": "cd", "pcs": "pc",
+    "headscarves": "headscarf",
 }  # fmt: skip
 _PLURALS_OF_E = collect_words(
     "cookies movies brownies pies ties zombies hoodies selfies smoothies magpies genies hippies pixies collies rookies"
     " birdies budgies prairies eyries boogies veggies quickies cowries neckties bowties potpies foodies goalies"
-    " toes canoes shoes hoes oboes foes roes floes horseshoes snowshoes tiptoes"
+    " onesies beanies toes canoes shoes hoes oboes foes roes floes horseshoes snowshoes tiptoes"
     " mustaches moustaches caches quiches brioches avalanches headaches toothaches niches creches pastiches porsches"
 )
 _PLURALS_IN_VOWEL_S = collect_words(
     "menus gurus emus gnus tutus zebus bayous caribous haikus"
-    " taxis bikinis kiwis martinis zucchinis paninis samurais rabbis alibis jacuzzis salamis sushis tsunamis"
+    " taxis saris bikinis kiwis martinis zucchinis paninis samurais rabbis alibis jacuzzis salamis sushis tsunamis"
     " broccolis okapis"
 )
 # Words in -s that are no plurals.

@@ -17,6 +17,7 @@ from .relations import find_relations
 
 
 _PUNCTUATION_RUNS = re.compile(r"(?:[^\w\s]|_){9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them
+_QUOTATIONS = re.compile(r'(?<=\w )(?<!of )["“]\b[^"“”]{,200}["”]')  # blanked: a sign that says "DOGS" shows none
 _LEARNED_TOKENS = re.compile(r"<[^<>\s]+>")  # "<cat-toy>", as textual inversions are called
 _SURROGATES = re.compile("[\ud800-\udfff]")  # halves of characters, which spaCy cannot encode
 
@@ -37,7 +38,9 @@ def read_prompt(prompt: str, nlp: str | Language | None = None) -> tuple[list[Ph
         raise TypeError(f"`prompt` has to be a string, got {type(prompt).__name__}: {prompt!r}.")
     if is_foreign(prompt):
         return [], []
-    text = _PUNCTUATION_RUNS.sub(lambda run: " " * len(run.group()), _SURROGATES.sub("\ufffd", prompt))
+    text = _SURROGATES.sub("\ufffd", prompt)
+    for blanked in (_PUNCTUATION_RUNS, _QUOTATIONS):
+        text = blanked.sub(lambda run: " " * len(run.group()), text)
     nouns = _nouns_for(_LEARNED_TOKENS.findall(text))
     doc = load_language(nlp)(_LEARNED_TOKENS.sub(lambda token: nouns[token.group()], text))
     phrases = find_phrases(doc)

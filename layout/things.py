@@ -6,7 +6,7 @@ from math import prod
 
 from .lexicon import SIZE_ADJECTIVES
 from .plurals import singular
-from .words import collect_words
+from .words import PLAIN_MODIFIERS, collect_words
 
 
 # --- What is no object -------------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ SURROUNDINGS = collect_words(
     # indoors
     "room bedroom bathroom restroom kitchen livingroom lounge hall hallway corridor lobby classroom office studio"
     " apartment basement attic garage cellar dorm dormitory nursery pantry laundry stairwell floor ceiling wall"
-    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket grocery"
+    " wallpaper gym library museum gallery restaurant cafe cafeteria diner bar pub shop store supermarket"
     " mall hospital hotel motel airport theater theatre cinema warehouse workshop factory stadium arena salon spa"
     " bakery barbershop auditorium ballroom"
     # outdoors, made
@@ -49,7 +49,7 @@ SURROUNDINGS = collect_words(
     " waterfront bank riverbank ocean sea lake river stream creek pond lagoon bay water waters sand snow ice gravel"
     " sky air heaven universe wilderness valley canyon hillside mountainside terrain land nature environment world"
     " outdoors indoors vegetation foliage greenery underbrush surf wave waves seabed venue habitat enclosure depth"
-    " depths"
+    " depths class"
 )
 # Surroundings that are objects where something is left of or above them (or they of it): "above the village".
 SITES = collect_words(
@@ -107,7 +107,7 @@ ABSTRACT_WORDS = collect_words(
     " throw kick hit pose posture stance grip hold jumping running riding skiing surfing swimming cooking eating"
     " anticipation preparation completion observation attraction formation illumination perfection purchase visit"
     " return arrival departure landing takeoff start finish cleaning washing drying toasting coverage protection"
-    " pride glory glimpse blur bloom usage latter former"
+    " pride glory glimpse blur bloom usage latter former text lettering horseback pattern stripe freckle"
 )
 ABSTRACT_SUFFIXES = ("ness", "ity", "ism", "tude")
 # Heads from the lists above that are objects after all once one of these words stands before them.
@@ -118,7 +118,7 @@ OBJECT_COMPOUNDS = {
     "game": collect_words("board video card"),
     "track": collect_words("train railroad railway"),
     "bar": collect_words("chocolate candy snack metal soap"),
-    "frame": collect_words("picture photo bed window door"),
+    "frame": PLAIN_MODIFIERS | collect_words("picture photo bed window door oval rectangular ornate metal"),
     "deck": collect_words("card tape"),
     "ramp": collect_words("skate wooden"),
     "station": collect_words("gas space"),
@@ -126,20 +126,26 @@ OBJECT_COMPOUNDS = {
     "wing": collect_words("chicken airplane"),
     "line": collect_words("power clothes washing telephone phone zip fishing"),
     "shade": collect_words("lamp window"),
-    "stand": collect_words("night fruit music news plant tv display food flower lemonade"),
+    "stand": collect_words(
+        "night fruit music news plant tv display food flower lemonade umbrella christmas hot cake coat hat"
+    ),
     "music": collect_words("sheet"),
     "bit": collect_words("drill"),
+    "top": collect_words("tank crop halter spinning"),
 }
 # Compounds whose last word a tagger may take for a verb, beside those above.
 NOUN_COMPOUNDS = OBJECT_COMPOUNDS | {
     "crossing": collect_words("zebra pedestrian level railroad railway"),
-    "set": collect_words("tea swing chess tv television dining drum"),
+    "set": collect_words("tea swing chess tv television dining drum train"),
     "string": collect_words("kite guitar violin"),
+    "can": collect_words("tin beer soda cola paint spray trash garbage watering oil"),
+    "kit": collect_words("drum tool aid sewing makeup"),
 }
 # Heads that are objects, unless one of these words stands before them ("the morning sun", "taking a swing") ...
 UNSEEN_COMPOUNDS = {
     "sun": collect_words("morning midday noon afternoon evening summer winter"),
     "up": collect_words("close"),
+    "engine": collect_words("unreal unity"),
     "swing": collect_words("golf baseball bat tennis full mid take takes taking took his her their its"),
 }
 # ... or a form of "to play": "playing baseball".
@@ -163,15 +169,15 @@ MEASURES = collect_words(
     "pair couple trio bunch piece slice group set stalk stem sprig head herd flock pack swarm school flight litter"
     " row line pile stack heap bundle cluster clump collection assortment selection variety array series range"
     " number lot plenty handful dozen kind type sort loaf wedge chunk bit cube clove ear bar stick strip sheet roll"
-    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid"
+    " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid suit"
 )
 # ... and "a <container> of <stuff>" is about the container, "a <depiction> of <things>" about the depiction.
 OPEN_CONTAINERS = collect_words(  # those that show what is in them
     "cup bowl plate glass box basket jar vase tray pot mug crate bucket barrel pan dish tub saucer platter goblet"
-    " container bin cart shelf pail teacup tumbler skillet planter wheelbarrow"
+    " container bin cart shelf pail teacup tumbler skillet planter wheelbarrow chest"
 )
 CONTAINERS = OPEN_CONTAINERS | collect_words(
-    "bottle bag can carton jug pitcher tank packet sack tin tube case kettle keg chest"
+    "bottle bag can carton jug pitcher tank packet sack tin tube case kettle keg"
 )
 CONTAINER_PARTS = collect_words(
     "handle lid label rim stripe pattern logo cover cap cork spout sticker print motif design ornament decoration"
@@ -194,14 +200,18 @@ PEOPLE = collect_words(
     " builder mechanic tourist traveler traveller hiker climber customer passenger pedestrian businessman"
     " businesswoman boss gardener photographer magician juggler ballerina guard judge thief hero superhero batter"
     " catcher pitcher goalkeeper golfer boxer wrestler athlete couple crowd family team people mermaid fairy elf"
-    " dwarf giant vampire zombie owner mailman butcher carpenter barber librarian scientist"
+    " dwarf giant goblin ogre troll orc gnome vampire zombie owner mailman butcher carpenter barber librarian"
+    " scientist"
 )
 CLOTHES = collect_words(
     "hat cap helmet coat jacket shirt t-shirt tshirt blouse sweater hoodie vest suit tuxedo tie bowtie dress skirt"
     " gown robe pants trousers jeans shorts uniform costume apron scarf glove mitten sock shoe boot sneaker sandal"
     " glasses sunglasses goggles mask crown necklace watch ring belt swimsuit bikini clothes clothing outfit wetsuit"
     " beanie bonnet veil cape cloak kimono pajamas collar jersey boots gloves mittens sandals sneakers socks slippers"
-    " earrings"
+    " earring earrings raincoat overcoat trenchcoat overalls dungarees jumpsuit tracksuit bodysuit spacesuit armor"
+    " armour sari turban hijab cardigan jumper pullover sweatshirt poncho shawl toga tunic onesie tutu bandana parka"
+    " anorak leotard leggings tights stockings corset kilt sarong headscarf headband tiara wig monocle spectacles mitt"
+    " scrubs bathrobe nightgown beret fedora sombrero bracelet heels top"
 )
 
 ANIMALS = collect_words(

@@ -146,8 +146,12 @@ HANDLING_PARTICIPLES = collect_words(
 )
 STANDING_PARTICIPLES = collect_words("standing sitting lying kneeling resting leaning hanging floating walking")
 OWNER_ENDINGS = ("'s", "’s", "'", "’")
+ING_NOUNS = collect_words(  # that no verb has, or hardly ever
+    "building ring king string wing swing ceiling railing clothing thing earring wedding evening morning spring sling"
+    " pudding dumpling duckling sibling lightning herring bedding icing stocking viking awning"
+)
 LIKENESS_WORDS = collect_words("shaped look looks looked looking")
 COMPOUND_PARTICIPLES = collect_words(
-    "covered shaped sized colored coloured patterned flavored flavoured themed topped filled style styled standing"
+    "covered shaped sized colored coloured patterned flavored flavoured themed topped filled styled standing"
     " haired eyed framed handled mounted powered driven"
 )

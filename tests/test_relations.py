@@ -795,6 +795,8 @@ def test_a_row_is_in_the_order_of_the_text_unless_it_says_otherwise(nlp, line):
         "A man with a hat and a goat on a rug | goat on rug",
         "A man with a hat on his head | hat on man",
         "A woman in a red dress sitting on a bench | dress inside woman; woman on bench",
+        "A girl in a green raincoat on a bench | raincoat inside girl; girl on bench",
+        "A boy in overalls and a tank top next to a hen | overalls inside boy; top inside boy; boy next to hen",
     ],
 )
 def test_clothes_are_inside_who_wears_them(nlp, line):
