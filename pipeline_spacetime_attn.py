@@ -65,6 +65,7 @@ from .layout.figures import FigureReader  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.grids import grid_shape  # noqa: F401
 from .layout.groups import NounGroup  # noqa: F401
+from .layout.holders import HolderReader  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401

@@ -67,6 +67,10 @@ class ClauseRow:
         chosen = range(k) if positions is None else sorted(i for i in positions if i < k)
         return [list(self.elements[i].things) for i in reversed(chosen) if self.is_thing(i)]
 
+    def cue_of(self, i: int) -> int:
+        """The cue whose landmark stands at a position."""
+        return next(cue for cue in self.cues if i in self.following[cue])
+
     def last_of(self, things: Sequence[int], k: int) -> list[int]:
         """Of things joined before position k those of the mention nearest to it; none if they are not several."""
         mentions = (mentioned for mentioned in self.things_before(k) if set(mentioned) <= set(things))
