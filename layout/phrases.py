@@ -35,7 +35,7 @@ def find_phrases(doc: Doc) -> list[Phrase]:
     found: list[list[Phrase]] = []  # one list of instances for each first mention
     named: dict[NounGroup, list[list[Phrase]]] = {}  # those that each group speaks of
     parts = find_parts(doc, groups, spatial)
-    wholes = {part.whole for part in parts}
+    whole_starts = {part.whole for part in parts}
     for group in in_reading_order([*groups, *inner], parts):
         if isinstance(group, Part):
             if group.start not in skipped:
@@ -63,6 +63,6 @@ def find_phrases(doc: Doc) -> list[Phrase]:
             same[:] = [coloured(thing, colours) for thing in same]
             if containers:
                 fill(doc, group, same, containers)
-        if group.start not in wholes:  # "one of two cups | is filled with tea"
+        if group.start not in whole_starts:  # "one of two cups | is filled with tea"
             named[group] = known
     return [phrase for instances in without_sums(doc, found) for phrase in instances]
