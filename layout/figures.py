@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from .clauses import ClauseRow
 from .holders import HolderReader
 from .phrase import Phrase, are_persons
+from .plurals import singular
 from .pronouns import PronounReader, owner_in
 from .sides import SINGLE_SUPPORTS
+from .things import BODY_PARTS
 
 
 class FigureReader:
@@ -55,8 +57,9 @@ class FigureReader:
     def _is_item_of_its_own(self, i: int, k: int) -> bool:
         """Whether what gets no region has the place at k: "a castle at the top and a river | at the bottom"."""
         row, before = self.row, i - 1
-        if row.kind(before) == "with" and row.is_thing(before - 1):  # "a man with a sunset | in the background"
-            return i == k - 1 and not row.following[k]
+        if row.kind(before) == "with" and row.is_thing(before - 1):  # "a hut with smoke | in the background"
+            is_of_body = singular(row.text(i)) in BODY_PARTS  # "a bird with a yellow beak | on a branch"
+            return i == k - 1 and not (row.following[k] and is_of_body)
         while row.kind(before) in ("join", "other"):
             before -= 1
         is_placed = row.kind(before) == "cue" or before in row.landmarks

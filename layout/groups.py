@@ -169,7 +169,8 @@ def _is_lone_participle(token: Token) -> bool:
 def _is_noun_compound(token: Token) -> bool:
     """A noun whatever tagger and parser say: "night stand", "zebra crossing" (but not "a zebra | crossing a road")."""
     known = NOUN_COMPOUNDS.get(singular(token.lower_), frozenset())
-    if not known or known.isdisjoint(_words_before(token)) or token.lower_ in ACTION_VERB_FORMS and token.tag_ == "VBZ":
+    is_verb = token.lower_ in ACTION_VERB_FORMS and token.tag_ == "VBZ"
+    if not known or is_verb or known.isdisjoint(_words_before(token)):
         return False
     if token.lower_ in ACTION_VERBS and is_plural(token.nbor(-1).lower_):  # "christmas trees | stand"
         return False

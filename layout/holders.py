@@ -52,15 +52,20 @@ class HolderReader:
     def of(self, i: int, k: int) -> list[int]:
         """Who holds what the cue at k places: "a cup with a lid on a table", "a man reading a book on a bench"."""
         row, cue = self.row, self.row.elements[k].cue
-        landmark = row.things_at(row.following[k])
-        if self.has_owner(i) or not row.is_thing(i - 2) or not landmark:  # "a man with his hand on a table"
+        landmark, holder = row.things_at(row.following[k]), self._behind_clothes(i - 2)
+        if self.has_owner(i) or not row.is_thing(holder) or not landmark:  # "a man with his hand on a table"
             return []
         is_on = cue.relation in SINGLE_SUPPORTS and cue.landmark != "reversed"
         if row.kind(i - 1) == "with" and not any(row.kind(j) == "pronoun" for j in row.following[k]):
-            is_worn = row.elements[i - 2].is_clothing and i - 2 in row.landmarks  # "a man in a coat with a bag"
-            holder = row.cue_of(i - 2) - 1 if is_worn else i - 2
-            return row.things_at([holder]) if row.is_thing(holder) and (is_on or cue.relation in _SHARED_SIDES) else []
+            return row.things_at([holder]) if is_on or cue.relation in _SHARED_SIDES else []
         if row.text(i - 1) in HANDLING_PARTICIPLES:
             is_shared = is_on and self.phrases[landmark[0]].head in SEATS or cue.relation in _SHARED_SIDES
-            return row.things_at(row.joined_before(i - 2, has_singular_verb=False)) if is_shared else []
+            return row.things_at(row.joined_before(holder, has_singular_verb=False)) if is_shared else []
         return []
+
+    def _behind_clothes(self, i: int) -> int:
+        """The position of who wears what is mentioned at one, else that one: "a man in a coat | with a bag"."""
+        if not self.row.is_thing(i) or not self.row.elements[i].is_clothing or i not in self.row.landmarks:
+            return i
+        before = bisect_left(self.wearers, self.row.cue_of(i))
+        return self.wearers[before - 1] if before else i

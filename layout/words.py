@@ -143,6 +143,7 @@ ADVERBS = collect_words(
 HANDLING_PARTICIPLES = collect_words(
     "holding carrying playing reading eating drinking using cradling wielding knitting pushing"
     " pulling planting swinging juggling throwing kicking waving catching hitting sweeping drawing painting washing"
+    " mending fixing repairing polishing pouring leading making building"
 )
 STANDING_PARTICIPLES = collect_words("standing sitting lying kneeling resting leaning hanging floating walking")
 OWNER_ENDINGS = ("'s", "’s", "'", "’")

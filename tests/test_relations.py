@@ -829,6 +829,11 @@ def test_clothes_are_inside_who_wears_them(nlp, line):
         "A man in a coat with a bag near a booth | coat inside man; man next to booth; bag next to booth",
         "A girl swinging a bat under a tree | girl below tree; bat below tree",
         "A clown next to a goat standing on a drum | clown next to goat; goat on drum",
+        "A girl wearing a dress holding a cat near a car | dress inside girl; girl next to car; cat next to car",
+        "A girl with red hair wearing a dress holding a cat near a car | dress inside girl; girl next to car;"
+        " cat next to car",
+        "A hut with smoke coming out of the chimney | ",
+        "A bird with a yellow beak on the branch of a tree | bird on tree",
         "A clown juggling pins standing on a ball | clown on ball",
         "A cat in a red hat | hat inside cat",
         "A mouse in a boot | mouse inside boot",
