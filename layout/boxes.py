@@ -31,6 +31,7 @@ _SLANT = 0.9  # "left of" may be so many times farther up or down than to the le
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 40  # more objects than this go to a plain grid, relations or not, for the time it takes
 _LARGEST_PART = 0.4  # side of a body part, in those of its owner
+_FILLING = 0.9  # side of contents, at most, in that of their share of a container
 _boxes_logger = logging.getLogger(__name__)
 
 
@@ -77,6 +78,21 @@ def with_small_parts(boxes: Sequence[Box], owners: Mapping[int, int]) -> list[Bo
         excess = 1 - min(1.0, _LARGEST_PART * np.sqrt(owner_sizes.prod() / sizes.prod()))
         result[part] = result[part] + excess / 2 * np.concatenate([sizes, -sizes])
     return [tuple(np.round(box, 4).tolist()) if index in owners else boxes[index] for index, box in enumerate(result)]
+
+
+def with_contents(boxes: Sequence[Box], holders: Mapping[int, int]) -> list[Box]:
+    """Boxes of which those of contents stand side by side in the middle of what holds them, and fit in there."""
+    result = [np.array(box) for box in boxes]
+    for holder in dict.fromkeys(holders.values()):
+        contents = [index for index in holders if holders[index] == holder]
+        (x, y), room = result[holder][:2], result[holder][2:] - result[holder][:2]
+        for position, index in enumerate(contents):
+            share = room / (len(contents), 1)
+            size = result[index][2:] - result[index][:2]
+            size *= min(1.0, (_FILLING * share / size).min())
+            corner = (x, y) + share * (position + 0.5, 0.5) - size / 2
+            result[index] = np.concatenate([corner, corner + size])
+    return [tuple(np.round(box, 4).tolist()) if index in holders else boxes[index] for index, box in enumerate(result)]
 
 
 def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:

@@ -1,16 +1,20 @@
 """The learned layout predictor: the prompt read by rules, its objects placed by a transformer, relations enforced."""
 
 import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 import torch
 from spacy.language import Language
 
 from .assets import find_asset
-from .boxes import with_small_parts
+from .boxes import with_contents, with_small_parts
+from .contents import contained
 from .phrase import owners_of
 from .reading import check_aspect_ratio, read_prompt
-from .regions import Layout, Region
+from .regions import Layout, Region, Relation
 from .repair import inside_picture, repair_layout
 from .rules import RuleLayoutPredictor
 from .things import kinds_of
@@ -71,7 +75,16 @@ class TransformerLayoutPredictor:
         boxes = mixture.boxes(self.temperature, self.generator)[0].double()
         boxes = with_small_parts([inside_picture(box) for box in boxes.tolist()], owners_of(phrases))
         regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]
-        return repair_layout(Layout(tuple(regions), tuple(relations), prompt))
+        layout = repair_layout(Layout(tuple(regions), tuple(relations), prompt))
+        return _with_contents(layout, contained(phrases))
+
+
+def _with_contents(layout: Layout, contained: Sequence[Relation]) -> Layout:
+    """A layout with those contents in the middle of their containers of which nothing else is said."""
+    told = Counter(index for r in layout.relations for index in (r.subject, r.object, r.second_object))
+    holders = {r.subject: r.object for r in contained if told[r.subject] == 1}
+    boxes = with_contents([region.box for region in layout.regions], holders)
+    return replace(layout, regions=tuple(replace(region, box=box) for region, box in zip(layout.regions, boxes)))
 
 
 @cache

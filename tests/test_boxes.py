@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from spacetime_attn.layout.boxes import arrange_boxes, with_small_parts
+from spacetime_attn.layout.boxes import arrange_boxes, with_contents, with_small_parts
 from spacetime_attn.layout.lexicon import LARGE_THINGS, SMALL_THINGS
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.rules import RuleLayoutPredictor
@@ -167,6 +167,13 @@ def test_parts_are_much_smaller_than_their_owners(predictor):
     man, hand, _ = boxes_of(predictor, "a man with his hand on a horse")
     assert is_inside(hand, man) and area(hand) < 0.17 * area(man)
     assert with_small_parts([(0, 0, 1, 1), (0.4, 0.4, 0.5, 0.5)], {1: 0})[1] == (0.4, 0.4, 0.5, 0.5)
+
+
+def test_contents_are_side_by_side_in_the_middle_of_their_container():
+    boxes = [(0.2, 0.2, 0.8, 0.6), (0.0, 0.0, 0.1, 0.1), (0.0, 0.0, 1.0, 1.0), (0.9, 0.9, 1.0, 1.0)]
+    tray, cup, plate, lamp = with_contents(boxes, {1: 0, 2: 0})
+    assert (tray, lamp) == (boxes[0], boxes[3])
+    assert cup == (0.3, 0.35, 0.4, 0.45) and plate == (0.515, 0.265, 0.785, 0.535)
 
 
 def test_adjectives_of_size_count():

@@ -152,6 +152,12 @@ def test_the_predictor_places_what_the_prompt_names_and_stated_relations_hold(mo
     assert all(0 <= side <= 1 for region in layout.regions for side in region.bounds)
 
 
+def test_contents_are_in_the_middle_of_their_container():
+    bowl, plums, _ = TransformerLayoutPredictor()("a bowl of plums next to a jug").regions
+    assert plums.centre == pytest.approx(bowl.centre, abs=1e-3)
+
+
+
 def test_it_is_deterministic_unless_it_has_a_temperature(model):
     predict = TransformerLayoutPredictor(model)
     assert predict("a dog and a cat") == predict("a dog and a cat")
