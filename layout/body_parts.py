@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc, Span, Token
 
 from .counts import count_of
 from .groups import NounGroup
-from .lexicon import CLAUSE_WORDS, JOINING_WORDS, SENTENCE_ENDS, WITH_WORDS, SpatialExpression
+from .lexicon import CLAUSE_WORDS, JOINING_WORDS, PRONOUN_CLASSES, SENTENCE_ENDS, WITH_WORDS, SpatialExpression
 from .objects import is_object
 from .plurals import is_plural, singular
 from .things import ACTORS, BODY_PARTS, CLOTHES, OWNED_BODY_PARTS, PEOPLE, SINGLE_PARTS, TIMES
@@ -36,7 +36,6 @@ _CARRYING = frozenset((("above", "head"), ("above", "shoulder"), ("below", "arm"
 _LONGEST_LIST = 12  # of what comes with something
 _MADE = MAKING_PARTICIPLES | PAINTING_PARTICIPLES | {"drawn"}
 _WORN = BODY_PARTS | OWNED_BODY_PARTS | CLOTHES | {"pocket"}
-_PRONOUN_SETS = [collect_words(words) for words in ("he him his", "she her hers", "it its", "they them their")]
 _PARTICLES, _POSES = collect_words("up down out"), collect_words("crossed closed folded clasped raised lifted spread")
 _PUTTING = tuple("put plac rest lean lay laid keep kept pok stick stuck dip press set".split())  # stems
 
@@ -55,6 +54,10 @@ class _PartOwners:
         self.doc, self.groups = doc, groups
         self.starts, self.ends = ({getattr(group, end): group for group in groups} for end in ("start", "end"))
         self.places = [(found.row, span) for found, span in spatial_spans(doc) if found.row is not None]
+
+    @cached_property
+    def places_from(self) -> dict[int, tuple[SpatialExpression, Span]]:
+        return {span.start: (row, span) for row, span in self.places}
 
     @cached_property
     def bounds(self) -> list[int]:
@@ -175,10 +178,9 @@ class _PartOwners:
     def _has_place(self, group: NounGroup) -> bool:
         """Whether it is told where a part is: "his hand | rests on a horse", not "his hands | in his pockets"."""
         index = max(part.end for part in (group, self._genitive(group) or group))
-        starts = {span.start: (row, span) for row, span in self.places}
-        while index < len(self.doc) and index not in starts and self._is_predicate(self.doc[index]):
+        while index < len(self.doc) and index not in self.places_from and self._is_predicate(self.doc[index]):
             index += 1
-        row, span = starts.get(index, (None, None))
+        row, span = self.places_from.get(index, (None, None))
         if row is None or row.landmark not in ("after", "maybe", "list"):
             return False
         if self._is_placed_otherwise(group) or self._is_carried(group) and not self._may_be_placed(group, row):
@@ -186,7 +188,7 @@ class _PartOwners:
         word, landmark = word_at(self.doc, span.end), self.starts.get(span.end)
         if landmark is None:
             own = self.doc[group.start].lower_
-            return any(word in pronouns and own not in pronouns for pronouns in _PRONOUN_SETS)
+            return word in PRONOUN_CLASSES and PRONOUN_CLASSES[word] != PRONOUN_CLASSES.get(own)
         is_seen = landmark in self.objects or self._noun(landmark) in SINGLE_PARTS
         return is_seen and not self._is_same_owners(landmark, group)
 

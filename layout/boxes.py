@@ -77,7 +77,7 @@ def with_small_parts(boxes: Sequence[Box], owners: Mapping[int, int]) -> list[Bo
         sizes, owner_sizes = (result[index][2:] - result[index][:2] for index in (part, owner))
         excess = 1 - min(1.0, _LARGEST_PART * np.sqrt(owner_sizes.prod() / sizes.prod()))
         result[part] = result[part] + excess / 2 * np.concatenate([sizes, -sizes])
-    return [tuple(np.round(box, 4).tolist()) if index in owners else boxes[index] for index, box in enumerate(result)]
+    return _rounded(boxes, {part: result[part] for part in owners})
 
 
 def with_contents(boxes: Sequence[Box], holders: Mapping[int, int]) -> list[Box]:
@@ -92,7 +92,13 @@ def with_contents(boxes: Sequence[Box], holders: Mapping[int, int]) -> list[Box]
             size *= min(1.0, (_FILLING * share / size).min())
             corner = (x, y) + share * (position + 0.5, 0.5) - size / 2
             result[index] = np.concatenate([corner, corner + size])
-    return [tuple(np.round(box, 4).tolist()) if index in holders else boxes[index] for index, box in enumerate(result)]
+    return _rounded(boxes, {index: result[index] for index in holders})
+
+
+def _rounded(boxes: Sequence[Box], changed: Mapping[int, np.ndarray]) -> list[Box]:
+    """Boxes of which some, rounded, take the place of those at their indices."""
+    rounded = {index: tuple(np.round(box, 4).tolist()) for index, box in changed.items()}
+    return [rounded.get(index, box) for index, box in enumerate(boxes)]
 
 
 def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:

@@ -23,7 +23,7 @@ class ClauseRow:
     Attributes:
         cues (`list[int]`): Positions of the spatial expressions.
         following (`dict[int, list[int]]`): Positions of the landmark that stands with each cue, if any.
-        landmarks (`set[int]`): All positions in `following`.
+        landmarks (`dict[int, int]`): All positions in `following`, each with its cue, the first of several.
         subjects (`list[int]`): Positions of the things that clauses are about.
         fronted (`dict[int, list[int]]`): Cues that open their clause, with the things after them that they speak of:
             "above the bed hangs | a lamp".
@@ -35,7 +35,7 @@ class ClauseRow:
         self._starts = list(accumulate((i + 1 if end else 0 for i, end in enumerate(ends)), max, initial=0))
         self.cues = [k for k, element in enumerate(elements) if element.cue]
         self.following = {k: self._following_landmark(k) for k in self.cues}
-        self.landmarks = {i for positions in self.following.values() for i in positions}
+        self.landmarks = {i: k for k in reversed(self.cues) for i in self.following[k]}
         self.subjects = [i for i in range(len(elements)) if self._is_subject(i)]
         self._openers: dict[int, str] = {}
         for k in self.cues:
@@ -66,10 +66,6 @@ class ClauseRow:
         """The things of each mention before position k, nearest first (all, or those at some positions)."""
         chosen = range(k) if positions is None else sorted(i for i in positions if i < k)
         return [list(self.elements[i].things) for i in reversed(chosen) if self.is_thing(i)]
-
-    def cue_of(self, i: int) -> int:
-        """The cue whose landmark stands at a position."""
-        return next(cue for cue in self.cues if i in self.following[cue])
 
     def last_of(self, things: Sequence[int], k: int) -> list[int]:
         """Of things joined before position k those of the mention nearest to it; none if they are not several."""

@@ -8,11 +8,10 @@ from itertools import cycle
 from spacy.tokens import Doc
 
 from .counts import count_of
-from .groups import NounGroup
+from .groups import NounGroup, names_of
 from .lexicon import LARGE_THINGS, RELATIVE_WORDS
 from .objects import is_object
 from .phrase import Phrase
-from .plurals import counted_singular, singular
 from .regions import Relation
 from .things import (
     ANIMALS,
@@ -105,15 +104,9 @@ def contained(phrases: Sequence[Phrase]) -> list[Relation]:
     return relations
 
 
-def _called(doc: Doc, group: NounGroup) -> set[str]:
-    """What a group is called: the "glasses" of "four glasses" are drinking glasses, too."""
-    word = doc[group.head].lower_
-    return {singular(word), counted_singular(word)}
-
-
 def _is_open(doc: Doc, group: NounGroup) -> bool:
     """Whether a group names a container that shows what is in it; no glasses to read with, no home plate."""
-    if OPEN_CONTAINERS.isdisjoint(_called(doc, group)) or word_at(doc, group.head - 1) in _EMPTY_COMPOUNDS:
+    if OPEN_CONTAINERS.isdisjoint(names_of(doc, group)) or word_at(doc, group.head - 1) in _EMPTY_COMPOUNDS:
         return False
     return doc[group.head].lower_ != "glasses" or group.content is not None or count_of(doc, group)[0] > 1
 
@@ -121,7 +114,7 @@ def _is_open(doc: Doc, group: NounGroup) -> bool:
 def _is_filled(doc: Doc, container: NounGroup) -> bool:
     """Whether what stands after "of" is in the container: not in "the basket of a bicycle" or "a vase of glass"."""
     content = container.content
-    if content is None or not _is_seen(doc, content) or not _called(doc, content).isdisjoint(_UNFILLING):
+    if content is None or not _is_seen(doc, content) or not names_of(doc, content).isdisjoint(_UNFILLING):
         return False
     return doc[content.start].lower_ not in ARTICLES | DEFINITES or count_of(doc, content)[0] > 1
 
@@ -159,22 +152,22 @@ def _all_from(doc: Doc, container: NounGroup, first: NounGroup, starts: dict[int
 
 def _is_further(doc: Doc, container: NounGroup, first: NounGroup, group: NounGroup) -> bool:
     """Whether a later member of a list is in the container, too: a spoon, some food, or what has no article."""
-    nouns = _called(doc, group)
+    nouns = names_of(doc, group)
     known = frozenset() if first is container.content else UTENSILS | HYPERNYMS["food"]
     if doc[group.start].lower_ in DETERMINERS and nouns.isdisjoint(known):
         return False
-    is_narrow = not _NARROW.isdisjoint(_called(doc, container))
+    is_narrow = not _NARROW.isdisjoint(names_of(doc, container))
     return bool(nouns & UTENSILS) or not is_narrow and _is_seen(doc, group) and _fits(doc, container, group)
 
 
 def _fits(doc: Doc, container: NounGroup, group: NounGroup) -> bool:
     """Whether a thing may lie in a container, rather than stand beside it or be a part of it."""
-    nouns, words = _called(doc, group), {token.lower_ for token in doc[group.start : group.head]}
+    nouns, words = names_of(doc, group), {token.lower_ for token in doc[group.start : group.head]}
     if nouns & _MISFITS or doc[group.start].lower_ in POSSESSIVES:  # "behind a box with his dog"
         return False
     is_dish = doc[group.start].lower_ not in DETERMINERS or any(words & NAMESAKES.get(noun, set()) for noun in nouns)
     is_animal = bool(nouns & ANIMALS) and not is_dish  # "a plate with a hot dog", "with fish"
-    return not (is_animal or nouns & CONTAINERS) or bool(_CARRIERS & _called(doc, container))
+    return not (is_animal or nouns & CONTAINERS) or bool(_CARRIERS & names_of(doc, container))
 
 
 def _has_place(doc: Doc, container: NounGroup, end: int, starts: dict, places: dict) -> bool:
@@ -187,4 +180,4 @@ def _has_place(doc: Doc, container: NounGroup, end: int, starts: dict, places: d
         return False
     row, landmark = places[end]
     is_landmark = row is not None and row.landmark in ("after", "maybe", "list") and landmark in starts
-    return not is_landmark or not _called(doc, container).isdisjoint(_called(doc, starts[landmark]))
+    return not is_landmark or not names_of(doc, container).isdisjoint(names_of(doc, starts[landmark]))

@@ -200,10 +200,7 @@ def _things(text: str, phrases: Sequence[Phrase]) -> list[Element]:
             spans.setdefault(span, []).append(index)
     for span in _inner(spans):
         del spans[span]
-    return [
-        replace(_thing(text, span, tuple(indices)), is_clothing=phrases[indices[0]].head in CLOTHES)
-        for span, indices in spans.items()
-    ]
+    return [_thing(text, span, tuple(indices), phrases[indices[0]].head in CLOTHES) for span, indices in spans.items()]
 
 
 def _inner(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -215,11 +212,13 @@ def _inner(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return inner
 
 
-def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...]) -> Element:
+def _thing(text: str, span: tuple[int, int], indices: tuple[int, ...], is_clothing: bool) -> Element:
     start, end = span
     is_passed = _PASSING_WORDS.search(text[max(start - 30, 0) : start]) is not None
     shape = grid_shape(text[start:end]) if len(indices) > 1 and _ROWS.match(text[start:end]) else (0, 0)
-    return Element("thing", start, end, text[start:end], indices, is_passed=is_passed, shape=shape)
+    return Element(
+        "thing", start, end, text[start:end], indices, is_passed=is_passed, is_clothing=is_clothing, shape=shape
+    )
 
 
 def _expressions(doc: Doc, text: str, things: Sequence[Element]) -> list[Element]:

@@ -101,7 +101,7 @@ class FigureReader:
     def _supports_lower(self, k: int) -> bool:
         """ "A lamp above a cat | on a sofa": only the cat is on it."""
         is_held = self.row.elements[k].cue.relation in SINGLE_SUPPORTS and self.row.is_thing(k - 1)
-        return is_held and self.row.elements[self.row.cue_of(k - 1)].cue.relation == "above"
+        return is_held and self.row.elements[self.row.landmarks[k - 1]].cue.relation == "above"
 
     def _is_resumed(self, i: int) -> bool:
         """Whether a verb goes back to a subject: "X holds Y and stands", "X with Y below stands"."""
@@ -116,7 +116,7 @@ class FigureReader:
         if self.holders.takes_clothes(k) and not self.holders.may_wear(i) and self.holders.has_wearer_before(i):
             return False  # "a bear sits in a chair wearing a hat"
         if i in row.landmarks:  # "an owl above a fox above a mouse", "a cat in a box on a mat": the fox, the box
-            cue = row.cue_of(i)
+            cue = row.landmarks[i]
             relations = {row.elements[cue].cue.relation, row.elements[k].cue.relation}
             is_next = cue < i and all(row.kind(j) == "verb" and not row.elements[j].is_finite for j in range(i + 1, k))
             takes_clothes = row.elements[i].is_clothing or self.holders.takes_clothes(k)
@@ -129,5 +129,5 @@ class FigureReader:
         row = self.row
         if row.elements[k].cue.relation not in SINGLE_SUPPORTS or k - 1 not in row.landmarks:
             return []
-        is_held = row.elements[row.cue_of(k - 1)].cue.relation in SINGLE_SUPPORTS
+        is_held = row.elements[row.landmarks[k - 1]].cue.relation in SINGLE_SUPPORTS
         return [] if is_held else list(row.elements[k - 1].things)

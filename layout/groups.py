@@ -463,13 +463,19 @@ def _is_part(doc: Doc, nouns: set[str], whole: NounGroup) -> bool:
     return bool(nouns & BODY_PARTS) and doc[whole.head].lower_ in ACTORS
 
 
+def names_of(doc: Doc, group: NounGroup) -> set[str]:
+    """What a group is called: the "glasses" of "four glasses" are drinking glasses, too."""
+    word = doc[group.head].lower_
+    return {singular(word), counted_singular(word)}
+
+
 def _join_measures(doc: Doc, groups: list[NounGroup]) -> list[NounGroup]:
     """Joins "a pair" + "scissors" (about the scissors) and "a cup" + "tea" (about the cup) across an "of"."""
     joined: list[NounGroup] = []
     for group in reversed(groups):
         following = joined[-1] if joined else None
         adjacent = following is not None and following.start == group.end + 1 and doc[group.end].lower_ == "of"
-        nouns = {singular(doc[group.head].lower_), counted_singular(doc[group.head].lower_)}
+        nouns = names_of(doc, group)
         if adjacent and nouns & MEASURES and not _is_part(doc, nouns, following):
             joined[-1] = NounGroup(group.start, following.end, following.head, measure=group.head)
         elif adjacent and _is_whole(doc, group, nouns, following):

@@ -67,5 +67,5 @@ class HolderReader:
         """The position of who wears what is mentioned at one, else that one: "a man in a coat | with a bag"."""
         if not self.row.is_thing(i) or not self.row.elements[i].is_clothing or i not in self.row.landmarks:
             return i
-        before = bisect_left(self.wearers, self.row.cue_of(i))
+        before = bisect_left(self.wearers, self.row.landmarks[i])
         return self.wearers[before - 1] if before else i

@@ -275,6 +275,10 @@ FILLERS: frozenset[str] = frozenset(
 PERSON_PRONOUNS: frozenset[str] = frozenset("he him his she her hers".split())
 THING_PRONOUNS: frozenset[str] = frozenset("it its it's".split())
 GROUP_PRONOUNS: frozenset[str] = frozenset("they them their theirs".split())
+# Pronouns that mean the same one.
+PRONOUN_CLASSES: dict[str, str] = {
+    word: kind for kind in ("he him his", "she her hers", "it its it's", "they them their") for word in kind.split()
+}
 POINTING_PRONOUNS: dict[str, int] = {"that": 0, "latter": 0, "former": 1}  # how many mentions lie between
 
 

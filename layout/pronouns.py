@@ -4,13 +4,10 @@ from collections.abc import Sequence
 
 from .clauses import ClauseRow
 from .ellipsis import parallel_landmark
-from .lexicon import GROUP_PRONOUNS, PERSON_PRONOUNS, POINTING_PRONOUNS
+from .lexicon import GROUP_PRONOUNS, PERSON_PRONOUNS, POINTING_PRONOUNS, PRONOUN_CLASSES
 from .phrase import Phrase, are_persons
 from .things import HYPERNYMS
 from .words import POSSESSIVES
-
-
-_PRONOUN_CLASS = {word: kind for kind in ("he him his", "she her hers", "it its it's") for word in kind.split()}
 
 
 class PronounReader:
@@ -37,7 +34,7 @@ class PronounReader:
             return owner
         topic, nearest = row.topic(k, figure), row.things_before(k)
         start = row.sentence_start(k)
-        known = self.meant.get((start, _PRONOUN_CLASS.get(word)), [])
+        known = self.meant.get((start, PRONOUN_CLASSES.get(word)), [])
         if known and set(known).isdisjoint(figure):  # "in front of her, and ... to her right"
             return known
         is_opposite = row.kind(k) == "cue" and row.elements[k].cue.relation == "opposite"  # of what has sides already
@@ -48,7 +45,7 @@ class PronounReader:
         if word in GROUP_PRONOUNS or word == "both":
             return self._group(word, candidates, k, figure)
         found = self._single(word, candidates)
-        self.meant[start, _PRONOUN_CLASS.get(word)] = found
+        self.meant[start, PRONOUN_CLASSES.get(word)] = found
         return found
 
     def _worn_at(self, cue: int) -> list[int]:

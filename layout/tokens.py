@@ -1,5 +1,7 @@
 """What stands at the tokens of a text: the word at one, attributes, spatial expressions."""
 
+from functools import lru_cache
+
 from spacy.tokens import Doc, Span, Token
 
 from .lexicon import FoundExpression, SpatialExpression, lowered, spatial_expressions
@@ -27,11 +29,12 @@ def is_attribute(token: Token) -> bool:
     return token.pos_ == "ADJ" if token.pos_ and word not in COLOURS else word in PLAIN_MODIFIERS
 
 
-def spatial_spans(doc: Doc) -> list[tuple[FoundExpression, Span]]:
+@lru_cache(maxsize=4)  # each step of reading a text asks for them
+def spatial_spans(doc: Doc) -> tuple[tuple[FoundExpression, Span], ...]:
     """The spatial expressions of a text in order, each with its tokens; without those that end within a token."""
     found = spatial_expressions(lowered(doc.text))
     spans = [(expression, doc.char_span(expression.start, expression.end)) for expression in found]
-    return [(expression, span) for expression, span in spans if span is not None]
+    return tuple((expression, span) for expression, span in spans if span is not None)
 
 
 def place_after(doc: Doc, index: int) -> tuple[str, int]:
