@@ -7,11 +7,10 @@ from itertools import permutations
 import numpy as np
 
 from .implied import between_in_order
-from .lexicon import steps_of_size
 from .regions import Relation
-from .sides import PICTURE_PLACES
-from .solver import AXES, LEVEL, consistent_relations, place_on_lattice
-from .things import TALL_THINGS, WIDE_THINGS
+from .solver import LEVEL, consistent_relations, place_on_lattice
+from .things import TALL_THINGS, WIDE_THINGS, steps_of_size
+from .vocabulary import AXES, PLACES
 
 
 Box = tuple[float, float, float, float]
@@ -30,7 +29,6 @@ _DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1,
 _SLANT = 0.9  # "left of" may be so many times farther up or down than to the left
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 40  # more objects than this go to a plain grid, relations or not, for the time it takes
-_LARGEST_PART = 0.4  # side of a body part, in those of its owner
 _FILLING = 0.9  # side of contents, at most, in that of their share of a container
 _boxes_logger = logging.getLogger(__name__)
 
@@ -68,16 +66,6 @@ def arrange_boxes(
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
     return [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
-
-
-def with_small_parts(boxes: Sequence[Box], owners: Mapping[int, int]) -> list[Box]:
-    """Boxes of which those of body parts, with whose they are, shrink around their centres to the size of parts."""
-    result = [np.array(box) for box in boxes]
-    for part, owner in owners.items():
-        sizes, owner_sizes = (result[index][2:] - result[index][:2] for index in (part, owner))
-        excess = 1 - min(1.0, _LARGEST_PART * np.sqrt(owner_sizes.prod() / sizes.prod()))
-        result[part] = result[part] + excess / 2 * np.concatenate([sizes, -sizes])
-    return _rounded(boxes, {part: result[part] for part in owners})
 
 
 def with_contents(boxes: Sequence[Box], holders: Mapping[int, int]) -> list[Box]:
@@ -219,7 +207,7 @@ def _spread(values: np.ndarray, relations: Sequence[Relation], axis: int) -> tup
     before = after = 0  # free ranks: what is at the left, or in the centre, leaves room at its right
     for relation in relations:
         if relation.object is None:
-            side, rank = PICTURE_PLACES[relation.relation][axis], values[relation.subject]
+            side, rank = PLACES[relation.relation][axis], values[relation.subject]
             if relation.relation == "centre":
                 before, after = max(before, last - 2 * rank), max(after, 2 * rank - last)
             elif side and last == 0:

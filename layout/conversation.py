@@ -3,9 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from .holding import RELATIONS_OF_TWO
 from .regions import Relation
-from .sides import PICTURE_PLACES
+from .vocabulary import PLACES, RELATIONS_OF_TWO
 
 
 LONGEST_ANSWER = 50_000  # characters that are read
@@ -20,7 +19,7 @@ with its attributes; of "two dogs", each is "a dog". "box" is [x0, y0, x1, y1] i
 grows downwards. Surroundings such as the sky, a room or a street are no objects.
 - "relations": each relation that the prompt states, by the positions of the objects in the list, counted from 0. \
 "subject" stands in "relation" to "object". Of two objects: {", ".join(RELATIONS_OF_TWO)}. "between" has a \
-"second_object". Places in the picture have the object null: {", ".join(PICTURE_PLACES)}.
+"second_object". Places in the picture have the object null: {", ".join(PLACES)}.
 
 Every relation has to show in the boxes: compare their centres. What is left of something is so by more than it is \
 above or below it. Objects are as large, beside each other, as they are in the world and as the picture allows, each \

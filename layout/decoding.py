@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from .conversation import plain_text
-from .holding import RELATIONS_OF_TWO
-from .sides import PICTURE_PLACES
+from .vocabulary import PLACES, RELATIONS_OF_TWO
 
 
 MOST_OBJECTS, MOST_RELATIONS = 16, 24
@@ -38,7 +37,7 @@ ANSWER_SCHEMA = _record(
             "anyOf": [
                 _record(subject=_INDEX, relation={"enum": list(RELATIONS_OF_TWO)}, object=_INDEX),
                 _record(subject=_INDEX, relation={"const": "between"}, object=_INDEX, second_object=_INDEX),
-                _record(subject=_INDEX, relation={"enum": list(PICTURE_PLACES)}, object={"type": "null"}),
+                _record(subject=_INDEX, relation={"enum": list(PLACES)}, object={"type": "null"}),
             ]
         },
     },

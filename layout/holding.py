@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 from .regions import Layout, Relation
-from .sides import PICTURE_PLACES
-from .solver import AXES, DEPTHS
+from .vocabulary import AXES, PLACES, RELATIONS_OF_TWO
 
 
-RELATIONS_OF_TWO = (*AXES, *DEPTHS, "inside", "next to", "far from")
-NEAR, FAR = 150 / 512, 0.4  # between centres; near as in T2I-CompBench (arXiv:2307.06350), 150 pixels of 512
+NEAR, FAR, TOUCHING = 150 / 512, 0.4, 0.02  # between centres; near as in T2I-CompBench (arXiv:2307.06350), 150 pixels of 512
 CENTRE_REACH = 1 / 6  # what is in the centre is in the middle third
 _MOSTLY = 0.5  # part of a thing within what it is on; IoU that things next to each other do not reach
 
@@ -20,7 +18,7 @@ def broken_relations(layout: Layout) -> list[Relation]:
     Left of, right of, above, below and (along either axis) "between" compare the boxes' centres, "in front of" and
     "behind" their lower edges. What is "inside" has its centre in the other's box and is smaller; what is "on"
     something is higher, or for the better part within its box. "next to" is nearer than 150 of 512 pixels along one
-    axis, "far from" at least 0.4 away. "left" is left of the picture's middle, "centre" in its middle third.
+    axis, "far from" at least 0.4 away; what is "touching" has at most 0.02 between the boxes. "left" is left of the picture's middle, "centre" in its middle third.
 
     Raises:
         ValueError: A relation that is none of these, or lacks an object that it needs.
@@ -35,7 +33,7 @@ def is_complete(relation: Relation) -> bool:
     """Whether a relation has a known name, and the objects that it needs and no other."""
     if relation.relation == "between":
         return relation.object is not None and relation.second_object is not None
-    known = PICTURE_PLACES if relation.object is None else RELATIONS_OF_TWO
+    known = PLACES if relation.object is None else RELATIONS_OF_TWO
     return relation.relation in known and relation.second_object is None
 
 
@@ -45,7 +43,7 @@ def check_relations(layout: Layout) -> None:
         if not is_complete(relation):
             raise ValueError(
                 f"The relation {relation.to_dict()} is none of {', '.join(RELATIONS_OF_TWO)} (with `object`), between"
-                f" (with `object` and `second_object`), {', '.join(PICTURE_PLACES)} (without)."
+                f" (with `object` and `second_object`), {', '.join(PLACES)} (without)."
             )
 
 
@@ -55,7 +53,7 @@ def _holds(relation: Relation, bounds: Sequence, centres: Sequence) -> bool:
     if name == "centre":
         return max(abs(x - 0.5), abs(y - 0.5)) <= CENTRE_REACH
     if relation.object is None:
-        return all((value - 0.5) * side > 0 for value, side in zip((x, y), PICTURE_PLACES[name]) if side)
+        return all((value - 0.5) * side > 0 for value, side in zip((x, y), PLACES[name]) if side)
     (u, v), (u0, v0, u1, v1) = centres[relation.object], bounds[relation.object]
     if name in AXES:
         column, row = AXES[name]
@@ -73,4 +71,7 @@ def _holds(relation: Relation, bounds: Sequence, centres: Sequence) -> bool:
     shared = max(min(x1, u1) - max(x0, u0), 0) * max(min(y1, v1) - max(y0, v0), 0)
     if name == "on":
         return y < v or shared > _MOSTLY * area
-    return min(abs(x - u), abs(y - v)) < NEAR and shared < _MOSTLY * (area + other_area - shared)  # next to
+    if name == "touching" and max(x0 - u1, u0 - x1, y0 - v1, v0 - y1) > TOUCHING:
+        return False
+    near = name == "touching" or min(abs(x - u), abs(y - v)) < NEAR
+    return near and shared < _MOSTLY * (area + other_area - shared)  # next to

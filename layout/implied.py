@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from .regions import Relation
-from .sides import OPPOSITES, PICTURE_PLACES, SIDES_OF_PLACES
+from .vocabulary import AXES, OPPOSITES, PLACES
+
+
+_SIDES = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}
 
 
 def implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
@@ -13,9 +16,9 @@ def implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
     for r in relations:
         if r.object is None:  # "top row: a kite on the left": both count
             x, y = places.get(r.subject, (0, 0))
-            column, row = PICTURE_PLACES[r.relation]
+            column, row = PLACES[r.relation]
             places[r.subject] = x or column, y or row
-    stated = {frozenset((r.subject, r.object)) for r in relations if r.relation in OPPOSITES}
+    stated = {frozenset((r.subject, r.object)) for r in relations if r.relation in AXES}
     implied = []
     for (first, (x0, y0)), (second, (x1, y1)) in combinations(places.items(), 2):
         if frozenset((first, second)) in stated:
@@ -36,11 +39,11 @@ def between_in_order(between: Relation, relations: Sequence[Relation]) -> tuple[
     for first, second in (ends, ends[::-1]):
         pairs = ((first, second), (first, between.subject), (between.subject, second))
         for r in relations:
-            is_placed = r.relation in SIDES_OF_PLACES and r.subject == first
-            side = SIDES_OF_PLACES[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
+            is_placed = r.relation in _SIDES and r.subject == first
+            side = _SIDES[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
             if side in ("left of", "above"):
                 return first, side, second
-            if side in OPPOSITES:
+            if side in AXES:
                 return second, OPPOSITES[side], first
     return None
 

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .holding import CENTRE_REACH, FAR, NEAR
+from .holding import CENTRE_REACH, FAR, NEAR, TOUCHING
 from .regions import Relation
-from .sides import PICTURE_PLACES
-from .solver import AXES
+from .vocabulary import AXES, PLACES
 
 
 _CLEARLY = 0.02  # by how much an order of centres or edges shows
@@ -94,7 +93,7 @@ class BoxGeometry:
         """The ways in which a relation may hold."""
         name, first, second, third = relation.relation, relation.subject, relation.object, relation.second_object
         if second is None:
-            ways = [self._at_place(first, PICTURE_PLACES[name])]
+            ways = [self._at_place(first, PLACES[name])]
         elif name in AXES:
             ways = [self._in_order(*directed(first, name, second))]
         elif name == "between":
@@ -107,6 +106,9 @@ class BoxGeometry:
         elif name == "next to":
             orders = product(((first, second), (second, first)), (0, 1))
             ways = [self._beside(low, high, axis) for (low, high), axis in orders]
+        elif name == "touching":
+            orders = product(((first, second), (second, first)), (0, 1))
+            ways = [self._touching(low, high, axis) for (low, high), axis in orders]
         elif name == "far from":
             ways = [self._apart(first, second, direction) for direction in self._directions(first, second)]
         else:
@@ -117,7 +119,7 @@ class BoxGeometry:
         rows = []
         for axis, side in enumerate(place):
             centre = self.point(index, axis)
-            if place == PICTURE_PLACES["centre"]:
+            if place == PLACES["centre"]:
                 rows += [(sign * centre, sign * 0.5 - CENTRE_REACH + _CLEARLY, DUTY) for sign in (-1, 1)]
             elif side:
                 rows.append((side * centre, side * 0.5 + _CLEARLY, DUTY))
@@ -175,6 +177,15 @@ class BoxGeometry:
             (-across, _CLEARLY - NEAR, DUTY),
             *self.parting(low, high, axis, OVERLAP_IN_DEPTH, DUTY),
             (self.point(low, axis, 1) - self.point(high, axis, -1), -_GAP, _AIM),
+        ]
+
+    def _touching(self, low: int, high: int, axis: int) -> list:
+        """One before the other along an axis with no gap, and level with a part of it along the other axis."""
+        return [
+            (self.point(low, axis, 1) - self.point(high, axis, -1), -TOUCHING / 2, DUTY),
+            (self.point(low, 1 - axis, 1) - self.point(high, 1 - axis, -1), 0.0, DUTY),
+            (self.point(high, 1 - axis, 1) - self.point(low, 1 - axis, -1), 0.0, DUTY),
+            *self.parting(low, high, axis, _OVERLAP, DUTY),
         ]
 
     def _directions(self, a: int, b: int) -> list[tuple[float, float]]:

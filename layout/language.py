@@ -1,7 +1,6 @@
 """Finds the spaCy pipeline that reads the prompts."""
 
 import os
-import warnings
 from functools import cache
 from pathlib import Path
 
@@ -9,69 +8,65 @@ import spacy
 from spacy.language import Language
 
 from .assets import find_asset
-from .chunker import CHUNKER_NAME
-
-
-_LANGUAGE_FAVOURITES = ("en_core_web_sm", "en_core_web_md", "en_core_web_lg", "en_core_web_trf")
+from .reader import READER_NAME, Reader
 
 
 def load_language(nlp: str | Path | Language | None = None) -> Language:
-    """Loads the spaCy pipeline for English; a second call with the same argument gives the same object.
+    """
+    Loads an English pipeline that has a reader; a second call with the same argument gives the same object.
 
     Args:
-        nlp: a spaCy pipeline, or the name or the folder of one. None looks in this order: the model that ships with
-            the project, the Hub repository named by the environment variable SPACETIME_ATTN_ASSETS_REPO (none by
-            default, and then no network is touched), the English models installed for spaCy, and last a blank
-            pipeline whose noun phrases come from word lists (with a warning).
-
-    Returns:
-        A spaCy pipeline. The last resort has no parser: its noun phrases are in ``doc.spans["phrases"]``.
+        nlp (`spacy.Language`, `str` or `Path`, *optional*): A spaCy pipeline, or the name or the folder of one. Where
+            it has no reader, the one that ships with the project is added to a copy. By default the pipeline that
+            ships, from the installed project or the Hub (see `find_asset`).
 
     Raises:
-        TypeError: nlp is none of these.
-        ValueError: no pipeline of that name is installed and no folder of one is there.
+        TypeError: `nlp` is none of these.
+        ValueError: No pipeline of that name is installed and no folder of one is there.
+        OSError: The reader is not to be found.
     """
     if nlp is None:
-        return _default_language()
+        return _shipped_language()
     if isinstance(nlp, Language):
-        return nlp
+        return nlp if nlp.has_pipe(READER_NAME) else _with_reader(nlp)
     if isinstance(nlp, (str, os.PathLike)):
         return _named_language(os.fspath(nlp))
-    raise TypeError(f"nlp must be a spaCy pipeline, its name or its folder, got {type(nlp).__name__}: {nlp!r}")
+    raise TypeError(f"`nlp` has to be a spaCy pipeline, its name or its folder, got {type(nlp).__name__}: {nlp!r}.")
 
 
 @cache
 def _named_language(name: str) -> Language:
     try:
-        return spacy.load(name)
+        nlp = spacy.load(name)
     except OSError as error:
         raise ValueError(
             f"nlp={name!r} is neither an installed spaCy pipeline nor the folder of one; "
             f"install it with `python -m spacy download {name}`, or leave nlp out"
         ) from error
+    return load_language(nlp)
 
 
 @cache
-def _default_language() -> Language:
-    source = find_asset("english", "config.cfg") or _installed_language()
-    if source is not None:
-        return spacy.load(source)
-    warnings.warn(
-        "no spaCy model for English was found, so object phrases come from word lists, which is less exact; "
-        "install one with `python -m spacy download en_core_web_sm`",
-        stacklevel=3,
-    )
-    nlp = spacy.blank("en")
-    nlp.add_pipe(CHUNKER_NAME)
-    return nlp
+def _shipped_language() -> Language:
+    folder = find_asset("english", "config.cfg")
+    if folder is None:
+        raise OSError(
+            "The reader that finds the objects of a prompt was not found: a folder `english` that ships with"
+            " spacetime_attn. Install the project (pip install . in a clone of it); or set SPACETIME_ATTN_ASSETS_REPO"
+            " to a Hub repository that has it; or pass `nlp`, a pipeline with a reader. With `layout`, pictures can be"
+            " made without it."
+        )
+    return spacy.load(folder)
 
 
-def _installed_language() -> str | None:
-    """The name of an English pipeline installed for spaCy, small ones first."""
-    installed = [name for name in spacy.util.get_installed_models() if name.startswith("en_")]
-    return min(installed, key=_language_rank, default=None)
-
-
-def _language_rank(name: str) -> tuple[int, str]:
-    known = name in _LANGUAGE_FAVOURITES
-    return _LANGUAGE_FAVOURITES.index(name) if known else len(_LANGUAGE_FAVOURITES), name
+@cache
+def _with_reader(nlp: Language) -> Language:
+    """A copy that shares everything with a pipeline, and has a reader too."""
+    copy = spacy.blank(nlp.lang, vocab=nlp.vocab)
+    copy.tokenizer = nlp.tokenizer
+    for name in nlp.pipe_names:
+        copy.add_pipe(name, source=nlp)
+    reader: Reader = copy.add_pipe(READER_NAME)
+    shipped = _shipped_language().get_pipe(READER_NAME)
+    reader.network, reader.tokenizer, reader.settings = shipped.network, shipped.tokenizer, shipped.settings
+    return copy

@@ -1,4 +1,4 @@
-"""The learned layout predictor: the prompt read by rules, its objects placed by a transformer, relations enforced."""
+"""The learned layout predictor: the objects of a prompt placed by a transformer, relations enforced."""
 
 import warnings
 from collections import Counter
@@ -10,13 +10,13 @@ import torch
 from spacy.language import Language
 
 from .assets import find_asset
-from .boxes import with_contents, with_small_parts
-from .contents import contained
-from .phrase import owners_of
-from .reading import check_aspect_ratio, read_prompt
-from .regions import Layout, Region, Relation
+from .boxes import with_contents
+from .objects import objects_of
+from .prompts import read_prompt
+from .reading import check_aspect_ratio
+from .regions import Layout
 from .repair import inside_picture, repair_layout
-from .rules import RuleLayoutPredictor
+from .rules import RuleLayoutPredictor, regions_of
 from .things import kinds_of
 from .transformer import LayoutTransformer
 
@@ -58,31 +58,32 @@ class TransformerLayoutPredictor:
         return self._model
 
     @torch.no_grad()
-    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0) -> Layout:
+    def __call__(
+        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
+    ) -> Layout:
         """See [`RuleLayoutPredictor`]."""
         check_aspect_ratio(aspect_ratio)
         model = self.model
         if model is None:
-            return RuleLayoutPredictor(self._nlp)(prompt, aspect_ratio=aspect_ratio)
-        phrases, relations = read_prompt(prompt, self._nlp)
-        if not phrases:
+            return RuleLayoutPredictor(self._nlp)(prompt, aspect_ratio=aspect_ratio, objects=objects)
+        reading = read_prompt(prompt, self._nlp, objects)
+        things, relations = objects_of(reading)
+        if not things:
             return Layout(prompt=prompt)
-        ids, marked = model.encode(prompt, [(phrase.start, phrase.end) for phrase in phrases])
-        kinds = [kinds_of(phrase.head) for phrase in phrases]
-        sides = [model.side(phrase.head, phrase.modifiers) for phrase in phrases]
+        ids, marked = model.encode(reading.prompt, [(thing.start, thing.end) for thing in things])
+        kinds = [kinds_of(thing.head) for thing in things]
+        sides = [model.side(thing.head, thing.modifiers) for thing in things]
         inputs = [ids], [marked], [kinds], [sides], [float(aspect_ratio)]
         mixture = model(*(torch.tensor(part, device=model.device) for part in inputs)).cpu()
         boxes = mixture.boxes(self.temperature, self.generator)[0].double()
-        boxes = with_small_parts([inside_picture(box) for box in boxes.tolist()], owners_of(phrases))
-        regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]
-        layout = repair_layout(Layout(tuple(regions), tuple(relations), prompt))
-        return _with_contents(layout, contained(phrases))
+        regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
+        return _with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
 
 
-def _with_contents(layout: Layout, contained: Sequence[Relation]) -> Layout:
-    """A layout with those contents in the middle of their containers of which nothing else is said."""
+def _with_contents(layout: Layout) -> Layout:
+    """A layout with what is inside something in the middle of it, if nothing else is said of it."""
     told = Counter(index for r in layout.relations for index in (r.subject, r.object, r.second_object))
-    holders = {r.subject: r.object for r in contained if told[r.subject] == 1}
+    holders = {r.subject: r.object for r in layout.relations if r.relation == "inside" and told[r.subject] == 1}
     boxes = with_contents([region.box for region in layout.regions], holders)
     return replace(layout, regions=tuple(replace(region, box=box) for region, box in zip(layout.regions, boxes)))
 

@@ -1,193 +1,216 @@
-"""Which noun groups name objects of the picture: not "the left", "no dog", "in the style of ..."."""
+"""What of a reading gets a region: `objects_of`, one by one, each with what belongs to it."""
 
-import re
-from collections.abc import Container
-from itertools import takewhile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 
-from spacy.tokens import Doc, Span
+from .implied import implied_by_between, implied_by_places
+from .noun_phrases import head_and_modifiers, one_of
+from .reading import Entity, Reading, Statement
+from .regions import Relation
 
-from .groups import NounGroup, split_number
-from .lexicon import CLAUSE_WORDS, SENTENCE_ENDS
-from .plurals import is_plural, singular
-from .things import (
-    ABSTRACT_SUFFIXES,
-    ABSTRACT_WORDS,
-    ACTORS,
-    BALL_GAMES,
-    BODY_PARTS,
-    DIRECTION_WORDS,
-    FORMATIONS,
-    LIGHT_AND_WEATHER,
-    MEDIA_WORDS,
-    OBJECT_COMPOUNDS,
-    OBJECT_MAKERS,
-    OWNED_BODY_PARTS,
-    PARTS_OF_THINGS,
-    PEOPLE,
-    PICTURE_WORDS,
-    SITES,
-    SURROUNDINGS,
-    TIMES,
-    UNSEEN_COMPOUNDS,
-)
-from .tokens import spatial_spans, word_at
-from .words import (
-    COMMENT_VERBS,
-    DETERMINERS,
-    DIVIDING_PARTICIPLES,
-    LIKENESS_WORDS,
-    MAKING_PARTICIPLES,
-    NEGATIONS,
-    OWNER_ENDINGS,
-    POSSESSIVES,
-    PURPOSE_WORDS,
-    number_of,
+
+MOST_INSTANCES = 12  # larger counts stay one region
+LONGEST_DESCRIPTION = 30  # words
+_POSSESSIVES = ("his ", "her ", "its ", "their ", "the ")
+_CORNERS = ("top left", "top right", "bottom left", "bottom right")
+# "One", "the left one": words that name a member by its place among the others alone.
+_PRONOMINAL = frozenset(
+    "a an the of one ones first second third fourth fifth sixth last other others another latter former left right"
+    " middle center centre central top bottom upper lower rest remaining two three four five six them these those"
+    " each leftmost rightmost topmost outer inner front back rear next far near nearest furthest both pair".split()
 )
 
 
-_NO_OBJECTS = DIRECTION_WORDS | PICTURE_WORDS | SURROUNDINGS | BODY_PARTS | LIGHT_AND_WEATHER | TIMES | ABSTRACT_WORDS
-_PLACINGS = frozenset(("left of", "right of", "left", "right", "above", "below", "between"))
-_BEFORE_CREDITS = PICTURE_WORDS | MEDIA_WORDS | {",", ""}
-_AFTER_CREDITS = ("ADP", "DET", "NUM", "AUX", "PUNCT")
-_LONGEST_CREDIT = 20  # tokens
-_OUTLINE = dict.fromkeys("DET ADJ NOUN PROPN CCONJ".split(), "n") | dict.fromkeys(("VERB", "AUX", "ADV", "PRON"), "v")
+@dataclass(frozen=True)
+class Thing:
+    """
+    One thing that gets a region.
+
+    Args:
+        phrase (`str`): As the prompt says it; of several, one: "a dog".
+        description (`str`, *optional*): The phrase and what belongs to it: "a man with black hair in a red coat"; None
+            where nothing does.
+        head (`str`), modifiers (`frozenset[str]`): See [`Entity`].
+        start, end (`int`): Characters of the prompt; the same for each of "two dogs".
+    """
+
+    phrase: str
+    description: str | None
+    head: str
+    modifiers: frozenset[str]
+    start: int
+    end: int
 
 
-def is_object(doc: Doc, group: NounGroup, parts: Container[NounGroup] = ()) -> bool:
-    """Whether a noun group names a thing seen in the picture, and no mere part of another (unless of `parts`)."""
-    _, word = split_number(doc[group.head].lower_)
-    head = singular(word)
-    before = {token.lower_ for token in doc[group.start : group.head]}
-    around = [token.lower_ for token in doc[max(group.start - 1, 0) : group.end + 1]]
-    owned = not before.isdisjoint(POSSESSIVES) or around[0] in OWNER_ENDINGS or around[-1] == "of"
-    if not any(character.isalpha() for character in word) or word[0].isdigit() or _is_negated(doc, group):
-        return False
-    if group in parts:
-        return True
-    is_counted = doc[group.start].lower_ in DETERMINERS or number_of(doc[group.start].lower_) > 1
-    if head in MEDIA_WORDS and (not is_counted or around[-1] == "of"):
-        return False
-    if "its" in before and head not in PEOPLE:  # parts: "its screen"
-        return False
-    if owned and head in OWNED_BODY_PARTS or _is_unseen(doc, group, head):
-        return False
-    is_of_thing = around[-1] == "of" and word_at(doc, group.end + 1) in DETERMINERS
-    if head in PARTS_OF_THINGS and (is_of_thing or is_on_part(doc, group)):
-        return False
-    if _is_material(doc, group) or _is_formation(doc, group, head):
-        return False
-    if before & OBJECT_MAKERS:
-        return True
-    if head in _NO_OBJECTS or word in _NO_OBJECTS or head.endswith(ABSTRACT_SUFFIXES):
-        return bool(before & OBJECT_COMPOUNDS.get(head, frozenset())) or head in SITES and _is_placed(doc, group)
-    return True
+def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
+    """
+    Everything that gets a region, in the order of the prompt, and the relations between these, by their indices.
+
+    Objects do, each of those that are counted; surroundings and what spreads only where the prompt says where they
+    are. What is said of parts and clothes is said of their owners; what is absent, or shown on something, has none.
+    """
+    return _Objects(reading).result()
 
 
-def is_on_part(doc: Doc, group: NounGroup) -> bool:
-    """The roof of "a house with a cat on | the roof", which is the house."""
-    if word_at(doc, group.start - 1) not in ("on", "onto", "in") or doc[group.start].lower_ != "the":
-        return False
-    for token in reversed(doc[: group.start]):
-        if token.lower_ in CLAUSE_WORDS | SENTENCE_ENDS:
-            return False
-        if token.lower_ == "with":
-            wholes = PARTS_OF_THINGS.get(singular(doc[group.head].lower_), frozenset())
-            return singular(word_at(doc, token.i - 1)) in wholes
-    return False
+class _Objects:
+    def __init__(self, reading: Reading):
+        self.reading = reading
+        self.owners, self.groups = reading.linked("of"), reading.linked("member")
+        self.things: list[Thing] = []
+        self.instances: dict[int, list[int]] = {}  # of each entity, indices into the things
+
+    def result(self) -> tuple[list[Thing], list[Relation]]:
+        statements = [self._of_owners(statement) for statement in self.reading.relations]
+        placed = {index for s in statements for index in (s.subject, s.object, s.second_object)}
+        members: dict[int, list[int]] = {}
+        for member, groups in self.groups.items():
+            members.setdefault(groups[0], []).append(member)
+        for index, entity in enumerate(self.reading.entities):
+            if index in self.instances or not (
+                entity.kind == "object" or entity.kind in ("place", "stuff") and index in placed
+            ):
+                continue
+            if index in self.groups and self.groups[index][0] < index:
+                continue  # named with its group
+            self._add(index, members.get(index, []))
+        relations = [r for index in self.instances for r in self._arranged(index)]
+        for statement in statements:
+            relations += self._relations(statement)
+        relations = list(dict.fromkeys(relations))
+        relations += implied_by_places(relations)
+        return self.things, list(dict.fromkeys([*relations, *implied_by_between(relations)]))
+
+    def _of_owners(self, statement: Statement) -> Statement:
+        """What is said of a part is said of its owner, or of that one's owner."""
+        return replace(
+            statement,
+            subject=self._owner(statement.subject),
+            object=self._owner(statement.object),
+            second_object=self._owner(statement.second_object),
+        )
+
+    def _owner(self, index: int | None) -> int | None:
+        seen = set()
+        while index is not None and index not in seen and self.reading.entities[index].kind in ("part", "worn"):
+            seen.add(index)
+            index = next(iter(self.owners.get(index, ())), index)
+        return index
+
+    def _add(self, index: int, members: Sequence[int]) -> None:
+        """The things of an entity: its members, and what else it counts."""
+        entity = self.reading.entities[index]
+        own: list[int] = []
+        for member in members:
+            count = self._count(self.reading.entities[member])
+            thing = self._member(self.reading.entities[member], member, entity)
+            self.instances[member] = self._append(thing, count)
+            own += self.instances[member]
+        others = max(self._count(entity) - len(own), 0 if own else 1)
+        own += self._append(self._thing(entity, index), others)
+        self.instances[index] = own
+
+    def _append(self, thing: Thing, count: int) -> list[int]:
+        start = len(self.things)
+        self.things += [thing] * count
+        return list(range(start, len(self.things)))
+
+    def _count(self, entity: Entity) -> int:
+        count = 4 if entity.arrangement == "corners" else 2 if entity.arrangement == "sides" else 1
+        count = max(entity.count, count)
+        return count if count <= MOST_INSTANCES else 1
+
+    def _thing(self, entity: Entity, index: int) -> Thing:
+        phrase = one_of(entity.phrase) if self._count(entity) > 1 else entity.phrase
+        return Thing(
+            phrase, self._described(phrase, index), entity.head, entity.modifiers, entity.start, entity.end
+        )
+
+    def _member(self, entity: Entity, index: int, group: Entity) -> Thing:
+        """A member, by the name of its group where it has none of its own: of two knights, "the left one"."""
+        said = {entity.head, *entity.modifiers} - _PRONOMINAL
+        words = [word for word in entity.phrase.split() if word.lower().strip(",.") not in _PRONOMINAL]
+        if entity.head in _PRONOMINAL or not said:
+            name = one_of(group.phrase) if group.count > 1 or group.arrangement else group.phrase
+            article, _, noun = name.rpartition(" ") if not words else (name, "", "")
+            phrase = name if not words else _with_words(name, words)
+            head, modifiers = head_and_modifiers(phrase)
+        else:
+            phrase = one_of(entity.phrase) if entity.count > 1 else entity.phrase
+            head, modifiers = entity.head, entity.modifiers
+        return Thing(phrase, self._described(phrase, index), head, modifiers, entity.start, entity.end)
+
+    def _described(self, phrase: str, index: int) -> str | None:
+        """The phrase with its parts and garments, as many as there is room for."""
+        parts, worn = (self._belongings(index, kind) for kind in ("part", "worn"))
+        text = phrase
+        for link, names in ((" with ", parts), (" in ", worn)):
+            while names and len(f"{text}{link}{_listed(names)}".split()) > LONGEST_DESCRIPTION:
+                names = names[:-1]
+            text += link + _listed(names) if names else ""
+        return text if text != phrase else None
+
+    def _belongings(self, index: int, kind: str) -> list[str]:
+        groups = {index, *self.groups.get(index, [])}
+        names = []
+        for belonging, owners in self.owners.items():
+            entity = self.reading.entities[belonging]
+            if entity.kind == kind and groups & set(owners):
+                name = entity.phrase
+                for word in _POSSESSIVES:
+                    name = name[len(word) :] if name.lower().startswith(word) else name
+                names.append(name)
+        return list(dict.fromkeys(names))
+
+    def _arranged(self, index: int) -> list[Relation]:
+        """How the things of a group stand."""
+        form, things = self.reading.entities[index].arrangement, self.instances[index]
+        if form is None or len(things) < 2:
+            return []
+        if form in ("corners", "sides"):
+            places = _CORNERS if form == "corners" else ("left", "right")
+            return [Relation(thing, place) for thing, place in zip(things, places)]
+        if form in ("row", "column", "stack"):
+            relation = {"row": "left of", "column": "above", "stack": "on"}[form]
+            return [Relation(a, relation, b) for a, b in pairwise(things)]
+        if form.startswith("grid"):
+            return _grid(things, int(form.split()[1]))
+        return []
+
+    def _relations(self, statement: Statement) -> list[Relation]:
+        """A statement for each of the things that it is about."""
+        ends = [statement.subject, statement.object, statement.second_object]
+        if any(end is not None and end not in self.instances for end in ends):
+            return []
+        subjects, objects, seconds = ([None] if end is None else self.instances[end] for end in ends)
+        if statement.relation == "between" and statement.second_object is None:
+            objects, seconds = objects[:1], objects[1:2]  # between two of one kind
+            if not seconds:
+                return []
+        return [
+            Relation(subject, statement.relation, landmark, second)
+            for subject, landmark, second in product(subjects, objects, seconds)
+            if len({subject, landmark, second}) == len([x for x in (subject, landmark, second) if x is not None]) + (
+                (landmark is None) or (second is None)
+            )
+        ]
 
 
-def _is_placed(doc: Doc, group: NounGroup) -> bool:
-    """Whether a side is stated of it or to it: "the inn is left of a barn", "left of a barn and an inn"."""
-    is_inside = group.start > 0 and doc[group.start - 1].pos_ == "ADP"  # "in the inn to the left of a barn"
-    for found, span in spatial_spans(doc):
-        if found.row is None or found.row.relation not in _PLACINGS:
-            continue
-        is_fronted = span.start == 0 or doc[span.start - 1].is_punct
-        landmarks = "[n,]*|n*v+n*" if is_fronted else "[n,]*"
-        if span.end <= group.start and re.fullmatch(landmarks, _letters(doc[span.end : group.start])):
-            return True
-        if span.start >= group.end and not is_inside and re.fullmatch("n*v*", _letters(doc[group.end : span.start])):
-            return True
-    return False
+def _grid(things: Sequence[int], rows: int) -> list[Relation]:
+    """Each left of the next one in its row and above the one below it."""
+    columns = -(-len(things) // rows)
+    lines = [things[start : start + columns] for start in range(0, len(things), columns)]
+    along = [Relation(a, "left of", b) for line in lines for a, b in pairwise(line)]
+    return along + [Relation(a, "above", b) for upper, lower in pairwise(lines) for a, b in zip(upper, lower)]
 
 
-def _letters(span: Span) -> str:
-    """A letter for each token: "n" in nouns and lists of them, "v" in verbs and around, "," and "x" for all others."""
-    return "".join("," if token.text == "," else _OUTLINE.get(token.pos_, "x") for token in span)
+def _with_words(name: str, words: Sequence[str]) -> str:
+    """ "a knight" and "black": "a black knight"."""
+    article, _, rest = name.partition(" ")
+    if article.lower() not in ("a", "an", "the"):
+        return " ".join([*words, name])
+    return " ".join([article, *words, rest])
 
 
-def _is_unseen(doc: Doc, group: NounGroup, head: str) -> bool:
-    """ "The morning sun", "taking a swing", "playing football": the sun, a swing and a football are objects."""
-    before = {token.lower_ for token in doc[max(group.start - 1, 0) : group.head]}
-    is_played = head in BALL_GAMES and word_at(doc, group.start - 1) in ("play", "plays", "playing", "played")
-    return is_played or not before.isdisjoint(UNSEEN_COMPOUNDS.get(head, frozenset()))
-
-
-def _is_material(doc: Doc, group: NounGroup) -> bool:
-    """ "Made of | metal", but not "made of | three logs"; "cut into | six slices", "shaped like | a heart"."""
-    word, before = word_at(doc, group.start - 2), word_at(doc, group.start - 1)
-    is_likeness = before == "like" and word in LIKENESS_WORDS or before == "of" and word in ("shape", "texture")
-    if is_likeness or before == "into" and word in DIVIDING_PARTICIPLES:
-        return True
-    making = group.start - (3 if word_at(doc, group.start - 2) == "out" else 2)
-    is_made = word_at(doc, making) in MAKING_PARTICIPLES and word_at(doc, group.start - 1) in ("of", "from")
-    is_counted = any(number_of(token.lower_) > 1 for token in doc[group.start : group.head])
-    return is_made and not is_counted and doc[group.start].lower_ not in DETERMINERS
-
-
-def _is_formation(doc: Doc, group: NounGroup, head: str) -> bool:
-    """ "Six candles in | a circle", "four apples arranged in | a square", but not "a star in | a circle"."""
-    if head not in FORMATIONS or word_at(doc, group.start - 1) != "in":
-        return False
-    last = group.start - 2
-    while last > 0 and doc[last].pos_ in ("VERB", "AUX", "ADV"):
-        last -= 1
-    is_told = last < group.start - 2 or word_at(doc, group.end) == "around" or FORMATIONS[head]
-    return last >= 0 and is_plural(doc[last].lower_) and is_told
-
-
-def _is_negated(doc: Doc, group: NounGroup) -> bool:
-    """ "no dog", "without a dog", "neither a dog nor a cat", "without a dog or a cat"."""
-    if doc[group.start].lower_ in NEGATIONS:
-        return True
-    before = [token.lower_ for token in doc[max(group.start - 6, 0) : group.start]]
-    if not before:
-        return False
-    if before[-1] in NEGATIONS or before[-2:] in (["instead", "of"], ["free", "of"], ["rather", "than"]):
-        return True
-    return before[-1] == "or" and any(word in ("without", "no") for word in before[:-1])
-
-
-def commented_tokens(doc: Doc) -> set[int]:
-    """Tokens of comments, purposes and credits: ", adding a splash of yellow", "ready for a swim", "by Monet"."""
-    skipped, inside = set(), False
-    for token in doc:
-        word = token.lower_
-        if word in COMMENT_VERBS and word_at(doc, token.i - 1) == ",":
-            inside = True
-        elif word == "style" and word_at(doc, token.i + 1) == "of":
-            inside = True
-        elif word in PURPOSE_WORDS and _is_unseen_purpose(doc, token.i + 1):
-            inside = True
-        elif word in SENTENCE_ENDS or word in ("with", "while", "and", "but", "which", ","):
-            inside = False
-        if inside:
-            skipped.add(token.i)
-        if word == "by" and word_at(doc, token.i - 1) in _BEFORE_CREDITS:
-            skipped.update(_credit_after(doc, token.i))
-    return skipped
-
-
-def _credit_after(doc: Doc, index: int) -> list[int]:
-    """The tokens of the artists of ", by | greg rutkowski" and "painting by | Monet"; none in ", by | pine trees"."""
-    names = list(takewhile(lambda token: token.pos_ not in _AFTER_CREDITS, doc[index + 1 : index + _LONGEST_CREDIT]))
-    are_things = any(name.text.islower() and is_plural(name.text) for name in names[-1:])
-    return [] if are_things else [name.i for name in names]
-
-
-def _is_unseen_purpose(doc: Doc, index: int) -> bool:
-    """Whether what a thing is ready "for" or "to" do is not seen; "ready to hit a ball" of a batter shows the ball."""
-    if word_at(doc, index) == "for":
-        return True
-    is_comment = word_at(doc, index) == "to" and word_at(doc, index - 2) == ","
-    return is_comment and not any(singular(token.lower_) in ACTORS for token in doc[:index])
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

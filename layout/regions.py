@@ -27,10 +27,11 @@ from .shapes import (
 )
 
 
-LAYOUT_VERSION = 2  # 1 had no polygons, strengths, times, negative prompts and masks as text
+LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and masks as text; 2 no descriptions
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
 
-_LAYOUT_KEYS = ("version", "prompt", "objects", "relations")
+_LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations")
+_NAMES = {str: "a string", int: "a whole number", dict: "a dictionary"}
 _SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_polygon, "mask": checked_mask}
 
 
@@ -58,6 +59,10 @@ class Region:
         negative_prompt (`str`, *optional*): What the region should not show, in the place of the picture's negative
             prompt. It acts as strongly as the region itself (see [`RegionalAttnProcessor`]) and needs classifier-free
             guidance.
+        description (`str`, *optional*): What the region is to show, with what belongs to it, for the local prompt: "a
+            man with black hair in a red coat". By default the phrase.
+        order (`int`, *optional*): In depth; kept, and without effect yet.
+        adapters (`dict[str, float]`, *optional*): LoRA adapters by name; kept, and without effect yet.
 
     Raises:
         ValueError, TypeError: A shape that is missing, doubled, empty or outside the picture; a number out of range.
@@ -73,6 +78,9 @@ class Region:
     start: float = 0.0
     end: float = 1.0
     negative_prompt: str | None = None
+    description: str | None = None
+    order: int | None = None
+    adapters: dict[str, float] | None = None
 
     def __post_init__(self):
         if not isinstance(self.phrase, str) or not self.phrase.strip():
@@ -92,16 +100,24 @@ class Region:
             raise ValueError(
                 f"`start` of {self.phrase!r} has to lie before its `end`, got {self.start} and {self.end}."
             )
-        if not isinstance(self.negative_prompt, str | None):
-            raise TypeError(
-                f"`negative_prompt` of {self.phrase!r} has to be a string, got {shortened(self.negative_prompt)}."
-            )
+        for name, kinds in {"negative_prompt": str, "description": str, "order": int, "adapters": dict}.items():
+            if not isinstance(value := getattr(self, name), kinds | None):
+                raise TypeError(f"`{name}` of {self.phrase!r} has to be {_NAMES[kinds]}, got {shortened(value)}.")
+        if self.description is not None and not self.description.strip():
+            raise ValueError(f"`description` of {self.phrase!r} is empty; leave it out to use the phrase.")
+        for name, weight in (self.adapters or {}).items():
+            checked_number(self.phrase, f"adapters[{name!r}]", weight)
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Region) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
         return hash((self.phrase, self.box, self.disc, self.polygon))
+
+    @property
+    def local_text(self) -> str:
+        """What the region is to show: its description, or its phrase."""
+        return self.description or self.phrase
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -202,11 +218,13 @@ class Layout:
         regions (`tuple[Region, ...]`): One region for each object; may be empty.
         relations (`tuple[Relation, ...]`): What the prompt states, indices into `regions`.
         prompt (`str`): The text it was made from, if any.
+        background (`str`, *optional*): What is where no region is; kept, and without effect yet.
     """
 
     regions: tuple[Region, ...] = ()
     relations: tuple[Relation, ...] = ()
     prompt: str = ""
+    background: str | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "regions", tuple(self.regions))
@@ -288,6 +306,7 @@ class Layout:
         return {
             "version": LAYOUT_VERSION,
             "prompt": self.prompt,
+            **({} if self.background is None else {"background": self.background}),
             "objects": [region.to_dict() for region in self.regions],
             "relations": [relation.to_dict() for relation in self.relations],
         }
@@ -298,7 +317,7 @@ class Layout:
         Reads the one form that layouts have as JSON. All but `objects` may be left out:
 
             {
-                "version": 2,
+                "version": 3,
                 "prompt": "a red kite above the boat",
                 "objects": [
                     {
@@ -308,7 +327,8 @@ class Layout:
                         "strength": 1.5,
                         "start": 0.0,
                         "end": 0.6,
-                        "negative_prompt": "blue"
+                        "negative_prompt": "blue",
+                        "description": "a red kite with a long tail"
                     },
                     {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]},
                     {"phrase": "a tent", "polygon": [[0.1, 1.0], [0.2, 0.7], [0.3, 1.0]]},
@@ -339,6 +359,8 @@ class Layout:
             )
         if not isinstance(data.get("prompt", ""), str):
             raise TypeError(f'"prompt" of a layout has to be a string, got {shortened(data["prompt"])}.')
+        if not isinstance(data.get("background"), str | None):
+            raise TypeError(f'"background" of a layout has to be a string, got {shortened(data["background"])}.')
         relations = data.get("relations") or ()
         if not isinstance(relations, (list, tuple)):
             raise TypeError(f'"relations" of a layout has to be a list, got {shortened(relations)}.')
@@ -346,6 +368,7 @@ class Layout:
             regions=tuple(Region.from_dict(item) for item in data["objects"]),
             relations=tuple(Relation.from_dict(item) for item in relations),
             prompt=data.get("prompt", ""),
+            background=data.get("background"),
         )
 
     def save(self, path: str | os.PathLike) -> None:

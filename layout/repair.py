@@ -16,7 +16,7 @@ from .holding import broken_relations, check_relations
 from .inequalities import DUTY, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps, directed
 from .least_squares import ACCURACY, least_move
 from .regions import Layout, Relation
-from .solver import AXES
+from .vocabulary import AXES
 
 
 _THINNEST = 0.01  # side of a box at the start

@@ -1,10 +1,13 @@
-"""The rule-based layout predictor: phrases and relations of the prompt, then boxes that fulfil them."""
+"""The rule-based layout predictor: the objects and relations of a prompt, then boxes that fulfil them."""
+
+from collections.abc import Sequence
 
 from spacy.language import Language
 
-from .boxes import arrange_boxes, with_small_parts
-from .phrase import owners_of
-from .reading import check_aspect_ratio, read_prompt
+from .boxes import arrange_boxes
+from .objects import Thing, objects_of
+from .prompts import read_prompt
+from .reading import check_aspect_ratio
 from .regions import Layout, Region
 
 
@@ -21,22 +24,30 @@ class RuleLayoutPredictor:
     def __init__(self, nlp: str | Language | None = None):
         self._nlp = nlp
 
-    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0) -> Layout:
+    def __call__(
+        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
+    ) -> Layout:
         """
         Args:
             prompt (`str`): English; without objects, or in another language, the layout is empty.
             aspect_ratio (`float`): Width of the picture divided by its height.
+            objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
+                corrected (see `read_prompt`).
 
         Returns:
             `Layout`: One box for each object, inside the picture, values rounded to 4 decimals.
 
         Raises:
-            TypeError, ValueError: The prompt is no string, or `aspect_ratio` is not a positive number.
+            TypeError, ValueError: The prompt is no string, `aspect_ratio` is not a positive number, or one of
+                `objects` does not stand in the prompt.
         """
         check_aspect_ratio(aspect_ratio)
-        phrases, relations = read_prompt(prompt, self._nlp)
-        modifiers = [phrase.modifiers for phrase in phrases]
-        boxes = arrange_boxes([phrase.head for phrase in phrases], relations, aspect_ratio, modifiers)
-        boxes = with_small_parts(boxes, owners_of(phrases))
-        regions = [Region(phrase.text, box=box) for phrase, box in zip(phrases, boxes)]
-        return Layout(tuple(regions), tuple(relations), prompt)
+        things, relations = objects_of(read_prompt(prompt, self._nlp, objects))
+        modifiers = [thing.modifiers for thing in things]
+        boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)
+        return Layout(regions_of(things, boxes), tuple(relations), prompt)
+
+
+def regions_of(things: Sequence[Thing], boxes: Sequence[Sequence[float]]) -> list[Region]:
+    """A region for each thing."""
+    return [Region(thing.phrase, box=tuple(box), description=thing.description) for thing, box in zip(things, boxes)]

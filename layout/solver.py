@@ -11,12 +11,10 @@ from functools import lru_cache
 import numpy as np
 
 from .regions import Relation
-from .sides import PICTURE_PLACES
+from .vocabulary import AXES, DEPTHS, PLACES
 
 
 LEVEL = "level with"  # side by side in one row, rather in order; for the solver only, no text states it
-AXES = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}  # (columns, rows), rows down
-DEPTHS = {"on": (0, -1), "behind": (0, -1), "in front of": (0, 1)}
 _READING_ORDER = np.array([-0.001, -0.0007])  # of two places alike, the one further right, then further down
 _SWEEPS = 4
 _MOST_RETRIED = 12  # more objects than this are placed in one order only, for the time it takes
@@ -165,7 +163,7 @@ def _energy(grid, index, others, places, relations, aspect_ratio) -> np.ndarray:
     for rank, relation in enumerate(relations):
         weight = 1 / (1 + 0.02 * rank)  # what is said first counts a little more
         if relation.object is None:
-            place = PICTURE_PLACES[relation.relation]
+            place = PLACES[relation.relation]
             if relation.subject == index:
                 energy += weight * _place_energy(grid, places[others], place)
             elif relation.subject in placed:

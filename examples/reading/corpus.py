@@ -1,0 +1,64 @@
+"""What the reader learns from: `Corpus`, the marked prompts and as many generated ones as the settings say."""
+
+import lzma
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from grammar import Grammar
+from kept_out import is_kept_out
+from markup import Marked, read
+from rewriting import rewritten
+from stock import Stock
+from targets import Example, example
+from tokenizers import Tokenizer
+
+
+HERE = Path(__file__).parent
+
+
+class Corpus:
+    """
+    Args:
+        tokenizer (`Tokenizer`): The encoder's.
+        settings (`Mapping`): `marked`, the share of the marked prompts; `generated`, how many in a round;
+            `tokens`, of a batch with its padding; `longest`, of a prompt.
+        seed (`int`): All chance.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, settings: Mapping, seed: int = 0):
+        self.tokenizer, self.settings, self.seed = tokenizer, settings, seed
+        marked = [record for record in read(*sorted((HERE / "marked").glob("*.txt"))) if not is_kept_out(record.prompt)]
+        self.stock = Stock(marked, _words("styles"), _words("artists"))
+        random.Random(0).shuffle(marked)
+        self.marked = marked[: round(len(marked) * settings["marked"])]
+
+    def round(self, number: int) -> list[list[Example]]:
+        """Batches of prompts of about the same length: all that are marked, and others every time."""
+        dice = random.Random(1000 * self.seed + number)
+        records = [rewritten(record, self.stock, dice) for record in (*self.marked, *self._generated(dice))]
+        examples = [example(record, self.tokenizer, self.settings["longest"]) for record in records]
+        examples.sort(key=lambda one: len(one.input_ids) * (1 + 0.1 * dice.random()))
+        batches = list(self._batches(examples))
+        dice.shuffle(batches)
+        return batches
+
+    def _generated(self, dice: random.Random) -> Iterator[Marked]:
+        grammar = Grammar(self.stock, dice)
+        for _ in range(self.settings["generated"]):
+            yield grammar.text()
+
+    def _batches(self, examples: list[Example]) -> Iterator[list[Example]]:
+        batch: list[Example] = []
+        for one in examples:
+            if batch and len(one.input_ids) * (len(batch) + 1) > self.settings["tokens"]:
+                yield batch
+                batch = []
+            batch.append(one)
+        yield batch
+
+
+def _words(name: str) -> list[str]:
+    """Words of style, or artists, one a line (clip-interrogator's, MIT)."""
+    with lzma.open(HERE / "words" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
+        return lines.read().splitlines()

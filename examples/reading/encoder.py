@@ -1,0 +1,52 @@
+"""The encoder that the reader starts from: MiniLM-L6's weights in a `ReaderNetwork`."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from spacetime_attn.layout.reader_model import ReaderNetwork
+
+
+_OF_LAYERS = {
+    "attention.output.dense": "attended",
+    "attention.output.LayerNorm": "norm_attended",
+    "intermediate.dense": "inner",
+    "output.dense": "outer",
+    "output.LayerNorm": "norm",
+}
+
+
+def load_encoder(network: ReaderNetwork, folder: str | Path) -> None:
+    """
+    Args:
+        network ([`ReaderNetwork`]): With MiniLM's sizes.
+        folder (`str` or `Path`): sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0): `model.safetensors`.
+    """
+    source = load_file(Path(folder) / "model.safetensors")
+    state = {
+        "words.weight": source["embeddings.word_embeddings.weight"],
+        "positions.weight": source["embeddings.position_embeddings.weight"]
+        + source["embeddings.token_type_embeddings.weight"][0],
+        "norm.weight": source["embeddings.LayerNorm.weight"],
+        "norm.bias": source["embeddings.LayerNorm.bias"],
+    }
+    for number in range(network.config.layers):
+        for kind in ("weight", "bias"):
+            theirs = f"encoder.layer.{number}."
+            parts = [source[f"{theirs}attention.self.{part}.{kind}"] for part in ("query", "key", "value")]
+            state[f"layers.{number}.qkv.{kind}"] = torch.cat(parts)
+            for name, ours in _OF_LAYERS.items():
+                state[f"layers.{number}.{ours}.{kind}"] = source[f"{theirs}{name}.{kind}"]
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    if unexpected or any(name.startswith(("words", "positions", "norm", "layers")) for name in missing):
+        raise ValueError(f"{folder} holds no MiniLM-L6: {missing} {unexpected}")
+
+
+def load_tokenizer(folder: str | Path) -> Tokenizer:
+    """MiniLM's WordPiece, lower-casing, with neither padding nor a longest text."""
+    tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer

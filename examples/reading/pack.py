@@ -1,0 +1,91 @@
+"""
+Makes the spaCy pipeline that ships of a trained reader:
+
+    python examples/reading/pack.py MINILM runs/reader/checkpoint.pt layout/english [--texts FILES]
+
+Its vocabulary keeps the sub-words that English captions use most, so that it stays small; the others are spelled with
+those. MINILM is the folder that `train.py` took.
+"""
+
+import argparse
+import json
+import lzma
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import spacy
+import torch
+from corpus import HERE, Corpus
+from encoder import load_tokenizer
+from tokenizers import Tokenizer
+
+from spacetime_attn.layout.language import READER_NAME
+from spacetime_attn.layout.reader import Reader, ReaderSettings
+from spacetime_attn.layout.reader_model import ReaderConfig, ReaderNetwork
+
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def pruned(tokenizer: Tokenizer, texts: Iterable[str], size: int) -> tuple[Tokenizer, list[int]]:
+    """A tokenizer with so many sub-words: those of the texts, by how often, then the encoder's first; and their ids."""
+    used = Counter(number for text in texts for number in tokenizer.encode(text, add_special_tokens=False).ids)
+    vocabulary = tokenizer.get_vocab()
+    single = [number for word, number in vocabulary.items() if len(word.removeprefix("##")) == 1 and word.isascii()]
+    kept = [*(vocabulary[word] for word in SPECIAL), *single, *(number for number, _ in used.most_common())]
+    kept = list(dict.fromkeys([*kept, *sorted(vocabulary.values())]))[:size]
+    words = {number: word for word, number in vocabulary.items()}
+    state = json.loads(tokenizer.to_str())
+    state["model"]["vocab"] = {words[number]: place for place, number in enumerate(kept)}
+    for token in state["added_tokens"]:
+        token["id"] = SPECIAL.index(token["content"])
+    processor = state["post_processor"]
+    for name, token in processor.get("special_tokens", {}).items():
+        token["ids"] = [SPECIAL.index(name)]
+    return Tokenizer.from_str(json.dumps(state)), kept
+
+
+def packed(network: ReaderNetwork, tokenizer: Tokenizer, texts: Iterable[str], size: int) -> Reader:
+    """The reader with a smaller vocabulary."""
+    small, kept = pruned(tokenizer, texts, size)
+    result = ReaderNetwork(replace(network.config, vocabulary_size=size))
+    state = network.state_dict()
+    result.load_state_dict(state | {"words.weight": state["words.weight"][kept]})
+    return Reader(result.eval(), small, ReaderSettings())
+
+
+def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
+    yield from (record.prompt for record in corpus.marked for _ in range(3))
+    yield from (record.prompt for record in corpus._generated(random.Random(0)))
+    yield from corpus.stock.styles
+    for path in files:
+        with lzma.open(path, "rt", encoding="utf-8") as lines:
+            yield from lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("minilm", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("output", type=Path, help="folder of the pipeline, overwritten")
+    parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .xz")
+    parser.add_argument("--size", type=int, default=20000, help="sub-words")
+    options = parser.parse_args()
+    tokenizer = load_tokenizer(options.minilm)
+    network = ReaderNetwork(ReaderConfig())
+    network.load_state_dict(torch.load(options.checkpoint)["network"])
+    settings = {"marked": 1.0, "generated": 20000, "tokens": 1000, "longest": 320}
+    texts = _texts(Corpus(tokenizer, settings), options.texts)
+    reader = packed(network, tokenizer, texts, options.size)
+    nlp = spacy.blank("en")
+    component = nlp.add_pipe(READER_NAME)
+    component.network, component.tokenizer, component.settings = reader.network, reader.tokenizer, reader.settings
+    nlp.to_disk(options.output)
+    print(f"{sum(path.stat().st_size for path in options.output.rglob('*')) / 1e6:.1f} MB in {options.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Marked prompts written in other ways: as users type who leave out articles, mistype, or add words of style."""
+
+import random
+import re
+import string
+from collections.abc import Iterable
+from dataclasses import replace
+
+from markup import Marked
+from stock import Stock
+
+
+_ARTICLE = re.compile(r"\b(?:a|an|the) ", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z]{4,}")
+_HEADS = """photo of|a photo of|photograph of|an image of|a picture of|oil painting of|watercolor of|digital art of|
+a sketch of|concept art of|a 3d render of|masterpiece, best quality,|cinematic shot of|illustration of|realistic photo of|
+a highly detailed painting of|anime style,|portrait of|close-up of|wide shot of|vintage photograph of""".replace("\n", "").split("|")
+_TAILS = """8k, 4k, highly detailed, sharp focus, octane render, unreal engine 5, trending on artstation, cinematic lighting,
+volumetric lighting, bokeh, canon eos r5, 85mm, f/1.8, kodak portra 400, masterpiece, best quality, intricate details,
+dramatic lighting, concept art, digital painting, smooth, hyperrealistic, golden hour, award winning, studio lighting,
+isometric, low poly, minimalist, vaporwave, film grain, depth of field, soft light, wide angle, matte painting, hdr, raw photo,
+35mm, deviantart, behance, artstation, pixiv, national geographic, black and white, ultra realistic, 16:9""".replace("\n", " ").split(", ")
+
+
+def rewrite(marked: Marked, edits: Iterable[tuple[int, int, str]]) -> Marked:
+    """A prompt with some of its characters, start to end, replaced; what was inside mentions stays there."""
+    text, places = "", []  # where each character of the prompt, and its end, is now
+    position = 0
+    for start, end, new in sorted(edits):
+        places += range(len(text), len(text) + start - position)
+        text += marked.prompt[position:start] + new
+        places += [min(len(text) - len(new) + offset, len(text)) for offset in range(end - start)]
+        position = end
+    places += range(len(text), len(text) + len(marked.prompt) - position)
+    text += marked.prompt[position:]
+    places.append(len(text))
+    mentions = [replace(mention, start=places[mention.start], end=places[mention.end]) for mention in marked.mentions]
+    return replace(marked, prompt=text, mentions=mentions)
+
+
+def rewritten(marked: Marked, stock: Stock, dice: random.Random) -> Marked:
+    """The prompt in another way, or as it is."""
+    if dice.random() < 0.1:
+        marked = _without_articles(marked, dice)
+    if dice.random() < 0.1:
+        marked = _mistyped(marked, dice)
+    if dice.random() < 0.2:
+        marked = _with_tail(marked, stock, dice)
+    if dice.random() < 0.08 and not marked.prompt[:1].isupper():
+        marked = rewrite(marked, [(0, 0, dice.choice(_HEADS) + " ")])
+    if dice.random() < 0.15:
+        marked = replace(marked, prompt=marked.prompt.lower())
+    return marked
+
+
+def _without_articles(marked: Marked, dice: random.Random) -> Marked:
+    edits = [(*found.span(), "") for found in _ARTICLE.finditer(marked.prompt) if dice.random() < 0.9]
+    return rewrite(marked, edits)
+
+
+def _mistyped(marked: Marked, dice: random.Random) -> Marked:
+    words = list(_WORD.finditer(marked.prompt))
+    edits = []
+    for word in dice.sample(words, min(len(words), dice.choice([1, 1, 2, 3]))):
+        place = dice.randrange(word.start() + 1, word.end() - 1)
+        a, b = marked.prompt[place : place + 2]
+        new = dice.choice([b + a, a, b, a + a + b, a + dice.choice(string.ascii_lowercase)])
+        edits.append((place, place + 2, new))
+    return rewrite(marked, edits)
+
+
+def _with_tail(marked: Marked, stock: Stock, dice: random.Random) -> Marked:
+    words = [_style(stock, dice) for _ in range(dice.choice([1, 2, 3, 4, 6, 8]))]
+    end = len(marked.prompt)
+    joint = " " if marked.prompt[-1:] in ".!?" else dice.choice([", ", ", ", ", ", " | ", ". ", " - "])
+    return rewrite(marked, [(end, end, joint + dice.choice([", ", ", ", ", ", " "]).join(words))])
+
+
+def _style(stock: Stock, dice: random.Random) -> str:
+    roll = dice.random()
+    if roll < 0.5:
+        return dice.choice(_TAILS)
+    if roll < 0.7:
+        artist = dice.choice(stock.artists)
+        return dice.choice([f"by {artist}", f"art by {artist}", f"in the style of {artist}", artist, f"{artist} style"])
+    return dice.choice(stock.styles)

@@ -1,0 +1,102 @@
+"""What generated prompts name: things, and what comes with them, from word lists and from the marked prompts."""
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import nouns
+from markup import Marked
+
+from spacetime_attn.layout.plurals import singular
+
+
+NUMERALS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))
+_ARTICLE = re.compile(r"(?:a|an|the|some|his|her|its|their|one|my|your|this|that)\s+", re.IGNORECASE)
+_PLAIN = re.compile(r"[a-z][a-z '-]*[a-z]")
+_PERSONS = {*nouns.PEOPLE, "man", "woman", "boy", "girl", "child", "kid", "person", "lady", "guy"}
+
+
+@dataclass(frozen=True)
+class Name:
+    """
+    Args:
+        text (`str`): Without an article: "rusty old bicycle".
+        noun (`str`): Its last word, or words: "bicycle".
+        plural, person (`bool`): How one speaks of it.
+    """
+
+    text: str
+    noun: str
+    plural: bool = False
+    person: bool = False
+
+    def counted(self, count: int) -> "Name":
+        """The name of so many of them, if it is of one."""
+        if count < 2 or self.plural:
+            return self
+        many = plural_of(self.noun)
+        return replace(self, text=self.text.removesuffix(self.noun) + many, noun=many, plural=True)
+
+
+class Stock:
+    """
+    Args:
+        marked (`Iterable[Marked]`): Whose things, parts, clothes and surroundings may be named again elsewhere.
+        styles (`list[str]`): Words and phrases of style.
+        artists (`list[str]`): Names.
+    """
+
+    def __init__(self, marked: Iterable[Marked], styles: list[str], artists: list[str]):
+        self.styles, self.artists = styles, artists
+        self._things: list[Name] = []
+        self._others: dict[str, list[str]] = {kind: [] for kind in ("place", "part", "worn", "stuff", "absent")}
+        for record in marked:
+            for mention in record.mentions:
+                text = _ARTICLE.sub("", record.prompt[mention.start : mention.end], count=1)
+                if not _PLAIN.fullmatch(text) or len(text.split()) > 5:
+                    continue
+                if mention.label == "object" and not mention.count and " of " not in text and "one" not in text.split():
+                    self._things.append(_name(text))
+                elif mention.label in self._others:
+                    self._others[mention.label].append(text)
+
+    def thing(self, dice: random.Random) -> Name:
+        """Something to draw."""
+        if dice.random() < 0.45 and self._things:
+            return dice.choice(self._things)
+        noun = dice.choice(dice.choice([nouns.COCO, nouns.COCO_SYNONYMS, nouns.NOUNS, nouns.NOUNS, nouns.NOUNS]))
+        words = [self._adjective(dice) for _ in range(dice.choice([0, 0, 1, 1, 1, 2]))]
+        return Name(" ".join([*words, noun]), noun, noun in nouns.PAIRS, noun in _PERSONS)
+
+    def single(self, dice: random.Random) -> Name:
+        """Something of which there may be several."""
+        while (name := self.thing(dice)).plural:
+            pass
+        return name
+
+    def other(self, kind: str, dice: random.Random) -> str:
+        """The name of a place, part, garment, stuff or of what is absent, without an article."""
+        return dice.choice(self._others[kind])
+
+    def _adjective(self, dice: random.Random) -> str:
+        return dice.choice(dice.choice([nouns.COLOURS, nouns.ADJECTIVES, nouns.MATERIALS, nouns.PARTICIPLES]))
+
+
+def _name(text: str) -> Name:
+    noun = text.split()[-1]
+    return Name(text, noun, singular(noun) != noun or noun in nouns.PAIRS, singular(noun) in _PERSONS)
+
+
+def plural_of(name: str) -> str:
+    """The plural of a noun of one or more words: "wine glasses", "mice"."""
+    first, _, last = name.rpartition(" ")
+    if last in nouns.IRREGULAR_PLURALS:
+        last = nouns.IRREGULAR_PLURALS[last]
+    elif last.endswith(("s", "sh", "ch", "x", "z")):
+        last += "es"
+    elif last.endswith("y") and last[-2] not in "aeiou":
+        last = last[:-1] + "ies"
+    else:
+        last += "s"
+    return f"{first} {last}".strip()

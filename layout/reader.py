@@ -1,0 +1,321 @@
+"""Reads prompts: `Reader`, a component for spaCy that turns what its network says of a text into a `Reading`."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+from tokenizers import Tokenizer
+
+from .noun_phrases import head_and_modifiers
+from .reader_model import LABELS, LINKS, PAIR_CLASSES, ReaderNetwork
+from .reading import Entity, Reading, Statement
+from .vocabulary import ARRANGEMENTS, PLACES
+
+
+READER_NAME = "spacetime_reader"
+WINDOW, OVERLAP = 320, 64  # sub-words that are read at once, and how many of them the next ones share
+_SPECIAL = 2  # sub-words that begin and end each window
+_LATER = LABELS.index("later")
+_OWNED_KINDS = ("part", "worn", "shown", "stuff")
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """
+    Args:
+        regions (`float`), relations (`float`): Scores below which entities and statements are left out.
+        temperatures (`dict[str, float]`): By which logits are divided, so that scores are shares: of "tags", "pairs",
+            "places" and "links". Measured on half of the development data.
+    """
+
+    regions: float = 0.5
+    relations: float = 0.5
+    temperatures: dict[str, float] | None = None
+
+    def scaled(self, name: str, logits: torch.Tensor) -> torch.Tensor:
+        return logits / (self.temperatures or {}).get(name, 1.0)
+
+
+@dataclass
+class _Mention:
+    """A mention: its first and last sub-word, its characters, its label, and the share of it that is believed."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+    label: int
+    score: float
+
+
+class Reader:
+    """
+    A component for spaCy: reads `doc.text` with its own sub-words, whatever other components found, and sets
+    `doc._.reading` and, by kind, `doc.spans`.
+
+    Args:
+        network ([`ReaderNetwork`]), tokenizer (`Tokenizer`), settings ([`ReaderSettings`]): Loaded by `from_disk`
+            where they are not given.
+    """
+
+    def __init__(
+        self,
+        network: ReaderNetwork | None = None,
+        tokenizer: Tokenizer | None = None,
+        settings: ReaderSettings | None = None,
+    ):
+        self.network, self.tokenizer, self.settings = network, tokenizer, settings or ReaderSettings()
+
+    def __call__(self, doc: Doc) -> Doc:
+        reading = self.read(doc.text)
+        doc._.reading = reading
+        for kind in dict.fromkeys(entity.kind for entity in reading.entities):
+            spans = (doc.char_span(e.start, e.end, alignment_mode="expand") for e in reading.of_kind(kind))
+            doc.spans[kind] = [Span(doc, span.start, span.end, label=kind) for span in spans]
+        return doc
+
+    @torch.inference_mode()
+    def read(self, text: str) -> Reading:
+        """What a text says."""
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        if not encoding.ids:
+            return Reading(text)
+        windows = [_Window(self, encoding.ids, start) for start in _starts(len(encoding.ids))]
+        mentions = self._mentions(text, encoding, _tags(windows, len(encoding.ids)))
+        for window in windows:
+            window.relate(mentions)
+        return _Decoder(text, mentions, windows, self.settings).reading()
+
+    def _mentions(self, text: str, encoding, tags: torch.Tensor) -> list[_Mention]:
+        """Runs of words that begin with a first tag; a word has the tag of its first sub-word."""
+        shares = self.settings.scaled("tags", tags).softmax(-1)
+        best = tags.argmax(-1).tolist()
+        mentions: list[_Mention] = []
+        open_label, word = None, None
+        for index, (word_id, (start, end)) in enumerate(zip(encoding.word_ids, encoding.offsets)):
+            if word_id == word and open_label is not None:
+                mentions[-1].last, mentions[-1].end = index, end
+            if word_id == word:
+                continue
+            word, tag = word_id, best[index]
+            label = (tag - 1) // 2 if tag else None
+            goes_on = tag and tag % 2 == 0 and label == open_label and "\n" not in text[mentions[-1].end : start]
+            if goes_on:
+                mentions[-1].last, mentions[-1].end = index, end
+            elif tag:
+                mentions.append(_Mention(index, index, start, end, label, 1.0))
+            open_label = label
+        for mention in mentions:
+            columns = [1 + 2 * mention.label, 2 + 2 * mention.label]
+            mention.score = shares[mention.first : mention.last + 1, columns].sum(-1).mean().item()
+        return mentions
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        raise NotImplementedError("The reader goes to disk only: nlp.to_disk(folder).")
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Writes the network, the tokenizer and the settings."""
+        path = Path(path)
+        self.network.save(path)
+        self.tokenizer.save(str(path / "tokenizer.json"), pretty=False)
+        (path / "reader.json").write_text(json.dumps(asdict(self.settings), indent=1) + "\n", encoding="utf-8")
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "Reader":
+        """Reads what `to_disk` wrote."""
+        path = Path(path)
+        self.network = ReaderNetwork.load(path)
+        self.tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        self.settings = ReaderSettings(**json.loads((path / "reader.json").read_text(encoding="utf-8")))
+        return self
+
+
+def _starts(count: int) -> list[int]:
+    """Where windows begin over so many sub-words."""
+    size = WINDOW - _SPECIAL
+    return [0, *range(size - OVERLAP, count - OVERLAP, size - OVERLAP)] if count > size else [0]
+
+
+class _Window:
+    """Some sub-words of a text, read at once."""
+
+    def __init__(self, reader: Reader, ids: Sequence[int], start: int):
+        self.reader, self.start = reader, start
+        part = ids[start : start + WINDOW - _SPECIAL]
+        self.end = start + len(part)
+        begin, finish = (reader.tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+        self.input_ids = torch.tensor([[begin, *part, finish]])
+        self.states, tags = reader.network.encode(self.input_ids)
+        self.tags = tags[0, 1:-1]
+        self.numbers: list[int] = []  # of the mentions that lie in it
+        self.scores = None
+
+    def relate(self, mentions: Sequence[_Mention]) -> None:
+        """What it says of the mentions that lie in it."""
+        self.numbers = [n for n, m in enumerate(mentions) if self.start <= m.first and m.last < self.end]
+        if not self.numbers:
+            return
+        inside = [mentions[number] for number in self.numbers]
+        spans = torch.tensor([[[m.first - self.start + 1, m.last - self.start + 1] for m in inside]])
+        labels = torch.tensor([[m.label for m in inside]])
+        self.scores = self.reader.network.relate(self.states, self.input_ids != 0, spans, labels)
+
+
+def _tags(windows: Sequence[_Window], count: int) -> torch.Tensor:
+    """Each sub-word's tags, from the window in which it has most around it."""
+    tags = torch.empty(count, windows[0].tags.shape[-1])
+    for previous, window in zip((None, *windows), windows):
+        first = window.start if previous is None else (window.start + previous.end) // 2
+        tags[first : window.end] = window.tags[first - window.start :]
+    return tags
+
+
+class _Decoder:
+    """From scores of mentions to entities and what is stated of them."""
+
+    def __init__(self, text: str, mentions: list[_Mention], windows: Sequence[_Window], settings: ReaderSettings):
+        self.text, self.mentions, self.settings = text, mentions, settings
+        count = len(mentions)
+        self.counts, self.arrangements = [0] * count, [0] * count
+        self.places = torch.zeros(count, len(PLACES))
+        self.pairs: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}  # relations and links
+        for window in windows:
+            if window.scores is not None:
+                self._take(window)
+        self.entities_of: list[list[int]] = []  # of each mention, indices of the entities it speaks of
+        self.first: list[int] = []  # of each entity, its first mention
+
+    def _take(self, window: _Window) -> None:
+        """What a window says of mentions that no window before it had together."""
+        scores, numbers = window.scores, window.numbers
+        counts, arrangements = scores.counts[0].argmax(-1).tolist(), scores.arrangements[0].argmax(-1).tolist()
+        places = self.settings.scaled("places", scores.places[0]).sigmoid()
+        relations = self.settings.scaled("pairs", scores.relations[0]).softmax(-1)
+        links = self.settings.scaled("links", scores.links[0]).sigmoid()
+        for row, number in enumerate(numbers):
+            self.counts[number], self.arrangements[number] = counts[row], arrangements[row]
+            self.places[number] = torch.maximum(self.places[number], places[row])
+        reach = window.reader.network.config.most_apart
+        for row, earlier in enumerate(numbers):
+            for column in range(row + 1, min(row + reach + 1, len(numbers))):
+                self.pairs.setdefault((earlier, numbers[column]), (relations[row, column], links[row, column]))
+
+    def reading(self) -> Reading:
+        for number, mention in enumerate(self.mentions):
+            known = self._spoken_of(number) if mention.label == _LATER else []
+            if not known:
+                known = [len(self.first)]
+                self.first.append(number)
+            self.entities_of.append(known)
+        entities = [self._entity(index) for index in range(len(self.first))]
+        statements = [s for s in (*self._relations(), *self._places()) if s.score >= self.settings.relations]
+        relations = tuple(sorted(statements, key=self._order))
+        reading = Reading(self.text, tuple(entities), relations, tuple(self._links(entities)))
+        return reading.with_only([n for n, entity in enumerate(entities) if entity.score >= self.settings.regions])
+
+    def _spoken_of(self, number: int) -> list[int]:
+        """The entities that a later mention speaks of: of all mentions linked to it, or of the likeliest one."""
+        scores = {earlier: pair[1][0].item() for (earlier, later), pair in self.pairs.items() if later == number}
+        linked = [earlier for earlier, score in scores.items() if score > 0.5]
+        if not linked and scores and max(scores.values()) > 0.1:
+            linked = [max(scores, key=scores.get)]
+        return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
+
+    def _entity(self, index: int) -> Entity:
+        number = self.first[index]
+        mention = self.mentions[number]
+        phrase = self.text[mention.start : mention.end]
+        head, modifiers = head_and_modifiers(phrase)
+        spoken = [n for n, entities in enumerate(self.entities_of) if index in entities]
+        arranged = max(self.arrangements[n] for n in spoken)
+        return Entity(
+            phrase,
+            mention.start,
+            mention.end,
+            head,
+            modifiers,
+            "object" if mention.label == _LATER else LABELS[mention.label],
+            max(self.counts[number], 1),
+            tuple((self.mentions[n].start, self.mentions[n].end) for n in spoken),
+            ARRANGEMENTS[arranged - 1] if arranged else None,
+            round(mention.score, 4),
+        )
+
+    def _relations(self) -> list[Statement]:
+        """The best statement of each two entities over all pairs of their mentions."""
+        best: dict[tuple[int, int], Statement] = {}
+        between: dict[int, list[tuple[float, int]]] = {}
+        for (earlier, later), (shares, _) in self.pairs.items():
+            chosen = int(shares.argmax())
+            if not chosen:
+                continue
+            name, _, turned = PAIR_CLASSES[chosen].partition(",")
+            score = round(shares[chosen].item(), 4)
+            for a, b in product(self.entities_of[earlier], self.entities_of[later]):
+                if a == b:
+                    continue
+                subject, landmark = (b, a) if turned else (a, b)
+                if name == "between":
+                    between.setdefault(subject, []).append((score, landmark))
+                elif (old := best.get((min(a, b), max(a, b)))) is None or old.score < score:
+                    best[min(a, b), max(a, b)] = Statement(subject, name, landmark, score=score)
+        return [*best.values(), *(_between(subject, ends) for subject, ends in between.items())]
+
+    def _places(self) -> list[Statement]:
+        result = []
+        for index in range(len(self.first)):
+            spoken = [n for n, entities in enumerate(self.entities_of) if entities == [index]] or [self.first[index]]
+            shares = self.places[spoken].amax(0)
+            for name, share in zip(PLACES, shares.tolist()):
+                if share > 0.5:
+                    result.append(Statement(index, name, score=round(share, 4)))
+        return result
+
+    def _links(self, entities: Sequence[Entity]) -> list[Statement]:
+        """Owners of what belongs to something, and groups of members."""
+        best: dict[tuple[int, str, int], float] = {}
+        for (earlier, later), (_, shares) in self.pairs.items():
+            values = shares.tolist()
+            for a, b in product(self.entities_of[earlier], self.entities_of[later]):
+                for subject, name, other, score in (
+                    (b, "of", a, values[LINKS.index("owner")]),
+                    (a, "of", b, values[LINKS.index("owned")]),
+                    (b, "member", a, values[LINKS.index("group")]),
+                    (a, "member", b, values[LINKS.index("member")]),
+                ):
+                    if subject != other and (entities[subject].kind in _OWNED_KINDS) == (name == "of"):
+                        best[subject, name, other] = max(score, best.get((subject, name, other), 0))
+        links = [Statement(s, name, o, score=round(score, 4)) for (s, name, o), score in best.items() if score > 0.5]
+        return sorted(links, key=lambda link: (link.subject, link.relation, link.object))
+
+    def _order(self, statement: Statement) -> tuple[int, int]:
+        """Where in the text a statement is complete."""
+        others = [i for i in (statement.subject, statement.object, statement.second_object) if i is not None]
+        places = sorted(self.first[index] for index in others)
+        return places[-1], places[0]
+
+
+def _between(subject: int, ends: list[tuple[float, int]]) -> Statement:
+    """Of what is between things: the two likeliest of them, or one that is several."""
+    scores: dict[int, float] = {}
+    for score, landmark in ends:
+        scores[landmark] = max(score, scores.get(landmark, 0))
+    likeliest = sorted(scores, key=scores.get, reverse=True)[:2]
+    first, *second = sorted(likeliest)
+    return Statement(subject, "between", first, *second, score=min(scores[end] for end in likeliest))
+
+
+def make_reader(nlp: Language, name: str) -> Reader:
+    """The factory: an empty reader, which `from_disk` fills."""
+    return Reader()
+
+
+# Two copies of this module may be loaded, one of them installed and the other by diffusers.
+if not Language.has_factory(READER_NAME):
+    Language.factory(READER_NAME, func=make_reader)
+if not Doc.has_extension("reading"):
+    Doc.set_extension("reading", default=None)
