@@ -13,7 +13,7 @@ import logging
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
@@ -47,56 +47,36 @@ from transformers import (
 
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
 from .layout.answers import AnswerReader  # noqa: F401
-from .layout.arrangements import ArrangementReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
-from .layout.body_parts import body_parts  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
-from .layout.chunker import WordListChunker  # noqa: F401
-from .layout.clauses import ClauseRow  # noqa: F401
-from .layout.colours import said_colours  # noqa: F401
-from .layout.contents import held_groups  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
-from .layout.counts import count_of  # noqa: F401
 from .layout.decoding import constrained  # noqa: F401
 from .layout.draw import draw_layout
-from .layout.elements import Element  # noqa: F401
-from .layout.ellipsis import shared_landmark  # noqa: F401
-from .layout.figures import FigureReader  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
-from .layout.grids import grid_shape  # noqa: F401
-from .layout.groups import NounGroup  # noqa: F401
-from .layout.holders import HolderReader  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401
 from .layout.language import load_language  # noqa: F401
 from .layout.learned import TransformerLayoutPredictor
 from .layout.least_squares import least_move  # noqa: F401
-from .layout.lexicon import PERSON_PRONOUNS  # noqa: F401
 from .layout.llm import LLMLayoutPredictor
-from .layout.mentions import first_mentions  # noqa: F401
-from .layout.objects import is_object  # noqa: F401
-from .layout.part_mentions import take_part  # noqa: F401
-from .layout.parts import Part  # noqa: F401
-from .layout.phrase import Phrase  # noqa: F401
-from .layout.phrases import find_phrases  # noqa: F401
+from .layout.noun_phrases import one_of  # noqa: F401
+from .layout.objects import objects_of  # noqa: F401
 from .layout.plurals import is_plural  # noqa: F401
-from .layout.pronouns import PronounReader  # noqa: F401
-from .layout.reading import read_prompt  # noqa: F401
+from .layout.prompt_syntax import parse_prompt  # noqa: F401
+from .layout.prompts import read_prompt  # noqa: F401
+from .layout.reader import Reader  # noqa: F401
+from .layout.reader_model import ReaderNetwork  # noqa: F401
+from .layout.reading import Reading  # noqa: F401
 from .layout.regions import OFFICIAL_RADIUS, Layout
-from .layout.relations import find_relations  # noqa: F401
 from .layout.repair import repair_layout  # noqa: F401
-from .layout.repeats import repeated_groups  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
 from .layout.shapes import checked_box  # noqa: F401
-from .layout.sides import PICTURE_PLACES  # noqa: F401
 from .layout.solver import place_on_lattice  # noqa: F401
-from .layout.statements import Statements  # noqa: F401
-from .layout.sums import without_sums  # noqa: F401
-from .layout.things import PEOPLE  # noqa: F401
-from .layout.tokens import word_at  # noqa: F401
+from .layout.things import kinds_of  # noqa: F401
 from .layout.transformer import LayoutTransformer
-from .layout.words import ARTICLES  # noqa: F401
+from .layout.vocabulary import RELATIONS  # noqa: F401
+from .layout.words import DETERMINERS  # noqa: F401
 from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
 from .processors.checks import check_batch, check_choice, check_options, check_range, check_text_to_image
@@ -348,13 +328,21 @@ class SpaceTimeAttnPipeline(
             raise AttributeError(name)
         return getattr(self._stock, name)
 
-    def predict_layout(self, prompt: str, height: int | None = None, width: int | None = None) -> Layout:
+    def predict_layout(
+        self,
+        prompt: str,
+        height: int | None = None,
+        width: int | None = None,
+        objects: Sequence[str] | None = None,
+    ) -> Layout:
         """
         What `__call__` would do with the prompt's objects; edit it and pass it as `layout`.
 
         Args:
             prompt (`str`): The text. What lies beyond the text encoder's last token is left out, with a warning.
             height, width (`int`, *optional*): The picture's size in pixels; its ratio matters.
+            objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
+                corrected (see `read_prompt`).
 
         Returns:
             [`Layout`]: May be without regions, with a warning.
@@ -366,14 +354,15 @@ class SpaceTimeAttnPipeline(
                 "The text encoder does not read the end of the prompt, so objects named there get no region: %r",
                 prompt[len(visible) :],
             )
-        layout = Layout.coerce(self.layout_predictor(visible, aspect_ratio=width / height))
+        named = {} if objects is None else {"objects": objects}
+        layout = Layout.coerce(self.layout_predictor(visible, aspect_ratio=width / height, **named))
         if not layout.regions:
             logger.warning(
                 "No object was found in the prompt %r, which is read as English: the picture is made without regions.",
                 prompt,
             )
         if self.config.region_shape == "disc":
-            return layout.with_discs(self.config.disc_radius)
+            return layout.with_discs(self.config.disc_radius).without_descriptions()
         return layout.with_scaled_boxes(self.config.box_scale)
 
     def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor | None, ...]:
@@ -421,6 +410,7 @@ class SpaceTimeAttnPipeline(
         layout: Layout | dict | str | list | None = None,
         blend: str | None = None,
         weights: float | torch.Tensor | str | list | None = None,
+        objects: Sequence[str] | None = None,
         local_prompt_template: str = "a photo of {}",
         optimize_weights: int | WeightOptimizer | None = None,
     ) -> SpaceTimeAttnPipelineOutput | tuple:
@@ -444,6 +434,8 @@ class SpaceTimeAttnPipeline(
                 A file may bring noise, which holds for one picture of its size where there are no `latents`.
                 By default the checkpoint's. The regions' strengths multiply them, and outside a region's time they
                 count as zero. Where all are zero the result is the stock pipeline's.
+            objects (`Sequence[str]`, *optional*): The words of `prompt`, which has to be one, for its objects, where
+                the reading is to be corrected.
             local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
             optimize_weights (`int` or [`WeightOptimizer`], *optional*): Optimises the noise and the weights of each
                 picture through CLIP, starting from `weights`; a number is that of the pictures tried. Each has noise
@@ -470,7 +462,7 @@ class SpaceTimeAttnPipeline(
 
         optimizer = self._choose_optimizer(optimize_weights, options)
 
-        layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"])
+        layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"], objects)
         _check_negatives(layouts, guided)
         phrases = [item.phrases for item in layouts]
         matrices = batch_weights(weights, phrases, steps, blend, **_default_weights(self.config, blend))
@@ -480,7 +472,9 @@ class SpaceTimeAttnPipeline(
             layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
             if draws:
                 layouts = [
-                    self.predict_layout(item.prompt, options["height"], options["width"]) if number % copies else item
+                    self._layouts(None, item.prompt, None, options["height"], options["width"], objects)[0]
+                    if number % copies
+                    else item
                     for number, item in enumerate(layouts)
                 ]
             copies = 1
@@ -553,7 +547,7 @@ class SpaceTimeAttnPipeline(
         objective = ClipObjective(
             clip,
             [prompt for prompt in prompts for _ in range(options["num_images_per_prompt"])],
-            [optimizer.local_text(region.phrase, template) for region in regions],
+            [optimizer.local_text(region.phrase, region.local_text, template) for region in regions],
             control.owners,
             [optimizer.window(region.centre, region.bounds) for region in regions],
             optimizer.local_factor,
@@ -614,16 +608,18 @@ class SpaceTimeAttnPipeline(
         rows, columns = (size, size) if isinstance(size, int) else size
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
-    def _layouts(self, layout, prompt, prompt_embeds, height: int, width: int) -> list[Layout]:
+    def _layouts(self, layout, prompt, prompt_embeds, height: int, width: int, objects) -> list[Layout]:
         """One layout for each prompt, predicted where none is given."""
         prompts = [prompt] if isinstance(prompt, str) else prompt or [None] * len(prompt_embeds)
         given = layout if isinstance(layout, (list, tuple)) else [layout] * (1 if layout is not None else len(prompts))
         if len(given) != len(prompts):
             raise ValueError(f"`layout` holds {len(given)} layouts, but there are {len(prompts)} prompts.")
+        if objects is not None and (len(prompts) > 1 or layout is not None):
+            raise ValueError("`objects` goes with a single `prompt` and without `layout`.")
         if prompt is None and any(item is None for item in given):
             raise ValueError("`prompt_embeds` say nothing of objects: pass `layout` with them, or pass `prompt`.")
         return [
-            self.predict_layout(text, height, width) if item is None else Layout.coerce(item)
+            self.predict_layout(text, height, width, objects) if item is None else Layout.coerce(item)
             for text, item in zip(prompts, given)
         ]
 
@@ -722,7 +718,7 @@ def _regional_control(
     regions = [region for layout in layouts for region in layout.regions]
     negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
     contexts, negatives, *_ = pipe.encode_prompt(
-        prompt=[template.replace("{}", region.phrase) for region in regions] or [""],  # no text has no encoding
+        prompt=[template.replace("{}", region.local_text) for region in regions] or [""],  # no text has no encoding
         negative_prompt=[region.negative_prompt or "" for region in regions] if negated else None,
         device=pipe._execution_device,
         num_images_per_prompt=1,

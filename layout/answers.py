@@ -8,8 +8,8 @@ from itertools import dropwhile
 from .conversation import LONGEST_ANSWER
 from .decoding import LONGEST_PHRASE, MOST_OBJECTS, MOST_RELATIONS
 from .holding import broken_relations, is_complete
-from .phrase import Phrase
-from .plurals import singular
+from .objects import Thing
+from .plurals import is_plural, singular
 from .regions import Layout, Region, Relation
 from .repair import inside_picture
 from .words import DETERMINERS, NUMERALS
@@ -23,14 +23,16 @@ _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 class AnswerReader:
-    """Makes layouts of answers, as far as these stand up to the prompt and to what the rules read in it."""
+    """Makes layouts of answers, as far as these stand up to the prompt and to what the reader finds in it."""
 
-    def __init__(self, expected: Layout, phrases: Sequence[Phrase]):
+    def __init__(self, expected: Layout, things: Sequence[Thing]):
         self.expected = expected
         self.words = _words_of(expected.prompt)
-        self.heads = [singular(phrase.head) for phrase in phrases]
-        self.names = [set(_words_of(" ".join([phrase.head, *phrase.modifiers]))) for phrase in phrases]
-        self.uncounted = {index for index, phrase in enumerate(phrases) if phrase.plural}  # "several cats"
+        self.heads = [singular(thing.head) for thing in things]
+        self.names = [set(_words_of(" ".join([thing.head, *thing.modifiers]))) for thing in things]
+        self.uncounted = {  # "several cats"
+            index for index, thing in enumerate(things) if is_plural(thing.phrase.split()[-1].lower())
+        }
 
     def read(self, answer: str) -> tuple[Layout, list[str]]:
         """
@@ -113,7 +115,7 @@ class AnswerReader:
         return surplus
 
     def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
-        """What the rules read, between the regions; what of it these lack is added to them."""
+        """What the reader found, between the regions; what of it these lack is added to them."""
         places, is_named = self._matches(regions)
         for index in sorted({index for relation in self.expected.relations for index in _indices(relation)}):
             if not is_named[index]:

@@ -16,7 +16,7 @@ from .prompts import read_prompt
 from .reading import check_aspect_ratio
 from .regions import Layout
 from .repair import inside_picture, repair_layout
-from .rules import RuleLayoutPredictor, regions_of
+from .rules import regions_of, rule_layout
 from .things import kinds_of
 from .transformer import LayoutTransformer
 
@@ -28,7 +28,7 @@ class TransformerLayoutPredictor:
 
     Args:
         model ([`LayoutTransformer`] or `str`, *optional*): It, or its folder or id. By default the one that ships, for
-            which [`RuleLayoutPredictor`] stands in, with a warning, where it is not to be found (see `find_asset`).
+            which the rules stand in, with a warning, where it is not to be found (see `find_asset`).
         nlp (`str` or `spacy.Language`, *optional*): See [`RuleLayoutPredictor`].
         temperature (`float`): 0 gives the likeliest layout, more gives others; 1 draws as the model believes.
         generator (`torch.Generator`, *optional*): For what is drawn, on the CPU, wherever the model is.
@@ -63,13 +63,10 @@ class TransformerLayoutPredictor:
     ) -> Layout:
         """See [`RuleLayoutPredictor`]."""
         check_aspect_ratio(aspect_ratio)
-        model = self.model
-        if model is None:
-            return RuleLayoutPredictor(self._nlp)(prompt, aspect_ratio=aspect_ratio, objects=objects)
-        reading = read_prompt(prompt, self._nlp, objects)
+        model, reading = self.model, read_prompt(prompt, self._nlp, objects)
         things, relations = objects_of(reading)
-        if not things:
-            return Layout(prompt=prompt)
+        if model is None or not things:
+            return rule_layout(prompt, things, relations, aspect_ratio)
         ids, marked = model.encode(reading.prompt, [(thing.start, thing.end) for thing in things])
         kinds = [kinds_of(thing.head) for thing in things]
         sides = [model.side(thing.head, thing.modifiers) for thing in things]

@@ -9,10 +9,12 @@ from spacy.language import Language
 from .answers import AnswerReader, quoted
 from .conversation import complaint, opening, plain_text
 from .decoding import constrained
-from .reading import read_prompt
+from .objects import objects_of
+from .prompts import read_prompt
+from .reading import check_aspect_ratio
 from .regions import Layout
 from .repair import repair_layout
-from .rules import RuleLayoutPredictor
+from .rules import rule_layout
 
 
 _llm_logger = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ class LLMLayoutPredictor:
     """
     Asks a language model where the objects of a prompt go. It sees its mistakes once and may answer again; what is
     still wrong then is mended, which a warning tells: boxes are moved until the relations hold that the prompt states
-    (as the rules read them) and that the model states. If nothing can be used, [`RuleLayoutPredictor`] takes over,
+    (as the reader reads them) and that the model states. If nothing can be used, [`RuleLayoutPredictor`] takes over,
     with a warning.
 
     Args:
@@ -56,14 +58,16 @@ class LLMLayoutPredictor:
         self.tokenizer = tokenizer
         self.max_new_tokens = max_new_tokens
         self._nlp = nlp
-        self._rules = RuleLayoutPredictor(nlp)
         self._write: Callable[[Sequence[dict]], str] | None = None
 
-    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0) -> Layout:
+    def __call__(
+        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
+    ) -> Layout:
         """
         Args:
-            prompt (`str`): In any language that the model knows; the rules check English only.
+            prompt (`str`): In any language that the model knows; the reader checks English only.
             aspect_ratio (`float`): Width of the picture divided by its height.
+            objects (`Sequence[str]`, *optional*): See [`RuleLayoutPredictor`].
 
         Returns:
             `Layout`: One box for each object, inside the picture.
@@ -72,10 +76,12 @@ class LLMLayoutPredictor:
             TypeError, ValueError: The prompt is no string, or `aspect_ratio` is not a positive number.
             ImportError: A model of transformers is to answer, and xgrammar is not installed.
         """
-        expected = self._rules(prompt, aspect_ratio=aspect_ratio)
+        check_aspect_ratio(aspect_ratio)
+        things, relations = objects_of(read_prompt(prompt, self._nlp, objects))
+        expected = rule_layout(prompt, things, relations, aspect_ratio)
         if not prompt.strip():
             return expected
-        reader = AnswerReader(expected, read_prompt(prompt, self._nlp)[0])
+        reader = AnswerReader(expected, things)
         messages = opening(prompt, aspect_ratio)
         answer = self._ask(messages)
         layout, problems = reader.read(answer)

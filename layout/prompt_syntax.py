@@ -100,6 +100,7 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
     - Weights of AUTOMATIC1111 ("(word:1.3)", "(word)", "[word]"), compel ("word++", "(a hat)--") and NovelAI
       ("{word}") go into the pieces. An unmatched bracket is dropped, one after a backslash is text.
     - Of prompt editing ("[a:b:0.5]") the last text stays, of alternatives ("[a|b]", "{a|b}") the first.
+    - What parts the prompt ("BREAK", "AND", "ADDCOL") becomes a comma.
     - "<lora:name:0.8>" and its like, Midjourney's flags with one value each, and the line "Steps: ..." are removed.
     - "long_hair" is read as "long hair".
 
@@ -140,6 +141,11 @@ class _Scan:
             if token["signs"]:
                 self._hide(token.end("letters"), end)
                 self._weigh(start, token.end("letters"), _power(token["signs"]))
+        elif kind == "operator":  # reads as a comma
+            self.shown[start] = ","
+            self._hide(start + 1, end)
+            if following := _INK.search(self.text, end):
+                self.chunk_starts[following.start()] = 1
         elif kind not in ("literal", "separator"):
             self._hide(start, start + 1 if kind == "escape" else end)
         if kind in ("separator", "weight"):
@@ -149,8 +155,6 @@ class _Scan:
             self._open[token[0][0]] += 1
         elif kind == "close" and self._open[_PAIRS[token[0][0]]]:
             self._close(token)
-        elif kind == "operator":
-            self.chunk_starts[start] = 1
         elif kind == "no":
             self.unwanted.append(token["unwanted"])
 

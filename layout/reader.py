@@ -86,33 +86,28 @@ class Reader:
         if not encoding.ids:
             return Reading(text)
         windows = [_Window(self, encoding.ids, start) for start in _starts(len(encoding.ids))]
-        mentions = self._mentions(text, encoding, _tags(windows, len(encoding.ids)))
+        mentions = self._mentions(encoding, _tags(windows, len(encoding.ids)))
         for window in windows:
             window.relate(mentions)
         return _Decoder(text, mentions, windows, self.settings).reading()
 
-    def _mentions(self, text: str, encoding, tags: torch.Tensor) -> list[_Mention]:
-        """Runs of words that begin with a first tag; a word has the tag of its first sub-word."""
+    def _mentions(self, encoding, tags: torch.Tensor) -> list[_Mention]:
+        """Words that begin a mention, of whatever label, and those that go on with it; then the label of them all."""
         shares = self.settings.scaled("tags", tags).softmax(-1)
-        best = tags.argmax(-1).tolist()
+        by_label = shares[:, 1::2] + shares[:, 2::2]  # (sub-words, labels)
+        steps = torch.stack([shares[:, 0], shares[:, 1::2].sum(-1), shares[:, 2::2].sum(-1)]).argmax(0).tolist()
         mentions: list[_Mention] = []
-        open_label, word = None, None
+        step, word = 0, None
         for index, (word_id, (start, end)) in enumerate(zip(encoding.word_ids, encoding.offsets)):
-            if word_id == word and open_label is not None:
+            before, step = (step, steps[index]) if word_id != word else (step, 2 if step else 0)
+            word = word_id
+            if step == 2 and before:
                 mentions[-1].last, mentions[-1].end = index, end
-            if word_id == word:
-                continue
-            word, tag = word_id, best[index]
-            label = (tag - 1) // 2 if tag else None
-            goes_on = tag and tag % 2 == 0 and label == open_label and "\n" not in text[mentions[-1].end : start]
-            if goes_on:
-                mentions[-1].last, mentions[-1].end = index, end
-            elif tag:
-                mentions.append(_Mention(index, index, start, end, label, 1.0))
-            open_label = label
+            elif step:
+                mentions.append(_Mention(index, index, start, end, 0, 0.0))
         for mention in mentions:
-            columns = [1 + 2 * mention.label, 2 + 2 * mention.label]
-            mention.score = shares[mention.first : mention.last + 1, columns].sum(-1).mean().item()
+            share = by_label[mention.first : mention.last + 1].mean(0)
+            mention.score, mention.label = share.max().item(), int(share.argmax())
         return mentions
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:

@@ -297,6 +297,10 @@ class Layout:
         """A copy in which each object has the official shape, a disc around its centre."""
         return replace(self, regions=tuple(region.as_disc(radius) for region in self.regions))
 
+    def without_descriptions(self) -> "Layout":
+        """A copy whose regions are described by their phrases alone, as in the official code."""
+        return replace(self, regions=tuple(replace(region, description=None) for region in self.regions))
+
     def with_scaled_boxes(self, factor: float) -> "Layout":
         """A copy whose boxes have their sides multiplied, see [`Region.scaled`]."""
         return replace(self, regions=tuple(region.scaled(factor) for region in self.regions))

@@ -8,7 +8,7 @@ from .boxes import arrange_boxes
 from .objects import Thing, objects_of
 from .prompts import read_prompt
 from .reading import check_aspect_ratio
-from .regions import Layout, Region
+from .regions import Layout, Region, Relation
 
 
 class RuleLayoutPredictor:
@@ -43,9 +43,16 @@ class RuleLayoutPredictor:
         """
         check_aspect_ratio(aspect_ratio)
         things, relations = objects_of(read_prompt(prompt, self._nlp, objects))
-        modifiers = [thing.modifiers for thing in things]
-        boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)
-        return Layout(regions_of(things, boxes), tuple(relations), prompt)
+        return rule_layout(prompt, things, relations, aspect_ratio)
+
+
+def rule_layout(
+    prompt: str, things: Sequence[Thing], relations: Sequence[Relation], aspect_ratio: float
+) -> Layout:
+    """The layout of things that have been read: see `arrange_boxes`."""
+    modifiers = [thing.modifiers for thing in things]
+    boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)
+    return Layout(regions_of(things, boxes), tuple(relations), prompt)
 
 
 def regions_of(things: Sequence[Thing], boxes: Sequence[Sequence[float]]) -> list[Region]:

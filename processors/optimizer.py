@@ -101,9 +101,11 @@ class WeightOptimizer:
         steps = self.epochs - self.num_noises  # of Adam
         return self.num_noises + 2 * steps + (1 if steps and self.num_noises > 1 else 0)
 
-    def local_text(self, phrase: str, template: str) -> str:
+    def local_text(self, phrase: str, description: str, template: str) -> str:
         """What an object's crop is compared with."""
-        return "A photo of " + phrase.lower().replace("the ", "") if self.official else template.replace("{}", phrase)
+        if self.official:
+            return "A photo of " + phrase.lower().replace("the ", "")
+        return template.replace("{}", description)
 
     def window(self, centre: tuple[float, float], bounds: tuple[float, float, float, float]) -> tuple[float, ...]:
         """What is cropped of an object whose region has this centre and these bounds, all in 0..1."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from grammar import Grammar
 from kept_out import is_kept_out
 from markup import Marked, read
-from rewriting import rewritten
+from rewriting import cleaned, rewritten
 from stock import Stock
 from targets import Example, example
 from tokenizers import Tokenizer
@@ -28,7 +28,8 @@ class Corpus:
 
     def __init__(self, tokenizer: Tokenizer, settings: Mapping, seed: int = 0):
         self.tokenizer, self.settings, self.seed = tokenizer, settings, seed
-        marked = [record for record in read(*sorted((HERE / "marked").glob("*.txt"))) if not is_kept_out(record.prompt)]
+        records = read(*sorted((HERE / "marked").glob("*.txt")))
+        marked = [cleaned(record) for record in records if not is_kept_out(record.prompt)]
         self.stock = Stock(marked, _words("styles"), _words("artists"))
         random.Random(0).shuffle(marked)
         self.marked = marked[: round(len(marked) * settings["marked"])]

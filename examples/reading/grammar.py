@@ -5,7 +5,7 @@ import re
 from itertools import count
 
 import patterns
-from markup import Marked
+from markup import LATER, Marked
 from phrases import AFTER, BE, HAVE, INVERTED_PRONOUNS, PLACES_SAID, PREPOSITIONS, SAYINGS, STANDING, VERBS, WITH_PRONOUN
 from scribe import Scribe
 from stock import Name, Stock
@@ -38,13 +38,16 @@ class Grammar:
         self.stock, self.dice = stock, dice
 
     def text(self) -> Marked:
-        """One to four sentences."""
+        """One to a few sentences, or a long description, with sentences that name nothing between them."""
+        more = self.dice.choice([0.2, 0.35, 0.35, 0.8])
         scribe = Scribe(self.dice, self.stock, bare=self.dice.random() < 0.2)
         for number in count():
             _Sentence(scribe, number > 0).write()
-            if self.dice.random() > 0.35 or len(scribe.names) > 8:
+            if self.dice.random() > more or len(scribe.names) > 16:
                 break
             scribe.text += _weighted(self.dice, _JOINTS)
+            if scribe.text.endswith(". ") and self.dice.random() < 0.15:
+                scribe.text += self.dice.choice(self.stock.comments) + " "
         if self.dice.random() < 0.12:
             scribe.say(self.dice.choice([" in ", ", in ", ", ", " on ", " at "]))
             name_other(scribe, "place")
@@ -84,14 +87,16 @@ class _Sentence:
 
     def _state(self, subject: str, what: list[str]) -> None:
         head, *rest = what
-        if head[0] in "PQO":
+        if what in (["at", "lat"], ["at", "tal"]):
+            self.scribe.state(self.things[subject], "at", self._relation(rest[0]).removesuffix(" of"))
+        elif head[0] in "PQO":
             self.scribe.state(self.things[subject], "at", self._word(head, PLACES))
         elif head in ("at", "as"):
             self.scribe.state(self.things[subject], head, " ".join(rest))
         else:
             others = [self.things[letter] for letter in rest if len(letter) == 1]
-            if len(head) == 1 or head in ("R2", "lat", "tal"):
-                relation = self._relation(head)
+            if head == "of" or len(head) == 1 or head in ("R2", "lat", "tal"):
+                relation = head if head == "of" else self._relation(head)
             else:
                 relation = " ".join(word for word in what if len(word) > 1)
             self.scribe.state(self.things[subject], relation, *others)
@@ -147,6 +152,23 @@ class _Sentence:
         self.scribe.names[thing] = Name(group.text, group.noun, amount is not None, group.person)
         self.scribe.mark(words, "object", thing, count=int(amount or 0))
         self.scribe.state(thing, "member", self.group)
+
+    def _part(self, word: str, owner: str) -> None:
+        """The head, the roof: of what is known or comes later."""
+        words = word if self.scribe.text.endswith(("'s ", "its ", "his ", "her ", "their ")) else f"the {word}"
+        self.things["p"] = self.scribe.new_id()
+        self.scribe.names[self.things["p"]] = Name(word, word)
+        self.scribe.mark(words, "part", self.things["p"])
+        self.said.append(["p", "of", owner])
+
+    def _bare_side(self, word: str) -> None:
+        side = self._relation(word).removesuffix(" of")
+        self.scribe.say(self.dice.choice([f"to the {side}", f"to the {side}", f"on the {side}", f"at the {side}"]))
+
+    def _point_at(self, letter: str, words: str) -> None:
+        """ "The former", "that"."""
+        words = words if words == "that" else f"the {words}"
+        self.scribe.mark(words, LATER, self.things.get(letter) or self._made(letter))
 
     def _speak_again(self, letters: str, form: str) -> None:
         forms = {"it": "pronoun", "they": "subject", "its": "possessive", "the": "definite", "any": "any"}
@@ -204,7 +226,7 @@ class _Sentence:
     def _which(self, word: str, letter: str = "b") -> None:
         """ "..., above which"."""
         self.scribe.say(self.dice.choice(PREPOSITIONS[self._relation(word)]) + " ")
-        self.scribe.mark("which", "=", self.things[letter])
+        self.scribe.mark("which", LATER, self.things[letter])
 
     def _place(self, word: str) -> None:
         self.scribe.say(self.dice.choice(PLACES_SAID[self._word(word, PLACES)]))
@@ -242,9 +264,12 @@ _FILLERS = [
         (r"(\d|n)([a-f])", _Sentence._several),
         (r"n([a-f]):(row|stack)", _Sentence._collection),
         (r"([mno])(?:\*(\d))?:(.+)", _Sentence._member),
+        (r"p:(\w+)\.([a-f])", _Sentence._part),
+        (r"(lat|tal)\.bare", _Sentence._bare_side),
+        (r"([a-f])\.(former|latter|that)", _Sentence._point_at),
         (r"([a-f+]+)\.(it|they|its|the|any)", _Sentence._speak_again),
         (r"(\d|n|)([a-f]):(is|are|has|stands|stand)", _Sentence._verb),
-        (r"([RST]2?|lat)", _Sentence._preposition),
+        (r"([RST]2?|lat|tal)", _Sentence._preposition),
         (r"([RST])\.([a-f])", _Sentence._with_pronoun),
         (r"([RST])\.verb", _Sentence._by_verb),
         (r"([RST])\.which", _Sentence._which),

@@ -6,7 +6,7 @@ In braces stand slots. Small letters are things: `{a}` names it, or speaks of it
 `{a:has}` are verbs that agree with it, `{put}` is a participle. Capitals R, S, T are relations: `{R}` says one before
 its landmark, `{R.b}` with a pronoun for its landmark ("to its left"), `{R.verb}` as a verb. P, Q are places in the
 picture. `{,}` and `{and}` join. `{2a}` names
-two, `{na}` several, `{m:one}` marks words as one of them; y and z are parts, v and w clothes, x is a place. After the bar stands what is said.
+two, `{na}` several, `{m:one}` marks words as one of them, `{p:head.b}` a part; y and z are parts, v and w clothes, x is a place. After the bar stands what is said.
 """
 
 # One relation.
@@ -136,6 +136,71 @@ between {b} and {c}, {we see} {a} | a between b c
 {b} {R} {c}, {a} between {b+c.it} | b R c; a between b c
 {b} on the left, {c} on the right{,} {and} {a} in between | b at left; c at right; a between b c
 {b} on the left, {c} on the right{,} {and} {a} in the middle | b at left; c at right; a at centre
+{a} between {b} on the left and {c} on the right | a between b c; b at left; c at right
+{a} {a:stands} between {b} on the left and {c} on the right | a between b c; b at left; c at right
+{a} {a:is} {put} between {b}, on the left, and {c}, on the right | a between b c; b at left; c at right
+between {b} on the left and {c} on the right {a:stands} {a} | a between b c; b at left; c at right
+{a} {a:stands} between {b} to {a.its} left and {c} to {a.its} right | a between b c; b at left; c at right
+{a} between {b} to the right and {c} to the left | a between b c; b at right; c at left
+{a} {a:stands} between {b} above and {c} below | b above a; c below a
+{a} {a:stands} between {b} above {a.it} and {c} below {a.it} | b above a; c below a
+{a} sandwiched between {b} on top and {c} underneath | b above a; c below a
+{a} {put} midway between {b} and {c} | a between b c
+{a}, flanked on the left by {b} and on the right by {c} | b left of a; c right of a
+flanked by {b} on the left and {c} on the right {a:stands} {a} | b left of a; c right of a
+{a} {a:is} {lat} {b} and {c} {tal.bare} | a lat b; c tal b
+{a} {a:stands} {lat} {b}, {c} {tal.bare} | a lat b; c tal b
+{a} {lat} {b}, {c} {tal.bare} | a lat b; c tal b
+{b}. {a} {a:stands} {lat.bare}, {c} {tal.bare} | a at lat; c at tal
+{a} {a:is} above {b} and {c} below | a above b; c below b
+{a} above {b}, {c} below | a above b; c below b
+{a} {a:stands} on {b}, {c} underneath | a on b; c below b
+{a} {a:stands} in front of {b} and {c} behind | a in front of b; c behind b
+{a} {a:is} above {b}, {c} below {b.it}, {d} to the left and {e} to the right | a above b; c below b; d left of b; e right of b
+to {b}'s left {a:is} {a} | a left of b
+to {b}'s right {a:stands} {a} | a right of b
+{a} {a:is} on {b}'s left | a left of b
+{a} {a:stands} to {b}'s right | a right of b
+to {b}'s left {a:is} {a} and to {b.its} right {c} | a left of b; c right of b
+{b}'s left side is taken by {a}, {b.its} right by {c} | a left of b; c right of b
+over {b}'s {p:head.b} {a:stands} {a} | a above p
+{a} {a:stands} on {b}'s {p:roof.b} | a on p
+{a} on {p:shoulder.b} of {b} | a on p
+{b} with {a} on {b.its} {p:back.b} | a on p
+{b}, {a} {R} {p:door.b} | a R p
+behind {b}'s {p:back.b} {a:stands} {a} | a behind p
+{b} containing {a} | a inside b
+{b} contains {a} | a inside b
+{b} full of {na} | a inside b
+{b} filled with {na} | a inside b
+{na} fill {b} | a inside b
+{b} supports {a} | a on b
+{b} topped with {a} | a on b
+on {b} lie {a}, {c} and {d} | a on b; c on b; d on b
+in {b} are {a} and {c} | a inside b; c inside b
+{b} with {a} and {c} on top | a on b; c on b
+{a} and {b}, {a.former} {R} {b.latter} | a R b
+{x} with {a} and {b}; {a.former} {a:is} {R} {b.latter} | a R b
+{a} {R} {b}. above {a+b.it} {c:stands} {c} | a R b; c above a; c above b
+{a} and {b}. behind {a+b.it} {c:stands} {c} | c behind a; c behind b
+left: {a} above {b}. right: {c} above {d} | a at left; a above b; c at right; c above d
+in the left half, {a} with {b} {R.a}; in the right half, {c} with {d} {S.c} | a at left; b R a; c at right; d S c
+left panel: {a} {R} {b}. right panel: {c} | a at left; a R b; c at right
+in the top row {a}, in the middle row {b}, and in the bottom row {c} | a above b; b above c
+top: {a}; middle: {b}; bottom: {c} | a above b; b above c
+four corners: {a} top left, {b} top right, {c} bottom left, {d} bottom right | a at top left; b at top right; c at bottom left; d at bottom right
+on the far left {a:stands} {a}, on the far right {b} | a at left; b at right
+{a} {a:stands} on the far left, {b} on the far right, and {c} {c:is} between {a+b.it} | a at left; b at right; c between a b
+first comes {a}; to the right of {a.that}, {b}; and further right still, {c} | b right of a; c right of b
+{a}, and left of {a.that} {b}, and left of {b.that} {c} | b left of a; c left of b
+from right to left {we see} {a}, {b} and {c} | a right of b; b right of c
+{a} {a:is} left of {b}, which {b:is} left of {c}, which {c:is} left of {d} | a left of b; b left of c; c left of d
+{a} {a:is} {R} {b}, which in turn {b:is} {R} {c}, which in turn {c:is} {R} {d} | a R b; b R c; c R d
+{a} {a:is} {R} {b}, {c} and {d} | a R b; a R c; a R d
+{a} {R} {b} {R} {c} {R} {d} | a R b; b R c; c R d
+{a}'s neighbour on the left is {b}, on the right {c} | b left of a; c right of a
+{a} {a:is} {lat} {b} and {tal} {c} | a lat b; a tal c
+{a} {a:is} above {b} and to the left of {c} | a above b; a left of c
 {a} has {b} on one side and {c} on the other | b next to a; c next to a
 {a} {a:stands} between {2b} | a between b b
 {a} between {2b} | a between b b

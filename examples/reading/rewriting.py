@@ -3,11 +3,14 @@
 import random
 import re
 import string
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import replace
 
 from markup import Marked
 from stock import Stock
+
+from spacetime_attn.layout.prompt_syntax import parse_prompt
 
 
 _ARTICLE = re.compile(r"\b(?:a|an|the) ", re.IGNORECASE)
@@ -36,6 +39,17 @@ def rewrite(marked: Marked, edits: Iterable[tuple[int, int, str]]) -> Marked:
     places.append(len(text))
     mentions = [replace(mention, start=places[mention.start], end=places[mention.end]) for mention in marked.mentions]
     return replace(marked, prompt=text, mentions=mentions)
+
+
+def cleaned(marked: Marked) -> Marked:
+    """The prompt without the syntax of other tools, as the reader gets it."""
+    parsed = parse_prompt(marked.prompt)
+    mentions = []
+    for mention in marked.mentions:
+        start, end = (bisect_left(parsed.offsets, place) for place in (mention.start, mention.end))
+        if start < end:
+            mentions.append(replace(mention, start=start, end=end))
+    return replace(marked, prompt=parsed.text, mentions=mentions)
 
 
 def rewritten(marked: Marked, stock: Stock, dice: random.Random) -> Marked:

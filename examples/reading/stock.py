@@ -13,6 +13,7 @@ from spacetime_attn.layout.plurals import singular
 
 NUMERALS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))
 _ARTICLE = re.compile(r"(?:a|an|the|some|his|her|its|their|one|my|your|this|that)\s+", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?<=[.!?] )[A-Z][^.!?\n]{20,160}[.!?](?=\s|$)")
 _PLAIN = re.compile(r"[a-z][a-z '-]*[a-z]")
 _PERSONS = {*nouns.PEOPLE, "man", "woman", "boy", "girl", "child", "kid", "person", "lady", "guy"}
 
@@ -49,9 +50,11 @@ class Stock:
 
     def __init__(self, marked: Iterable[Marked], styles: list[str], artists: list[str]):
         self.styles, self.artists = styles, artists
+        self.comments: list[str] = []  # sentences that name nothing
         self._things: list[Name] = []
         self._others: dict[str, list[str]] = {kind: [] for kind in ("place", "part", "worn", "stuff", "absent")}
         for record in marked:
+            self.comments += _comments(record)
             for mention in record.mentions:
                 text = _ARTICLE.sub("", record.prompt[mention.start : mention.end], count=1)
                 if not _PLAIN.fullmatch(text) or len(text.split()) > 5:
@@ -81,6 +84,15 @@ class Stock:
 
     def _adjective(self, dice: random.Random) -> str:
         return dice.choice(dice.choice([nouns.COLOURS, nouns.ADJECTIVES, nouns.MATERIALS, nouns.PARTICIPLES]))
+
+
+def _comments(record: Marked) -> list[str]:
+    """The sentences of a prompt that hold no mention."""
+    return [
+        found.group()
+        for found in _SENTENCE.finditer(record.prompt)
+        if not any(mention.start < found.end() and found.start() < mention.end for mention in record.mentions)
+    ]
 
 
 def _name(text: str) -> Name:
