@@ -7,7 +7,8 @@ from itertools import permutations
 import numpy as np
 
 from .implied import between_in_order
-from .regions import Relation
+from .regions import Layout, Region, Relation
+from .repair import repair_layout
 from .solver import LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS, steps_of_size
 from .vocabulary import AXES, PLACES
@@ -57,7 +58,7 @@ def arrange_boxes(
             "Relations are left out for %d objects; only up to %d can be arranged.", len(nouns), _MOST_SOLVED
         )
         relations = []
-    relations = consistent_relations(_decomposed(relations))
+    stated, relations = relations, consistent_relations(_decomposed(relations))
     container = _containers(len(nouns), relations)
     relations = relations + _levels(relations)
     boxes = np.zeros((len(nouns), 4))
@@ -65,7 +66,16 @@ def arrange_boxes(
     _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), things, container, relations, aspect_ratio)
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
-    return [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
+    placed = [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
+    return _brought_together(nouns, placed, stated)
+
+
+def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations: Sequence[Relation]) -> list[Box]:
+    """Boxes moved as little as possible until those of things that touch do so, too: cells leave a gap."""
+    if all(relation.relation != "touching" for relation in relations):
+        return list(boxes)
+    layout = Layout([Region(noun, box=box) for noun, box in zip(nouns, boxes)], relations)
+    return [region.box for region in repair_layout(layout).regions]
 
 
 def with_contents(boxes: Sequence[Box], holders: Mapping[int, int]) -> list[Box]:
@@ -256,7 +266,8 @@ def _levels(relations: Sequence[Relation]) -> list[Relation]:
         for start in range(0, len(things), length):
             row = things[start : start + length]
             levels += [Relation(a, LEVEL, b) for a, b in zip(row, row[1:]) if a != b]
-    related = {frozenset((r.subject, r.object)) for r in relations if r.object is not None}
+    apart = (r for r in relations if r.object is not None and r.relation not in ("next to", "touching"))
+    related = {frozenset((r.subject, r.object)) for r in apart}
     return [level for level in levels if frozenset((level.subject, level.object)) not in related]
 
 
@@ -286,7 +297,7 @@ def _containers(count: int, relations: Sequence[Relation]) -> dict[int, int | No
     for relation in relations:
         if relation.relation == "inside":
             inner = relation.subject
-            while container[inner] is not None:  # "a cat with its head in a box": all of the cat
+            while container[inner] is not None:  # a frog in a box and in a crate: with its box
                 inner = container[inner]
             put(inner, relation.object)
     for relation in relations:

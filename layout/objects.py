@@ -1,19 +1,23 @@
 """What of a reading gets a region: `objects_of`, one by one, each with what belongs to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import cycle, pairwise, product
 
 from .implied import implied_by_between, implied_by_places
 from .noun_phrases import head_and_modifiers, one_of
+from .plurals import with_article
 from .reading import Entity, Reading, Statement
 from .regions import Relation
+from .vocabulary import PLACES
+from .words import DETERMINERS, NUMERALS
 
 
 MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVES = ("his ", "her ", "its ", "their ", "the ")
 _CORNERS = ("top left", "top right", "bottom left", "bottom right")
+_LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
 _PRONOMINAL = frozenset(
     "a an the of one ones first second third fourth fifth sixth last other others another latter former left right"
@@ -56,28 +60,24 @@ def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
 class _Objects:
     def __init__(self, reading: Reading):
         self.reading = reading
-        self.owners, self.groups = reading.linked("of"), reading.linked("member")
+        self.owners = reading.linked("of")
+        self.statements = [self._of_owners(statement) for statement in reading.relations]
+        self.drawn = self._drawn()
+        self.group_of: dict[int, int] = {}
+        for member, (group, *_) in reading.linked("member").items():
+            if {member, group} <= self.drawn and self._outermost(group) != member:
+                self.group_of[member] = group
         self.things: list[Thing] = []
         self.instances: dict[int, list[int]] = {}  # of each entity, indices into the things
 
     def result(self) -> tuple[list[Thing], list[Relation]]:
-        statements = [self._of_owners(statement) for statement in self.reading.relations]
-        placed = {index for s in statements for index in (s.subject, s.object, s.second_object)}
-        members: dict[int, list[int]] = {}
-        for member, groups in self.groups.items():
-            members.setdefault(groups[0], []).append(member)
-        for index, entity in enumerate(self.reading.entities):
-            if index in self.instances or not (
-                entity.kind == "object" or entity.kind in ("place", "stuff") and index in placed
-            ):
-                continue
-            if index in self.groups and self.groups[index][0] < index:
-                continue  # named with its group
-            self._add(index, members.get(index, []))
-        relations = [r for index in self.instances for r in self._arranged(index)]
-        for statement in statements:
-            relations += self._relations(statement)
-        relations = list(dict.fromkeys(relations))
+        for index in sorted(self.drawn):
+            if index not in self.instances:
+                self._add(self._outermost(index))
+        told = [relation for statement in self.statements for relation in self._relations(statement)]
+        places = {relation.subject: relation.relation for relation in told if relation.object is None}
+        arranged = [relation for index in self.instances for relation in self._arranged(index, places)]
+        relations = list(dict.fromkeys([*arranged, *told]))
         relations += implied_by_places(relations)
         return self.things, list(dict.fromkeys([*relations, *implied_by_between(relations)]))
 
@@ -97,47 +97,49 @@ class _Objects:
             index = next(iter(self.owners.get(index, ())), index)
         return index
 
-    def _add(self, index: int, members: Sequence[int]) -> None:
-        """The things of an entity: its members, and what else it counts."""
-        entity = self.reading.entities[index]
-        own: list[int] = []
-        for member in members:
-            count = self._count(self.reading.entities[member])
-            thing = self._member(self.reading.entities[member], member, entity)
-            self.instances[member] = self._append(thing, count)
-            own += self.instances[member]
-        others = max(self._count(entity) - len(own), 0 if own else 1)
-        own += self._append(self._thing(entity, index), others)
+    def _drawn(self) -> set[int]:
+        """The entities that get a region."""
+        placed = {end for s in self.statements for end in (s.subject, s.object, s.second_object)}
+        return {
+            index
+            for index, entity in enumerate(self.reading.entities)
+            if entity.kind == "object"
+            or entity.kind in ("place", "stuff")
+            and index in placed
+            or entity.kind in ("part", "worn")
+            and index not in self.owners
+        }
+
+    def _outermost(self, index: int) -> int:
+        """The group that an entity is a member of, or that group's group; itself where it is of none."""
+        while index in self.group_of:
+            index = self.group_of[index]
+        return index
+
+    def _add(self, index: int) -> list[int]:
+        """The things of an entity: those of its members, and what else it counts."""
+        members = [member for member, group in self.group_of.items() if group == index]
+        own = [thing for member in members for thing in self._add(member)]
+        others = max(self._count(index) - len(own), 0 if own else 1)
+        own += range(len(self.things), len(self.things) + others)
+        self.things += [self._thing(index)] * others
         self.instances[index] = own
+        return own
 
-    def _append(self, thing: Thing, count: int) -> list[int]:
-        start = len(self.things)
-        self.things += [thing] * count
-        return list(range(start, len(self.things)))
-
-    def _count(self, entity: Entity) -> int:
-        count = 4 if entity.arrangement == "corners" else 2 if entity.arrangement == "sides" else 1
-        count = max(entity.count, count)
+    def _count(self, index: int) -> int:
+        entity = self.reading.entities[index]
+        least = {"corners": 4, "sides": 2}.get(entity.arrangement, 1)
+        count = max(entity.count, least)
         return count if count <= MOST_INSTANCES else 1
 
-    def _thing(self, entity: Entity, index: int) -> Thing:
-        phrase = one_of(entity.phrase) if self._count(entity) > 1 else entity.phrase
-        return Thing(
-            phrase, self._described(phrase, index), entity.head, entity.modifiers, entity.start, entity.end
-        )
-
-    def _member(self, entity: Entity, index: int, group: Entity) -> Thing:
-        """A member, by the name of its group where it has none of its own: of two knights, "the left one"."""
-        said = {entity.head, *entity.modifiers} - _PRONOMINAL
-        words = [word for word in entity.phrase.split() if word.lower().strip(",.") not in _PRONOMINAL]
-        if entity.head in _PRONOMINAL or not said:
-            name = one_of(group.phrase) if group.count > 1 or group.arrangement else group.phrase
-            article, _, noun = name.rpartition(" ") if not words else (name, "", "")
-            phrase = name if not words else _with_words(name, words)
+    def _thing(self, index: int) -> Thing:
+        entity = self.reading.entities[index]
+        phrase, head, modifiers = entity.phrase, entity.head, entity.modifiers
+        if index in self.group_of and head in _PRONOMINAL:
+            phrase = _renamed(phrase, self.reading.entities[self._outermost(index)].phrase)
             head, modifiers = head_and_modifiers(phrase)
-        else:
-            phrase = one_of(entity.phrase) if entity.count > 1 else entity.phrase
-            head, modifiers = entity.head, entity.modifiers
+        elif self._count(index) > 1:
+            phrase = one_of(phrase)
         return Thing(phrase, self._described(phrase, index), head, modifiers, entity.start, entity.end)
 
     def _described(self, phrase: str, index: int) -> str | None:
@@ -151,49 +153,56 @@ class _Objects:
         return text if text != phrase else None
 
     def _belongings(self, index: int, kind: str) -> list[str]:
-        groups = {index, *self.groups.get(index, [])}
+        """The parts, or the clothes, of an entity and of its group."""
         names = []
         for belonging, owners in self.owners.items():
             entity = self.reading.entities[belonging]
-            if entity.kind == kind and groups & set(owners):
+            if entity.kind == kind and not {index, self.group_of.get(index)}.isdisjoint(owners):
                 name = entity.phrase
                 for word in _POSSESSIVES:
                     name = name[len(word) :] if name.lower().startswith(word) else name
                 names.append(name)
         return list(dict.fromkeys(names))
 
-    def _arranged(self, index: int) -> list[Relation]:
-        """How the things of a group stand."""
+    def _relations(self, statement: Statement) -> list[Relation]:
+        """A statement for each of the things that it is about."""
+        others = [index for index in (statement.object, statement.second_object) if index is not None]
+        if statement.subject in others:  # "his hand on his knee"
+            return []
+        subjects, *landmarks = (self.instances.get(index, []) for index in (statement.subject, *dict.fromkeys(others)))
+        if statement.relation == "between" and len(landmarks) == 1:  # two of one group
+            ends = [thing for thing in landmarks[0] if thing not in subjects]
+            landmarks = [ends[:1], ends[1:2]]
+        together = product(subjects, *landmarks)
+        if statement.relation in ("on", "inside") and len(subjects) > 1:  # two cats in two boxes: each in its own
+            together = zip(subjects, cycle(landmarks[0]))
+        return [
+            Relation(subject, statement.relation, *ends)
+            for subject, *ends in together
+            if len({subject, *ends}) == 1 + len(ends)
+        ]
+
+    def _arranged(self, index: int, places: Mapping[int, str]) -> list[Relation]:
+        """How the things of a group stand, with those in their places that have one in the picture."""
         form, things = self.reading.entities[index].arrangement, self.instances[index]
         if form is None or len(things) < 2:
             return []
         if form in ("corners", "sides"):
-            places = _CORNERS if form == "corners" else ("left", "right")
-            return [Relation(thing, place) for thing, place in zip(things, places)]
-        if form in ("row", "column", "stack"):
-            relation = {"row": "left of", "column": "above", "stack": "on"}[form]
-            return [Relation(a, relation, b) for a, b in pairwise(things)]
-        if form.startswith("grid"):
-            return _grid(things, int(form.split()[1]))
-        return []
+            taken = {places.get(thing) for thing in things}
+            free = [place for place in (_CORNERS if form == "corners" else ("left", "right")) if place not in taken]
+            return [Relation(*pair) for pair in zip((thing for thing in things if thing not in places), free)]
+        if form in _LINES:
+            line = _in_line(things, {t: PLACES[place][form != "row"] for t, place in places.items()})
+            return [Relation(a, _LINES[form], b) for a, b in pairwise(line)]
+        return _grid(things, int(form.split()[1])) if form.startswith("grid") else []
 
-    def _relations(self, statement: Statement) -> list[Relation]:
-        """A statement for each of the things that it is about."""
-        ends = [statement.subject, statement.object, statement.second_object]
-        if any(end is not None and end not in self.instances for end in ends):
-            return []
-        subjects, objects, seconds = ([None] if end is None else self.instances[end] for end in ends)
-        if statement.relation == "between" and statement.second_object is None:
-            objects, seconds = objects[:1], objects[1:2]  # between two of one kind
-            if not seconds:
-                return []
-        return [
-            Relation(subject, statement.relation, landmark, second)
-            for subject, landmark, second in product(subjects, objects, seconds)
-            if len({subject, landmark, second}) == len([x for x in (subject, landmark, second) if x is not None]) + (
-                (landmark is None) or (second is None)
-            )
-        ]
+
+def _in_line(things: Sequence[int], sides: Mapping[int, int]) -> list[int]:
+    """Things in order, but those at the beginning (-1), in the middle (0) and at the end (1) where they are said to be."""
+    first, middle, last = ([thing for thing in things if sides.get(thing) == side] for side in (-1, 0, 1))
+    free = [thing for thing in things if thing not in sides]
+    before = max(0, (len(things) - len(middle)) // 2 - len(first))
+    return [*first, *free[:before], *middle, *free[before:], *last]
 
 
 def _grid(things: Sequence[int], rows: int) -> list[Relation]:
@@ -204,12 +213,15 @@ def _grid(things: Sequence[int], rows: int) -> list[Relation]:
     return along + [Relation(a, "above", b) for upper, lower in pairwise(lines) for a, b in zip(upper, lower)]
 
 
-def _with_words(name: str, words: Sequence[str]) -> str:
-    """ "a knight" and "black": "a black knight"."""
-    article, _, rest = name.partition(" ")
-    if article.lower() not in ("a", "an", "the"):
-        return " ".join([*words, name])
-    return " ".join([article, *words, rest])
+def _renamed(pronoun: str, group: str) -> str:
+    """What names a member of a group that has no name of its own: of "two knights", "the black one" -> "a black knight"."""
+    words = [word for word in pronoun.partition(" of ")[0].split() if not _is_pronominal(word)]
+    return with_article(" ".join([*words, one_of(group).partition(" ")[2]]))
+
+
+def _is_pronominal(word: str) -> bool:
+    word = word.lower().strip(",.")
+    return word in _PRONOMINAL or word in DETERMINERS or word in NUMERALS
 
 
 def _listed(names: Sequence[str]) -> str:

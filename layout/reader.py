@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import srsly
 import torch
 from spacy.language import Language
 from spacy.tokens import Doc, Span
@@ -111,7 +113,17 @@ class Reader:
         return mentions
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        raise NotImplementedError("The reader goes to disk only: nlp.to_disk(folder).")
+        """The files that `to_disk` writes."""
+        with TemporaryDirectory() as folder:
+            self.to_disk(folder)
+            return srsly.msgpack_dumps({path.name: path.read_bytes() for path in Path(folder).iterdir()})
+
+    def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> "Reader":
+        """Reads what `to_bytes` returned."""
+        with TemporaryDirectory() as folder:
+            for name, content in srsly.msgpack_loads(data).items():
+                (Path(folder) / name).write_bytes(content)
+            return self.from_disk(folder)
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Writes the network, the tokenizer and the settings."""

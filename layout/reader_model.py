@@ -153,6 +153,9 @@ class ReaderNetwork(nn.Module):
     def _pairs(self, mentions, states, is_word, tokens, first, last) -> torch.Tensor:
         """Each earlier mention with each later one: both, how far apart they are, and the words that tell."""
         count = mentions.shape[1]
+        row, column = torch.triu_indices(count, count, 1, device=mentions.device)
+        near = column - row <= self.config.most_apart
+        row, column = row[near], column[near]
         (earlier, asking), (later, asked) = (part(mentions).chunk(2, dim=-1) for part in (self.earlier, self.later))
         keys, values = self.told(states).chunk(2, dim=-1)
         asking, asked, keys, values = (
@@ -163,15 +166,16 @@ class ReaderNetwork(nn.Module):
         by_earlier = asking @ keys.mT * scale + self._by_zone(0, tokens, first, last)
         by_later = asked @ keys.mT * scale + self._by_zone(1, tokens, first, last)
         by_later = by_later.masked_fill(~is_word[:, None, None], -1e4)
-        scores = by_earlier[:, :, :, None] + by_later[:, :, None]
-        told = torch.einsum("bhijt,bhtd->bijhd", scores.softmax(-1).to(values.dtype), values).flatten(-2)
-        apart = torch.arange(count, device=first.device)
-        apart = (apart[None] - apart[:, None]).clamp(0, _MOST_GAP - 1).expand(len(first), -1, -1)
-        gap = ((first[:, None] - last[:, :, None]) // 2).clamp(0, _MOST_GAP - 1) + _MOST_GAP
-        gaps = self.gaps(apart) + self.gaps(gap)
-        both = (len(first), count, count, earlier.shape[-1])
-        earlier, later = earlier[:, :, None].expand(both), later[:, None].expand(both)
-        return self.pair(torch.cat([earlier + later + gaps, earlier * later, told, gaps.to(told.dtype)], dim=-1))
+        scores = by_earlier[:, :, row] + by_later[:, :, column]
+        told = (scores.softmax(-1).to(values.dtype) @ values).transpose(1, 2).flatten(2)
+        gap = ((first[:, column] - last[:, row]) // 2).clamp(0, _MOST_GAP - 1) + _MOST_GAP
+        gaps = self.gaps((column - row).clamp(max=_MOST_GAP - 1)) + self.gaps(gap)
+        earlier, later = earlier[:, row], later[:, column]
+        pairs = self.pair(torch.cat([earlier + later + gaps, earlier * later, told, gaps.to(told.dtype)], dim=-1))
+        result = pairs.new_zeros(len(mentions), count, count, pairs.shape[-1])
+        result[..., 0] = 1  # what is too far apart, or in another order, has no relation
+        result[:, row, column] = pairs
+        return result
 
     def _by_zone(self, which: int, tokens, first, last) -> torch.Tensor:
         """What it adds to the score of each word that it stands before, in or after a mention."""
@@ -189,8 +193,7 @@ class ReaderNetwork(nn.Module):
     def load(cls, folder: str | Path) -> "ReaderNetwork":
         """Reads what `save` wrote, ready to read prompts."""
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        with torch.device("meta"):
-            network = cls(ReaderConfig(**config))
+        network = cls(ReaderConfig(**config))
         network.load_state_dict(_unpacked(load_file(Path(folder) / "model.safetensors")), assign=True)
         return network.eval().requires_grad_(False)
 

@@ -101,11 +101,13 @@ class Region:
                 f"`start` of {self.phrase!r} has to lie before its `end`, got {self.start} and {self.end}."
             )
         for name, kinds in {"negative_prompt": str, "description": str, "order": int, "adapters": dict}.items():
-            if not isinstance(value := getattr(self, name), kinds | None):
+            if isinstance(value := getattr(self, name), bool) or not isinstance(value, kinds | None):
                 raise TypeError(f"`{name}` of {self.phrase!r} has to be {_NAMES[kinds]}, got {shortened(value)}.")
         if self.description is not None and not self.description.strip():
             raise ValueError(f"`description` of {self.phrase!r} is empty; leave it out to use the phrase.")
         for name, weight in (self.adapters or {}).items():
+            if not isinstance(name, str):
+                raise TypeError(f"Each name in `adapters` of {self.phrase!r} has to be a string, got {name!r}.")
             checked_number(self.phrase, f"adapters[{name!r}]", weight)
 
     def __eq__(self, other) -> bool:
@@ -323,6 +325,7 @@ class Layout:
             {
                 "version": 3,
                 "prompt": "a red kite above the boat",
+                "background": "a calm sea",
                 "objects": [
                     {
                         "phrase": "a red kite",

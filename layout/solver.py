@@ -210,7 +210,7 @@ def _pair_table(relation: str, reach: int) -> np.ndarray:
         return 8.0 * np.abs(offset[..., 1]) + 0.5 * np.abs(distance - 1) + 1.0 * (offset[..., 0] > 0)
     if relation == "far from":
         return 3.0 * np.maximum(0, 4 - distance)
-    return 0.8 * np.abs(offset[..., 1]) + 0.5 * np.abs(distance - 2)  # next to
+    return 0.8 * np.abs(offset[..., 1]) + 0.5 * np.abs(distance - 2)  # next to, touching
 
 
 def _place_energy(grid: np.ndarray, taken: np.ndarray, place: tuple[int, int]) -> np.ndarray:

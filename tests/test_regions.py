@@ -10,7 +10,15 @@ from PIL import Image
 from spacetime_attn.layout.regions import Layout, Region, Relation
 
 
-CONTROLS = {"strength": 1.5, "start": 0.25, "end": 0.75, "negative_prompt": "sand"}
+CONTROLS = {
+    "strength": 1.5,
+    "start": 0.25,
+    "end": 0.75,
+    "negative_prompt": "sand",
+    "description": "a reef with white surf",
+    "order": 2,
+    "adapters": {"coral": 0.8},
+}
 
 
 @pytest.fixture
@@ -25,6 +33,7 @@ def layout():
         ),
         relations=(Relation(0, "above", 1), Relation(1, "between", 0, 2), Relation(3, "top right")),
         prompt="A red kite flies above the boat.",
+        background="a calm sea",
     )
 
 
@@ -175,13 +184,15 @@ def test_json_round_trip(layout, tmp_path):
     layout.save(tmp_path / "layout.json")
     again = Layout.load(tmp_path / "layout.json")
     assert again.to_dict() == layout.to_dict()
-    assert again.relations == layout.relations and again.prompt == layout.prompt
+    assert again == layout
+    assert (again.relations, again.prompt, again.background) == (layout.relations, layout.prompt, "a calm sea")
     assert np.array_equal(again.masks(16, 16), layout.masks(16, 16))
 
 
 def test_json_has_one_form_for_every_kind_of_region(layout):
     data = json.loads(json.dumps(layout.to_dict()))
-    assert data["version"] == 2 and data["objects"][:2] == [
+    assert (data["version"], data["background"]) == (3, "a calm sea")
+    assert data["objects"][:2] == [
         {"phrase": "a red kite", "box": [0.1, 0.0, 0.5, 0.4]},
         {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]},
     ]
@@ -196,15 +207,44 @@ def test_the_form_in_the_documentation_is_read():
     text = Layout.from_dict.__doc__
     data = json.loads(text[text.index("{\n") : text.index("Each object")])
     assert Layout.from_dict(data).to_dict() == data | {"objects": Layout.from_dict(data).to_dict()["objects"]}
-    assert Layout.from_dict(data).regions[0].negative_prompt == "blue"
+    assert Layout.from_dict(data).regions[0].local_text == "a red kite with a long tail"
 
 
-@pytest.mark.parametrize("version", [{}, {"version": 1}, {"version": 2}])
-def test_files_without_a_version_and_of_earlier_ones_are_read(version):
-    data = {"objects": [{"phrase": "a pond", "mask": [[0, 0.3], [1, 0]]}, {"phrase": "a cat", "box": [0, 0, 1, 1]}]}
-    layout = Layout.from_dict(version | data)
+def test_what_has_its_default_is_left_out_of_json():
+    data = Layout((Region("a cat", box=(0, 0, 1, 1)),)).to_dict()
+    objects = [{"phrase": "a cat", "box": [0.0, 0.0, 1.0, 1.0]}]
+    assert data == {"version": 3, "prompt": "", "objects": objects, "relations": []}
+
+
+OLD_OBJECTS = [
+    {"phrase": "a pond", "mask": [[0, 0.3], [1, 0]]},
+    {"phrase": "a cat", "box": [0, 0, 0.5, 1], "softness": 0.1},
+    {"phrase": "a ball", "disc": [0.5, 0.5, 0.2]},
+]
+
+
+@pytest.mark.parametrize("version", [{}, {"version": 1}, {"version": 2}, {"version": 3}])
+def test_files_without_a_version_and_of_earlier_ones_are_read(version, tmp_path):
+    relations = [{"subject": 0, "relation": "left of", "object": 1}]
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(version | {"prompt": "a pond", "objects": OLD_OBJECTS, "relations": relations}))
+    layout = Layout.load(path)
     assert np.array_equal(layout.regions[0].mask, np.float32([[0, 0.3], [1, 0]]))
-    assert layout.to_dict()["version"] == 2
+    assert layout.regions[1:] == (
+        Region("a cat", box=(0, 0, 0.5, 1), softness=0.1),
+        Region("a ball", disc=(0.5, 0.5, 0.2)),
+    )
+    assert layout.relations == (Relation(0, "left of", 1),) and layout.background is None
+    assert {(region.description, region.order, region.adapters) for region in layout.regions} == {(None, None, None)}
+    assert layout.to_dict()["version"] == 3 and Layout.from_dict(layout.to_dict()) == layout
+
+
+def test_all_that_version_2_had_is_read():
+    tent = {"phrase": "a tent", "polygon": [[0.0, 1.0], [0.5, 0.0], [1.0, 1.0]], "strength": 1.5, "start": 0.2}
+    sea = Region("the sea", mask=np.eye(8, dtype=np.uint8) * 200, negative_prompt="a ship").to_dict()
+    layout = Layout.from_dict({"version": 2, "objects": [tent, sea]})
+    assert sea["mask"].startswith("data:image/png;base64,") and layout.regions[0].strength == 1.5
+    assert [region.to_dict() for region in layout.regions] == [tent, sea]
 
 
 @pytest.mark.parametrize("values", ["binary", "8-bit", "one bit of 255", "float"])
@@ -226,6 +266,14 @@ def test_large_drawings_make_small_files(tmp_path):
     drawing[100:300, 50:400] = 1
     Layout((Region("a pond", mask=drawing),)).save(tmp_path / "layout.json")
     assert (tmp_path / "layout.json").stat().st_size < 4096
+
+
+def test_a_region_shows_its_description_or_its_phrase(layout):
+    assert layout.regions[4].local_text == "a reef with white surf"
+    assert layout.regions[0].local_text == layout.without_descriptions().regions[0].local_text == "a red kite"
+    bare = layout.without_descriptions()
+    assert [region.local_text for region in bare.regions] == layout.phrases
+    assert bare.regions[4].adapters == {"coral": 0.8} and bare.background == layout.background
 
 
 def test_relations_to_the_picture_have_a_null_object(layout):
@@ -283,7 +331,9 @@ def test_editing_one_thing_leaves_the_others(layout):
     assert layout.edit("a reef", box=(0, 0, 1, 1)).regions[4] == Region("a reef", box=(0, 0, 1, 1), **CONTROLS)
     assert layout.edit("a reef", end=0.5).regions[4].to_dict() == reef.to_dict() | {"end": 0.5}
     assert layout.edit("a reef", polygon=((0, 0), (1, 0), (0, 1))).regions[4].strength == 1.5
-    cleared = layout.edit("a reef", negative_prompt=None, strength=1, start=0, end=1).regions[4]
+    assert layout.edit("a reef", description="a bare reef").regions[4].local_text == "a bare reef"
+    defaults = {"strength": 1, "start": 0, "end": 1} | dict.fromkeys(("negative_prompt", "description"))
+    cleared = layout.edit("a reef", order=None, adapters=None, **defaults).regions[4]
     assert cleared.to_dict() == {"phrase": "a reef", "polygon": [[0.0, 1.0], [0.25, 0.5], [0.5, 1.0]]}
 
 
@@ -337,6 +387,14 @@ def test_editing_an_ambiguous_phrase_asks_for_the_index():
         ({"box": (0, 0, 1, 1), "end": 50}, ["end", "0..1", "50"]),
         ({"box": (0, 0, 1, 1), "start": 0.5, "end": 0.5}, ["start", "before", "end", "0.5"]),
         ({"box": (0, 0, 1, 1), "negative_prompt": ["blue"]}, ["negative_prompt", "string", "blue"]),
+        ({"box": (0, 0, 1, 1), "description": 3}, ["description", "string", "3"]),
+        ({"box": (0, 0, 1, 1), "description": " "}, ["description", "empty", "leave it out"]),
+        ({"box": (0, 0, 1, 1), "order": 1.5}, ["order", "whole number", "1.5"]),
+        ({"box": (0, 0, 1, 1), "order": "front"}, ["order", "whole number", "front"]),
+        ({"box": (0, 0, 1, 1), "order": True}, ["order", "whole number", "True"]),
+        ({"box": (0, 0, 1, 1), "adapters": ["coral"]}, ["adapters", "dictionary", "coral"]),
+        ({"box": (0, 0, 1, 1), "adapters": {3: 0.8}}, ["adapters", "name", "3"]),
+        ({"box": (0, 0, 1, 1), "adapters": {"coral": "much"}}, ["adapters['coral']", "number", "much"]),
         ({"disc": (0.5, 0.5, 0.2), "softness": 0.1}, ["softness", "boxes"]),
         ({}, ["exactly one"]),
         ({"box": (0, 0, 1, 1), "disc": (0.5, 0.5, 0.2)}, ["exactly one"]),
@@ -368,9 +426,12 @@ def test_relations_point_at_objects_of_the_layout(relation):
         ({"objects": [], "version": 99}, ["version 99", "Update"]),
         ({"objects": [], "version": "new"}, ["version", "new"]),
         ({"objects": [], "version": 0}, ["version", "0"]),
+        ({"objects": [], "background": ["the sea"]}, ["background", "string", "the sea"]),
+        ({"objects": [], "prompt": 3}, ["prompt", "string", "3"]),
         ({"objects": [], "regions": []}, ["unknown keys", "regions", "known keys", "relations"]),
         ({"objects": [{"phrase": "a cat", "box": [0, 0, 1, 1], "negative": "x"}]}, ["unknown keys", "'negative'"]),
         ({"objects": [{"phrase": "a cat", "box": [0, 0, 1, 1], "end": "late"}]}, ["end", "late"]),
+        ({"objects": [{"phrase": "a cat", "box": [0, 0, 1, 1], "order": "first"}]}, ["order", "a cat", "first"]),
         ({"objects": [{"box": [0, 0, 1, 1]}]}, ["lacks", "phrase"]),
         ({"objects": [{"phrase": "a cat", "bbox": [0, 0, 1, 1]}]}, ["bbox", "known keys"]),
         ({"objects": ["a cat"]}, ["object", "a cat"]),

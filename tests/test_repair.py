@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacetime_attn.layout.boxes import arrange_boxes
-from spacetime_attn.layout.holding import RELATIONS_OF_TWO, broken_relations, is_complete
+from spacetime_attn.layout.holding import broken_relations, is_complete
 from spacetime_attn.layout.least_squares import least_move
 from spacetime_attn.layout.regions import Layout, Region, Relation
 from spacetime_attn.layout.repair import inside_picture, repair_layout
-from spacetime_attn.layout.sides import PICTURE_PLACES
+from spacetime_attn.layout.vocabulary import PLACES, RELATIONS_OF_TWO
 
 
 def layout_of(boxes, relations=()):
@@ -63,11 +63,12 @@ LOW_LEFT, HIGH_RIGHT, LARGE = (0.05, 0.6, 0.35, 0.9), (0.6, 0.1, 0.9, 0.5), (0.5
         (HIGH_RIGHT, "inside", LARGE),
         (LOW_LEFT, "far from", HIGH_RIGHT),
         ((0.3, 0.1, 0.5, 0.3), "next to", (0.6, 0.1, 0.9, 0.4)),
+        ((0.3, 0.1, 0.5, 0.3), "touching", (0.515, 0.3, 0.9, 0.6)),
     ],
 )
 def test_a_relation_of_two_holds_one_way_round(first, relation, second):
     assert broken_relations(layout_of([first, second], [Relation(0, relation, 1)])) == []
-    if relation not in ("next to", "far from"):
+    if relation not in ("next to", "touching", "far from"):
         assert broken_relations(layout_of([second, first], [Relation(0, relation, 1)]))
 
 
@@ -76,6 +77,9 @@ def test_a_relation_of_two_holds_one_way_round(first, relation, second):
     [
         (LOW_LEFT, "next to", HIGH_RIGHT),
         (HIGH_RIGHT, "next to", HIGH_RIGHT),
+        ((0.3, 0.1, 0.5, 0.3), "touching", (0.53, 0.1, 0.9, 0.4)),
+        ((0.3, 0.1, 0.5, 0.3), "touching", (0.3, 0.33, 0.5, 0.6)),
+        (HIGH_RIGHT, "touching", HIGH_RIGHT),
         ((0.3, 0.1, 0.5, 0.3), "far from", (0.6, 0.1, 0.9, 0.4)),
         (LOW_LEFT, "inside", LARGE),
         (HIGH_RIGHT, "left of", HIGH_RIGHT),
@@ -99,14 +103,12 @@ def test_between_needs_one_on_each_side():
     assert broken_relations(layout_of(boxes[1:] + boxes[:1], [between])) == [between]
 
 
-@pytest.mark.parametrize("place", PICTURE_PLACES)
+@pytest.mark.parametrize("place", PLACES)
 def test_places_of_the_picture(place):
-    column, row = PICTURE_PLACES[place]
+    column, row = PLACES[place]
     box = (0.4 + 0.3 * column, 0.4 + 0.3 * row, 0.6 + 0.3 * column, 0.6 + 0.3 * row)
-    holding = {name for name in PICTURE_PLACES if not broken_relations(layout_of([box], [Relation(0, name)]))}
-    expected = {
-        name for name, (x, y) in PICTURE_PLACES.items() if x in (0, column) and y in (0, row) and (x, y) != (0, 0)
-    }
+    holding = {name for name in PLACES if not broken_relations(layout_of([box], [Relation(0, name)]))}
+    expected = {name for name, (x, y) in PLACES.items() if x in (0, column) and y in (0, row) and (x, y) != (0, 0)}
     assert holding == (expected or {"centre"})
 
 
@@ -141,7 +143,7 @@ def test_every_relation_of_two_can_be_brought_about(name, boxes, caplog):
     assert not caplog.records
 
 
-@pytest.mark.parametrize("name", PICTURE_PLACES)
+@pytest.mark.parametrize("name", PLACES)
 @pytest.mark.parametrize("box", [LOW_LEFT, HIGH_RIGHT, LARGE, (0.0, 0.0, 1.0, 1.0)])
 def test_every_place_can_be_reached(name, box):
     assert broken_relations(repair_layout(layout_of([box], [Relation(0, name)]))) == []
@@ -157,7 +159,9 @@ def test_what_is_right_is_returned_as_it_is():
     assert repair_layout(layout) is layout
 
 
-@pytest.mark.parametrize("name", ["left of", "right of", "above", "below", "on", "inside", "in front of", "behind"])
+@pytest.mark.parametrize(
+    "name", ["left of", "right of", "above", "below", "on", "inside", "touching", "in front of", "behind"]
+)
 def test_what_the_rules_arrange_is_right(name):
     layout = layout_of(arrange_boxes(["jug", "pan"], [Relation(0, name, 1)]), [Relation(0, name, 1)])
     assert repair_layout(layout) is layout
@@ -187,6 +191,21 @@ def test_above_and_to_the_left_is_both():
     boxes = [(0.5, 0.5, 0.8, 0.8), (0.2, 0.2, 0.5, 0.5)]
     layout = layout_of(boxes, [Relation(0, "above", 1), Relation(0, "left of", 1)])
     assert broken_relations(repair_layout(layout)) == []
+
+
+@pytest.mark.parametrize("place, side", [("foreground", "bottom"), ("background", "top")])
+@pytest.mark.parametrize("box", [LOW_LEFT, HIGH_RIGHT, LARGE])
+def test_the_foreground_is_the_lower_edge_of_the_picture_and_the_background_the_upper_one(box, place, side):
+    assert repaired([box], Relation(0, place)) == repaired([box], Relation(0, side))
+
+
+def test_things_that_touch_meet_at_their_edges():
+    first, second = repaired([LOW_LEFT, HIGH_RIGHT], Relation(0, "touching", 1))
+    gaps = [max(first[axis] - second[axis + 2], second[axis] - first[axis + 2]) for axis in (0, 1)]
+    assert 0 <= max(gaps) <= 0.02
+    assert size(first) == pytest.approx(size(LOW_LEFT)) and size(second) == pytest.approx(size(HIGH_RIGHT))
+    apart = repaired([LARGE, LARGE], Relation(0, "touching", 1))
+    assert overlap(*apart) < 0.1
 
 
 def test_what_is_on_something_stands_on_it():
@@ -320,7 +339,7 @@ def places(draw, sizes):
 
 def every_relation(count):
     indices = range(count)
-    found = [Relation(a, name) for a in indices for name in PICTURE_PLACES]
+    found = [Relation(a, name) for a in indices for name in PLACES]
     found += [Relation(a, name, b) for a in indices for b in indices if a != b for name in RELATIONS_OF_TWO]
     found += [Relation(a, "between", b, c) for a in indices for b in indices for c in indices if len({a, b, c}) == 3]
     return found

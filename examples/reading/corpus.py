@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from grammar import Grammar
-from kept_out import is_kept_out
+from kept_out import digest, is_kept_out
 from markup import Marked, read
 from rewriting import cleaned, rewritten
 from stock import Stock
@@ -28,23 +28,23 @@ class Corpus:
 
     def __init__(self, tokenizer: Tokenizer, settings: Mapping, seed: int = 0):
         self.tokenizer, self.settings, self.seed = tokenizer, settings, seed
-        records = read(*sorted((HERE / "marked").glob("*.txt")))
-        marked = [cleaned(record) for record in records if not is_kept_out(record.prompt)]
-        self.stock = Stock(marked, _words("styles"), _words("artists"))
+        marked = [record for record in marked_prompts() if not is_development(record)]
+        self.stock = Stock(marked, words("styles"), words("artists"))
         random.Random(0).shuffle(marked)
         self.marked = marked[: round(len(marked) * settings["marked"])]
 
     def round(self, number: int) -> list[list[Example]]:
         """Batches of prompts of about the same length: all that are marked, and others every time."""
         dice = random.Random(1000 * self.seed + number)
-        records = [rewritten(record, self.stock, dice) for record in (*self.marked, *self._generated(dice))]
+        records = [rewritten(record, self.stock, dice) for record in (*self.marked, *self.generated(dice))]
         examples = [example(record, self.tokenizer, self.settings["longest"]) for record in records]
         examples.sort(key=lambda one: len(one.input_ids) * (1 + 0.1 * dice.random()))
         batches = list(self._batches(examples))
         dice.shuffle(batches)
         return batches
 
-    def _generated(self, dice: random.Random) -> Iterator[Marked]:
+    def generated(self, dice: random.Random) -> Iterator[Marked]:
+        """Sentences of the grammar, as many as the settings say."""
         grammar = Grammar(self.stock, dice)
         for _ in range(self.settings["generated"]):
             yield grammar.text()
@@ -59,7 +59,18 @@ class Corpus:
         yield batch
 
 
-def _words(name: str) -> list[str]:
+def marked_prompts() -> list[Marked]:
+    """All marked prompts that may be trained on, without the syntax of other tools."""
+    records = read(*sorted((HERE / "marked").glob("*.txt")))
+    return [cleaned(record) for record in records if not is_kept_out(record.prompt)]
+
+
+def is_development(record: Marked) -> bool:
+    """Whether a marked prompt is one of the twentieth that is left for calibration."""
+    return int(digest(record.prompt), 16) % 20 == 0
+
+
+def words(name: str) -> list[str]:
     """Words of style, or artists, one a line (clip-interrogator's, MIT)."""
     with lzma.open(HERE / "words" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
         return lines.read().splitlines()

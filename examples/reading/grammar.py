@@ -2,9 +2,10 @@
 
 import random
 import re
+from functools import cache
 from itertools import count
+from pathlib import Path
 
-import patterns
 from markup import LATER, Marked
 from phrases import AFTER, BE, HAVE, INVERTED_PRONOUNS, PLACES_SAID, PREPOSITIONS, SAYINGS, STANDING, VERBS, WITH_PRONOUN
 from scribe import Scribe
@@ -18,12 +19,7 @@ _RELATIONS = {
     "left of": 5, "right of": 5, "above": 4, "below": 4, "on": 3, "inside": 2, "next to": 3, "touching": 1,
     "far from": 1, "in front of": 3, "behind": 3,
 }  # fmt: skip
-_TABLES = [
-    (30, patterns.SINGLE), (38, patterns.SEVERAL), (30, patterns.SIDES), (18, patterns.GROUPS), (8, patterns.PLAIN),
-]  # fmt: skip
-_PATTERNS = [
-    (weight, [line.partition("|")[::2] for line in table.strip().splitlines()]) for weight, table in _TABLES
-]
+_HEADING = re.compile(r"\[(\d+)\] .*")
 _JOINTS = [(8, ". "), (1, "; "), (2, ", and "), (2, " while "), (1, ", "), (1, "\n")]
 
 
@@ -61,7 +57,7 @@ class _Sentence:
 
     def __init__(self, scribe: Scribe, later: bool):
         self.scribe, self.dice, self.stock = scribe, scribe.dice, scribe.stock
-        pattern, said = self.dice.choice(_weighted(self.dice, _PATTERNS))
+        pattern, said = self.dice.choice(_weighted(self.dice, _patterns()))
         self.pattern, self.said = pattern.strip(), [line.split() for line in said.split(";") if line.strip()]
         self.things: dict[str, str] = {}  # the pattern's letters, and ids
         self.words: dict[str, str] = {}  # its capitals, and relations or places
@@ -242,6 +238,19 @@ class _Sentence:
 
     def _with_article(self, text: str) -> str:
         return text if text.endswith("s") or self.dice.random() < 0.3 else f"a {text}"
+
+
+@cache
+def _patterns() -> list[tuple[int, list[tuple[str, str]]]]:
+    """The tables of patterns.txt: how often each is taken, and its patterns with what they say."""
+    tables: list[tuple[int, list[tuple[str, str]]]] = []
+    for line in Path(__file__).with_name("patterns.txt").read_text(encoding="utf-8").splitlines():
+        if heading := _HEADING.fullmatch(line):
+            tables.append((int(heading[1]), []))
+        elif line and not line.startswith("#"):
+            pattern, _, said = line.partition("|")
+            tables[-1][1].append((pattern, said))
+    return tables
 
 
 def name_other(scribe: Scribe, kind: str) -> str:

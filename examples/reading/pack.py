@@ -59,7 +59,7 @@ def packed(network: ReaderNetwork, tokenizer: Tokenizer, texts: Iterable[str], s
 
 def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
     yield from (record.prompt for record in corpus.marked for _ in range(3))
-    yield from (record.prompt for record in corpus._generated(random.Random(0)))
+    yield from (record.prompt for record in corpus.generated(random.Random(0)))
     yield from corpus.stock.styles
     for path in files:
         with lzma.open(path, "rt", encoding="utf-8") as lines:

@@ -84,13 +84,14 @@ def _mistyped(marked: Marked, dice: random.Random) -> Marked:
 
 
 def _with_tail(marked: Marked, stock: Stock, dice: random.Random) -> Marked:
-    words = [_style(stock, dice) for _ in range(dice.choice([1, 2, 3, 4, 6, 8]))]
+    words = [style(stock, dice) for _ in range(dice.choice([1, 2, 3, 4, 6, 8]))]
     end = len(marked.prompt)
     joint = " " if marked.prompt[-1:] in ".!?" else dice.choice([", ", ", ", ", ", " | ", ". ", " - "])
     return rewrite(marked, [(end, end, joint + dice.choice([", ", ", ", ", ", " "]).join(words))])
 
 
-def _style(stock: Stock, dice: random.Random) -> str:
+def style(stock: Stock, dice: random.Random) -> str:
+    """A word or a few of style, as users put after commas."""
     roll = dice.random()
     if roll < 0.5:
         return dice.choice(_TAILS)
