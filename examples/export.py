@@ -9,6 +9,7 @@ import ast
 import re
 import symtable
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PIPELINE = "pipeline_spacetime_attn"
 ASSETS = ("layout/english", "layout/transformer")
+_WIDTH = 119  # of lines
 MARK = "# Made by `spacetime-attn export` from the modules of spacetime_attn: change those, not this file."
 
 
@@ -51,9 +53,9 @@ def bundle(assets_repo: str | None = None) -> str:
     modules = [Module.read(name) for name in module_order(PIPELINE)]
     _check_names(modules)
     pipeline = modules[-1]
-    imports = sorted({line for module in modules for line in module.imports}, key=_import_key)
+    imports = _merged({line for module in modules for line in module.imports})
     top = "\n".join([*pipeline.header, "", MARK, "", pipeline.docstring, "", *imports]).lstrip()
-    bodies = [f"# {module.path}\n# {module.summary}\n\n\n{module.body}" for module in modules]
+    bodies = [f"# {module.path}\n# {module.summary}\n\n{module.body}" for module in modules]
     text = "\n\n\n".join([top, *bodies]) + "\n"
     return _with_assets_repo(text, assets_repo) if assets_repo else text
 
@@ -136,6 +138,23 @@ def _import_lines(node: ast.Import | ast.ImportFrom) -> list[str]:
     if node.level:
         return []
     return [ast.unparse(ast.ImportFrom(node.module, [alias], level=0)) for alias in node.names]
+
+
+def _merged(lines: set[str]) -> list[str]:
+    """The statements in order, with one for all names of a module."""
+    names = {}
+    for line in sorted(lines, key=_import_key):
+        start, _, name = line.partition(" import ")
+        names.setdefault(start, []).append(name)
+    return [_one_import(start, ", ".join(filter(None, some))) for start, some in names.items()]
+
+
+def _one_import(start: str, names: str) -> str:
+    line = f"{start} import {names}" if names else start
+    if len(line) <= _WIDTH:
+        return line
+    rows = textwrap.fill(names, _WIDTH - 1, initial_indent="    ", subsequent_indent="    ")
+    return f"{start} import (\n{rows},\n)"
 
 
 def _import_key(line: str) -> tuple:

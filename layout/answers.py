@@ -19,7 +19,7 @@ _MOST_DRAFTS = 8  # lists of objects that are read
 _FARTHEST = 1e6  # no number that counts is larger
 _SEPARATORS = re.compile(r"[\s,]*")
 _FOR_EACH = frozenset(("each", "every"))  # "a car in each corner" may be four
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+_PLAIN_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 class AnswerReader:
@@ -179,7 +179,7 @@ def _indices(relation: Relation) -> list[int]:
 
 def _words_of(text: str) -> list[str]:
     """Lower-case, in the singular."""
-    return [singular(word) for word in _WORD.findall(text.lower())]
+    return [singular(word) for word in _PLAIN_WORD.findall(text.lower())]
 
 
 def _name_of(phrase: str) -> set[str]:

@@ -16,7 +16,7 @@ from .vocabulary import AXES, PLACES
 
 Box = tuple[float, float, float, float]
 
-_LARGEST = {1: 0.7, 2: 0.46, 3: 0.44, 4: 0.42}  # longest side of a box where there are so many objects
+_LARGEST_OF_FEW = {1: 0.7, 2: 0.46, 3: 0.44, 4: 0.42}  # longest side of a box where there are so many objects
 _LARGEST_OF_MANY, _LARGEST_INSIDE = 0.36, 0.9
 _RIM = 0.1  # of a box, around what is inside it
 _SHAPE = {"tall": np.array([0.72, 1.0]), "wide": np.array([1.0, 0.72])}
@@ -108,7 +108,7 @@ def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> 
     scale = np.array([x1 - x0, y1 - y0] * 2)
     inner = _relations_among(members, relations, container)
     ratio = aspect_ratio * scale[0] / scale[1]
-    largest = _LARGEST.get(len(members), _LARGEST_OF_MANY) if parent is None else _LARGEST_INSIDE
+    largest = _LARGEST_OF_FEW.get(len(members), _LARGEST_OF_MANY) if parent is None else _LARGEST_INSIDE
     placed = _boxes_in_unit_square([things[index] for index in members], inner, ratio, largest)
     for index, box in zip(members, placed):
         boxes[index] = np.array([x0, y0] * 2) + box * scale

@@ -16,7 +16,7 @@ from .vocabulary import AXES, PLACES
 
 _CLEARLY = 0.02  # by how much an order of centres or edges shows
 _TO_A_SIDE = 0.1  # how far from the middle of the picture its left begins to look like it
-_GAP = 0.2  # between the boxes of things next to each other, at most
+_WIDEST_GAP = 0.2  # between the boxes of things next to each other, at most
 _CORE = 0.72  # of each side: a box whose core lies in another shares more than half of its area with it
 _HEART = 0.05  # the same, for a centre
 _OVERLAP = 0.18  # shared area by the geometric mean of both; an IoU below 0.1
@@ -176,7 +176,7 @@ class BoxGeometry:
             (across, _CLEARLY - NEAR, DUTY),
             (-across, _CLEARLY - NEAR, DUTY),
             *self.parting(low, high, axis, OVERLAP_IN_DEPTH, DUTY),
-            (self.point(low, axis, 1) - self.point(high, axis, -1), -_GAP, _AIM),
+            (self.point(low, axis, 1) - self.point(high, axis, -1), -_WIDEST_GAP, _AIM),
         ]
 
     def _touching(self, low: int, high: int, axis: int) -> list:

@@ -1,6 +1,7 @@
 """Finds the spaCy pipeline that reads the prompts."""
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def load_language(nlp: str | Path | Language | None = None) -> Language:
 @cache
 def _named_language(name: str) -> Language:
     try:
-        nlp = spacy.load(name)
+        nlp = _load(name)
     except OSError as error:
         raise ValueError(
             f"nlp={name!r} is neither an installed spaCy pipeline nor the folder of one; "
@@ -56,7 +57,21 @@ def _shipped_language() -> Language:
             " to a Hub repository that has it; or pass `nlp`, a pipeline with a reader. With `layout`, pictures can be"
             " made without it."
         )
-    return spacy.load(folder)
+    return _load(folder)
+
+
+def _load(source: str | Path) -> Language:
+    """
+    Loads a pipeline. spaCy first asks every installed project for its components, and fails where a mere folder
+    `spacetime_attn` in the working directory hides one that was installed with `pip install -e`: then this copy serves.
+    """
+    try:
+        return spacy.load(source)
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] != "spacetime_attn":
+            raise
+        sys.modules["spacetime_attn.layout.reader"] = sys.modules[Reader.__module__]
+        return spacy.load(source)
 
 
 @cache

@@ -63,7 +63,7 @@ class TransformerLayoutPredictor:
     ) -> Layout:
         """See [`RuleLayoutPredictor`]."""
         check_aspect_ratio(aspect_ratio)
-        model, reading = self.model, read_prompt(prompt, self._nlp, objects)
+        reading, model = read_prompt(prompt, self._nlp, objects), self.model
         things, relations = objects_of(reading)
         if model is None or not things:
             return rule_layout(prompt, things, relations, aspect_ratio)

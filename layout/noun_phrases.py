@@ -27,7 +27,7 @@ def head_and_modifiers(phrase: str) -> tuple[str, frozenset[str]]:
 
 
 def one_of(phrase: str) -> str:
-    """What names one of several things: "two black dogs" -> "a black dog", "two slices of pizza" -> "a slice of pizza"."""
+    """What names one of several things: "two black dogs" -> "a black dog", "two cups of tea" -> "a cup of tea"."""
     tokens = list(_WORD.finditer(phrase))
     words = [token.group().lower() for token in tokens]
     if not words:

@@ -1,13 +1,13 @@
 """What of a reading gets a region: `objects_of`, one by one, each with what belongs to it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, pairwise, product
 
 from .implied import implied_by_between, implied_by_places
 from .noun_phrases import head_and_modifiers, one_of
 from .plurals import with_article
-from .reading import Entity, Reading, Statement
+from .reading import Reading, Statement
 from .regions import Relation
 from .vocabulary import PLACES
 from .words import DETERMINERS, NUMERALS
@@ -16,7 +16,7 @@ from .words import DETERMINERS, NUMERALS
 MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVES = ("his ", "her ", "its ", "their ", "the ")
-_CORNERS = ("top left", "top right", "bottom left", "bottom right")
+_SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
 _PRONOMINAL = frozenset(
@@ -52,7 +52,8 @@ def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
     Everything that gets a region, in the order of the prompt, and the relations between these, by their indices.
 
     Objects do, each of those that are counted; surroundings and what spreads only where the prompt says where they
-    are. What is said of parts and clothes is said of their owners; what is absent, or shown on something, has none.
+    are. What is said of parts and clothes is said of their owners; those that come before every thing and have no
+    owner are objects ("a hand holding an apple"). What is absent, or shown on something, has no region.
     """
     return _Objects(reading).result()
 
@@ -61,12 +62,16 @@ class _Objects:
     def __init__(self, reading: Reading):
         self.reading = reading
         self.owners = reading.linked("of")
-        self.statements = [self._of_owners(statement) for statement in reading.relations]
+        statements = (self._of_owners(statement) for statement in reading.relations)
+        hidden = {index for index, entity in enumerate(reading.entities) if entity.kind in ("shown", "absent")}
+        self.statements = [s for s in statements if hidden.isdisjoint((s.subject, s.object, s.second_object))]
         self.drawn = self._drawn()
         self.group_of: dict[int, int] = {}
+        self.members: dict[int, list[int]] = {}
         for member, (group, *_) in reading.linked("member").items():
             if {member, group} <= self.drawn and self._outermost(group) != member:
                 self.group_of[member] = group
+                self.members.setdefault(group, []).append(member)
         self.things: list[Thing] = []
         self.instances: dict[int, list[int]] = {}  # of each entity, indices into the things
 
@@ -99,16 +104,16 @@ class _Objects:
 
     def _drawn(self) -> set[int]:
         """The entities that get a region."""
+        entities = self.reading.entities
         placed = {end for s in self.statements for end in (s.subject, s.object, s.second_object)}
-        return {
+        drawn = {
             index
-            for index, entity in enumerate(self.reading.entities)
-            if entity.kind == "object"
-            or entity.kind in ("place", "stuff")
-            and index in placed
-            or entity.kind in ("part", "worn")
-            and index not in self.owners
+            for index, entity in enumerate(entities)
+            if entity.kind == "object" or entity.kind in ("place", "stuff") and index in placed
         }
+        first = min(drawn, default=len(entities))
+        of_nobody = (index for index in range(first) if index not in self.owners)  # "a hand holding an apple"
+        return drawn | {index for index in of_nobody if entities[index].kind in ("part", "worn")}
 
     def _outermost(self, index: int) -> int:
         """The group that an entity is a member of, or that group's group; itself where it is of none."""
@@ -118,9 +123,10 @@ class _Objects:
 
     def _add(self, index: int) -> list[int]:
         """The things of an entity: those of its members, and what else it counts."""
-        members = [member for member, group in self.group_of.items() if group == index]
-        own = [thing for member in members for thing in self._add(member)]
+        own = [thing for member in self.members.get(index, ()) for thing in self._add(member)]
         others = max(self._count(index) - len(own), 0 if own else 1)
+        if self._count(index) > MOST_INSTANCES:
+            others = min(others, 1)
         own += range(len(self.things), len(self.things) + others)
         self.things += [self._thing(index)] * others
         self.instances[index] = own
@@ -128,19 +134,24 @@ class _Objects:
 
     def _count(self, index: int) -> int:
         entity = self.reading.entities[index]
-        least = {"corners": 4, "sides": 2}.get(entity.arrangement, 1)
-        count = max(entity.count, least)
-        return count if count <= MOST_INSTANCES else 1
+        return max(entity.count, len(_SPREAD.get(entity.arrangement, ())))
 
     def _thing(self, index: int) -> Thing:
         entity = self.reading.entities[index]
         phrase, head, modifiers = entity.phrase, entity.head, entity.modifiers
-        if index in self.group_of and head in _PRONOMINAL:
-            phrase = _renamed(phrase, self.reading.entities[self._outermost(index)].phrase)
+        group = self._named(index)
+        if group != index:
+            phrase = _renamed(phrase, self.reading.entities[group].phrase)
             head, modifiers = head_and_modifiers(phrase)
-        elif self._count(index) > 1:
+        elif 1 < self._count(index) <= MOST_INSTANCES:
             phrase = one_of(phrase)
         return Thing(phrase, self._described(phrase, index), head, modifiers, entity.start, entity.end)
+
+    def _named(self, index: int) -> int:
+        """The entity itself where it has a name of its own, or the nearest group around it that has one."""
+        while index in self.group_of and self.reading.entities[index].head in _PRONOMINAL:
+            index = self.group_of[index]
+        return index
 
     def _described(self, phrase: str, index: int) -> str | None:
         """The phrase with its parts and garments, as many as there is room for."""
@@ -187,9 +198,9 @@ class _Objects:
         form, things = self.reading.entities[index].arrangement, self.instances[index]
         if form is None or len(things) < 2:
             return []
-        if form in ("corners", "sides"):
+        if form in _SPREAD:
             taken = {places.get(thing) for thing in things}
-            free = [place for place in (_CORNERS if form == "corners" else ("left", "right")) if place not in taken]
+            free = [place for place in _SPREAD[form] if place not in taken]
             return [Relation(*pair) for pair in zip((thing for thing in things if thing not in places), free)]
         if form in _LINES:
             line = _in_line(things, {t: PLACES[place][form != "row"] for t, place in places.items()})
@@ -198,7 +209,7 @@ class _Objects:
 
 
 def _in_line(things: Sequence[int], sides: Mapping[int, int]) -> list[int]:
-    """Things in order, but those at the beginning (-1), in the middle (0) and at the end (1) where they are said to be."""
+    """Things in order, with those that are said to be first (-1), in the middle (0) and last (1) in these places."""
     first, middle, last = ([thing for thing in things if sides.get(thing) == side] for side in (-1, 0, 1))
     free = [thing for thing in things if thing not in sides]
     before = max(0, (len(things) - len(middle)) // 2 - len(first))
@@ -214,7 +225,7 @@ def _grid(things: Sequence[int], rows: int) -> list[Relation]:
 
 
 def _renamed(pronoun: str, group: str) -> str:
-    """What names a member of a group that has no name of its own: of "two knights", "the black one" -> "a black knight"."""
+    """What names a member without a name of its own: of "two knights", "the black one" -> "a black knight"."""
     words = [word for word in pronoun.partition(" of ")[0].split() if not _is_pronominal(word)]
     return with_article(" ".join([*words, one_of(group).partition(" ")[2]]))
 

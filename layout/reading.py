@@ -97,9 +97,9 @@ class Reading:
         """JSON-ready data, without what has its default."""
         return {
             "prompt": self.prompt,
-            "entities": _plain(self.entities),
-            "relations": _plain(self.relations),
-            "links": _plain(self.links),
+            "entities": _as_json(self.entities),
+            "relations": _as_json(self.relations),
+            "links": _as_json(self.links),
             "negative_prompt": self.negative_prompt,
         }
 
@@ -120,7 +120,7 @@ class Reading:
         return cls(data["prompt"], tuple(entities), relations, links, data["negative_prompt"])
 
 
-def _plain(items: Iterable) -> list[dict]:
+def _as_json(items: Iterable) -> list[dict]:
     result = []
     for item in items:
         given = {field.name for field in fields(item) if getattr(item, field.name) != field.default}

@@ -16,6 +16,7 @@ from .shapes import (
     checked_disc,
     checked_mask,
     checked_number,
+    checked_numbers,
     checked_polygon,
     disc_grid,
     encoded_mask,
@@ -108,7 +109,7 @@ class Region:
         for name, weight in (self.adapters or {}).items():
             if not isinstance(name, str):
                 raise TypeError(f"Each name in `adapters` of {self.phrase!r} has to be a string, got {name!r}.")
-            checked_number(self.phrase, f"adapters[{name!r}]", weight)
+            checked_numbers(self.phrase, f"adapters[{name!r}]", (weight,), 1)
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Region) and self.to_dict() == other.to_dict()

@@ -60,7 +60,7 @@ def place_on_lattice(count: int, relations: Sequence[Relation], aspect_ratio: fl
 
 def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: float) -> np.ndarray:
     """Each object in turn takes the free place of lowest energy; some sweeps then let each move again."""
-    grid = _grid(len(order) + 1)
+    grid = _lattice(len(order) + 1)
     places = np.zeros((len(order), 2), dtype=int)
     placed: list[int] = []
     if len(order) > _MOST_RETRIED:
@@ -139,7 +139,7 @@ def _placing_order(count: int, relations: Sequence[Relation]) -> list[int]:
 
 
 @lru_cache(maxsize=32)
-def _grid(reach: int) -> np.ndarray:
+def _lattice(reach: int) -> np.ndarray:
     """The places of the lattice, (2 reach + 1, 2 reach + 1, 2)."""
     axis = np.arange(-reach, reach + 1)
     return np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
@@ -188,7 +188,7 @@ def _spacing_energy(grid: np.ndarray, taken: np.ndarray, aspect_ratio: float) ->
 @lru_cache(maxsize=64)
 def _spacing_table(reach: int, count: int) -> np.ndarray:
     """What one of so many others adds to the energy at each offset from it."""
-    distance = np.abs(_grid(2 * reach))
+    distance = np.abs(_lattice(2 * reach))
     gap = distance.max(-1)
     return 1000.0 * (gap == 0) + 4.0 * (gap == 1) + 0.05 * distance.sum(-1) / count
 
@@ -196,7 +196,7 @@ def _spacing_table(reach: int, count: int) -> np.ndarray:
 @lru_cache(maxsize=256)
 def _pair_table(relation: str, reach: int) -> np.ndarray:
     """Energy of the subject standing at each offset from the object; lowest two steps away."""
-    offset = _grid(2 * reach)
+    offset = _lattice(2 * reach)
     if relation in AXES or relation in DEPTHS:
         column, row = (AXES | DEPTHS)[relation]
         along = offset @ np.array([column, row])

@@ -91,15 +91,15 @@ WIDE_THINGS = collect_words(
 )
 
 # --- What kinds of things an object belongs to: for what is known of such things in general -------------------------
-KINDS = (
+NOUN_KINDS = (
     PEOPLE, ANIMALS, CLOTHES, _VEHICLES, _FRUITS, _VEGETABLES, _SWEETS, _FURNITURE, _CONTAINERS, _DEPICTIONS,
     TALL_THINGS, WIDE_THINGS,
 )  # fmt: skip
 
 
 def kinds_of(noun: str) -> list[bool]:
-    """Which of `KINDS` a thing belongs to."""
-    return [noun in kind for kind in KINDS]
+    """Which of `NOUN_KINDS` a thing belongs to."""
+    return [noun in kind for kind in NOUN_KINDS]
 
 
 # --- Sizes ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch import nn
 
-from .things import KINDS, name_and_factor
+from .things import NOUN_KINDS, name_and_factor
 
 
 UNKNOWN, PADDING = "[UNK]", "[PAD]"
@@ -43,7 +43,7 @@ class LayoutTransformer(ModelMixin, ConfigMixin):
         self,
         vocabulary: Sequence[str] = (PADDING, UNKNOWN),
         sizes: Mapping[str, float] | None = None,
-        kinds: int = len(KINDS),
+        kinds: int = len(NOUN_KINDS),
         width: int = 128,
         layers: int = 3,
         heads: int = 4,

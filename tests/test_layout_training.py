@@ -14,8 +14,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from spacetime_attn.layout.lexicon import LARGE_THINGS, SMALL_THINGS
 from spacetime_attn.layout.regions import Relation
+from spacetime_attn.layout.things import LARGE_THINGS, SMALL_THINGS
 from spacetime_attn.layout.transformer import LayoutTransformer
 
 
@@ -58,6 +58,20 @@ def test_what_is_held_out_is_known_neither_to_the_corpus_nor_to_the_rules(script
     assert held_out.isdisjoint(SMALL_THINGS | LARGE_THINGS)
     texts = ["a helicopter and a dog", "two bananas", "an elephant beside a cup"]
     assert [found.text for found in scripts.corpus.understood(texts)] == texts[2:]
+
+
+def test_captions_are_the_same_for_one_seed_and_others_for_another(scripts):
+    first, again, other = ([next(source) for _ in range(5)] for source in map(scripts.corpus.captions, (1, 1, 2)))
+    assert first == again and set(first).isdisjoint(other)
+    assert all(len(text.split()) > 2 for text in first)
+
+
+def test_sentences_say_which_of_their_words_name_objects(scripts):
+    (found,) = scripts.corpus.understood(["(a red cup:1.3) to the left of two elephants"])
+    assert found.text == "a red cup to the left of two elephants"
+    assert [found.text[start:end] for start, end in found.spans] == ["a red cup", "two elephants", "two elephants"]
+    assert found.heads == ["cup", "elephant", "elephant"] and found.modifiers == [["red"], [], []]
+    assert found.relations == [Relation(0, "left of", 1), Relation(0, "left of", 2)]
 
 
 def test_what_has_no_known_size_is_as_large_as_others_of_its_kinds(scripts, monkeypatch):

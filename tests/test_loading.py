@@ -126,14 +126,15 @@ def test_the_models_come_from_the_hub_once(routes):
 
 def test_the_models_from_the_hub_work_also_offline(routes):
     phrases, warnings, pipe_names = routes["hub layout"]
-    assert phrases == ["a cat", "a green bus"] and warnings == [] and "parser" in pipe_names
+    assert phrases == ["a cat", "a green bus"] and warnings == [] and pipe_names == ["spacetime_reader"]
     assert routes["hub layout again"] == routes["offline layout"] == routes["hub layout"]
 
 
-def test_an_export_that_names_no_repository_reads_prompts_without_a_server(routes):
-    phrases, warnings, _ = routes["folder layout"]
-    assert phrases == ["a cat", "a green bus"]
-    assert not any("Hub" in warning for warning in warnings)
+def test_an_export_that_names_no_repository_draws_layouts_and_misses_the_reader_by_name(routes, picture):
+    assert routes["folder"] == ["diffusers_modules.local.pipeline", picture]
+    error = routes["folder layout"]
+    assert error.startswith("OSError: The reader") and "Hub repository 'user" not in error
+    assert all(way in error for way in ("pip install", "SPACETIME_ATTN_ASSETS_REPO", "`nlp`", "With `layout`"))
 
 
 def test_an_installed_pipeline_saved_and_loaded_again_makes_the_same_picture(pipe, picture, tmp_path):

@@ -11,11 +11,12 @@ from pathlib import Path
 from imagined import imagine, known_sizes, sizes
 from tqdm import tqdm
 
-from spacetime_attn.layout.reading import read_prompt
+from spacetime_attn.layout.objects import objects_of
+from spacetime_attn.layout.prompts import read_prompt
 from spacetime_attn.layout.regions import Relation
 
 
-ENGLISH = Path(__file__).parents[1] / "english"  # the grammar of captions that the English model learned from
+READING = Path(__file__).parents[1] / "reading"  # the grammar that the reader learns from
 MOST_OBJECTS = 8
 RENAMED = 0.5  # of the objects become another thing
 
@@ -68,15 +69,19 @@ class Sentence:
 
 
 def captions(seed: int) -> Iterator[str]:
-    """Captions of the English grammar, without end."""
-    if str(ENGLISH) not in sys.path:
-        sys.path.append(str(ENGLISH))
-    import captions as grammar
-    from spacy.vocab import Vocab
+    """Captions of the reader's grammar, without end."""
+    if str(READING) not in sys.path:
+        sys.path.append(str(READING))
+    from grammar import Grammar
+    from kept_out import is_kept_out
+    from markup import read
+    from stock import Stock
 
-    source, vocab = grammar.Captions(seed), Vocab()
+    marked = read(*sorted((READING / "marked").glob("*.txt")))
+    stock = Stock((record for record in marked if not is_kept_out(record.prompt)), styles=[], artists=[])
+    grammar = Grammar(stock, random.Random(seed))
     while True:
-        yield source.document(vocab).text
+        yield grammar.text().prompt
 
 
 def understood(texts: Iterable[str]) -> Iterator[Sentence]:
@@ -85,13 +90,14 @@ def understood(texts: Iterable[str]) -> Iterator[Sentence]:
     for text in texts:
         if held_out.search(text):
             continue
-        phrases, relations = read_prompt(text)
-        if 1 <= len(phrases) <= MOST_OBJECTS:
+        reading = read_prompt(text)
+        things, relations = objects_of(reading)
+        if 1 <= len(things) <= MOST_OBJECTS:
             yield Sentence(
-                text,
-                [(phrase.start, phrase.end) for phrase in phrases],
-                [phrase.head for phrase in phrases],
-                [sorted(phrase.modifiers) for phrase in phrases],
+                reading.prompt,
+                [(thing.start, thing.end) for thing in things],
+                [thing.head for thing in things],
+                [sorted(thing.modifiers) for thing in things],
                 relations,
             )
 

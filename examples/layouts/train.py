@@ -1,8 +1,8 @@
 """
 Trains the layout transformer: `python examples/layouts/train.py`.
 
-Its texts are made by the grammar in examples/english and read by the rules, and its boxes are imagined anew each time
-(`imagined.py`). Who has COCO may add its captions and instances:
+Its texts are made by the grammar in examples/reading and read as the pipeline reads prompts; its boxes are imagined
+anew each time (`imagined.py`). Who has COCO may add its captions and instances:
 
     python examples/layouts/train.py --coco captions_train2017.json instances_train2017.json
 
@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from spacetime_attn.layout.things import KINDS, kinds_of
+from spacetime_attn.layout.things import NOUN_KINDS, kinds_of
 from spacetime_attn.layout.transformer import PADDING, UNKNOWN, LayoutTransformer
 
 
@@ -142,7 +142,7 @@ def collate(
     objects = max(len(marks) for _, _, marks in rows)
     input_ids = torch.zeros(len(rows), tokens, dtype=torch.long)
     marked = torch.zeros(len(rows), objects, tokens, dtype=torch.bool)
-    kinds = torch.zeros(len(rows), objects, len(KINDS), dtype=torch.bool)
+    kinds = torch.zeros(len(rows), objects, len(NOUN_KINDS), dtype=torch.bool)
     sides = torch.zeros(len(rows), objects)
     boxes = torch.full((len(rows), objects, 4), 0.5)
     ratios = torch.ones(len(rows))

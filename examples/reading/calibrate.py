@@ -75,7 +75,9 @@ def gap(logits: torch.Tensor, truth: torch.Tensor) -> float:
         right, told = chosen == truth, chosen > 0
     shares, right = shares[told], right[told].float()
     bins = (shares * BINS).long().clamp(max=BINS - 1)
-    gaps = [(bins == b).float().mean() * (shares[bins == b].mean() - right[bins == b].mean()).abs() for b in bins.unique()]
+    gaps = [
+        (bins == b).float().mean() * (shares[bins == b].mean() - right[bins == b].mean()).abs() for b in bins.unique()
+    ]
     return sum(gaps).item()
 
 

@@ -7,7 +7,18 @@ from itertools import count
 from pathlib import Path
 
 from markup import LATER, Marked
-from phrases import AFTER, BE, HAVE, INVERTED_PRONOUNS, PLACES_SAID, PREPOSITIONS, SAYINGS, STANDING, VERBS, WITH_PRONOUN
+from phrases import (
+    AFTER,
+    BE,
+    HAVE,
+    INVERTED_PRONOUNS,
+    PLACES_SAID,
+    PREPOSITIONS,
+    SAYINGS,
+    STANDING,
+    VERBS,
+    WITH_PRONOUN,
+)
 from scribe import Scribe
 from stock import Name, Stock
 

@@ -7,15 +7,17 @@ from spacetime_attn.layout.words import DETERMINERS
 
 
 _OWNED, _LOOSE = ("part", "worn"), ("place", "stuff", "part", "worn")
-_WITHOUT_NAME = frozenset("one ones first second third other others two three four rest last left right middle".split())
+_WITHOUT_NAME = frozenset(
+    "one ones first second third other others two three four rest last left right middle".split()
+)
 
 
 def ground_truth(marked: Marked, id: str) -> dict:
     """
     A prompt's objects, with what else may have a region, what must not, counts, and relations between objects.
 
-    Things of one name are told apart by a word before it. What is said of a part is said of its owner; members that are
-    only "the left one" have their group's name, and take the group's place.
+    Things of one name are told apart by a word before them. What is said of a part is said of its owner. Members that
+    are only "the left one" have their group's name, and take the group's place.
     """
     first = {m.things[0]: m for m in marked.mentions if m.label not in (LATER, "absent")}
     groups = {a: b for a, what, b, *_ in marked.statements if what == "member"}

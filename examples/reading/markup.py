@@ -1,8 +1,10 @@
 """
-Prompts with their reading marked, as text: `read` parses and checks files of them. MARKUP.md says how they are written.
+Prompts with their reading marked, as text: `read` parses and checks files of them. MARKUP.md says how to write them.
 """
 
+import argparse
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,3 +117,15 @@ def _statement(line: str, known: set[str]) -> tuple[str, ...]:
     if not known.issuperset(things):
         raise ValueError(f"unknown thing in {line!r}")
     return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Checks marked prompts, and counts them.")
+    parser.add_argument("files", nargs="+", type=Path)
+    records = read(*parser.parse_args().files)
+    counts = Counter(mention.label for record in records for mention in record.mentions)
+    print(f"{len(records)} prompts: " + ", ".join(f"{label} {count}" for label, count in counts.most_common()))
+
+
+if __name__ == "__main__":
+    main()

@@ -112,12 +112,15 @@ tongs, tweezers, boots, shoes, gloves, clothes
 ADJECTIVES_IN_NAMES = set("hot polar golden old young little remote double front high mobile".split())
 PARTICIPLES_IN_NAMES = {"potted", "stuffed", "fried"}
 
-IRREGULAR_PLURALS = dict(pair.split(":") for pair in """
+IRREGULAR_PLURALS = dict(
+    pair.split(":")
+    for pair in """
 person:people man:men woman:women child:children mouse:mice goose:geese sheep:sheep deer:deer fish:fish moose:moose
 knife:knives shelf:shelves bookshelf:bookshelves leaf:leaves wolf:wolves calf:calves loaf:loaves scarf:scarves ox:oxen
 fisherman:fishermen snowman:snowmen goldfish:goldfish bus:buses cactus:cacti potato:potatoes tomato:tomatoes dice:dice
 hippo:hippos radio:radios piano:pianos volcano:volcanoes mango:mangoes
-""".split())
+""".split()
+)
 
 # "a bunch of bananas": the measure, and the kind of noun it takes.
 PLURAL_MEASURES = _names("""
@@ -155,6 +158,12 @@ melting blooming rolling barking moving speeding wilting sparkling towering
 SHADES = ["light", "dark", "bright", "pale", "deep"]
 DEGREES = ["brightly", "freshly", "partially", "slightly", "highly", "neatly"]
 HYPHENATED = [
-    ("snow", "covered"), ("moss", "covered"), ("tree", "covered"), ("grass", "covered"), ("tree", "lined"),
-    ("sun", "lit"), ("wood", "fired"), ("wood", "paneled"),
+    ("snow", "covered"),
+    ("moss", "covered"),
+    ("tree", "covered"),
+    ("grass", "covered"),
+    ("tree", "lined"),
+    ("sun", "lit"),
+    ("wood", "fired"),
+    ("wood", "paneled"),
 ]

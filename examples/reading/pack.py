@@ -18,7 +18,7 @@ from pathlib import Path
 
 import spacy
 import torch
-from corpus import HERE, Corpus
+from corpus import Corpus
 from encoder import load_tokenizer
 from tokenizers import Tokenizer
 
@@ -31,7 +31,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def pruned(tokenizer: Tokenizer, texts: Iterable[str], size: int) -> tuple[Tokenizer, list[int]]:
-    """A tokenizer with so many sub-words: those of the texts, by how often, then the encoder's first; and their ids."""
+    """A tokenizer with so many sub-words: those that the texts use most, then the first ones; and their old ids."""
     used = Counter(number for text in texts for number in tokenizer.encode(text, add_special_tokens=False).ids)
     vocabulary = tokenizer.get_vocab()
     single = [number for word, number in vocabulary.items() if len(word.removeprefix("##")) == 1 and word.isascii()]

@@ -6,6 +6,7 @@ import string
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from markup import Marked
 from stock import Stock
@@ -15,14 +16,10 @@ from spacetime_attn.layout.prompt_syntax import parse_prompt
 
 _ARTICLE = re.compile(r"\b(?:a|an|the) ", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z]{4,}")
-_HEADS = """photo of|a photo of|photograph of|an image of|a picture of|oil painting of|watercolor of|digital art of|
-a sketch of|concept art of|a 3d render of|masterpiece, best quality,|cinematic shot of|illustration of|realistic photo of|
-a highly detailed painting of|anime style,|portrait of|close-up of|wide shot of|vintage photograph of""".replace("\n", "").split("|")
-_TAILS = """8k, 4k, highly detailed, sharp focus, octane render, unreal engine 5, trending on artstation, cinematic lighting,
-volumetric lighting, bokeh, canon eos r5, 85mm, f/1.8, kodak portra 400, masterpiece, best quality, intricate details,
-dramatic lighting, concept art, digital painting, smooth, hyperrealistic, golden hour, award winning, studio lighting,
-isometric, low poly, minimalist, vaporwave, film grain, depth of field, soft light, wide angle, matte painting, hdr, raw photo,
-35mm, deviantart, behance, artstation, pixiv, national geographic, black and white, ultra realistic, 16:9""".replace("\n", " ").split(", ")
+_HEADS, _TAILS = (
+    (Path(__file__).parent / "words" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    for name in ("heads", "tails")
+)
 
 
 def rewrite(marked: Marked, edits: Iterable[tuple[int, int, str]]) -> Marked:
@@ -97,5 +94,7 @@ def style(stock: Stock, dice: random.Random) -> str:
         return dice.choice(_TAILS)
     if roll < 0.7:
         artist = dice.choice(stock.artists)
-        return dice.choice([f"by {artist}", f"art by {artist}", f"in the style of {artist}", artist, f"{artist} style"])
+        return dice.choice(
+            [f"by {artist}", f"art by {artist}", f"in the style of {artist}", artist, f"{artist} style"]
+        )
     return dice.choice(stock.styles)

@@ -43,7 +43,9 @@ class Scribe:
         letters = string.ascii_lowercase
         return letters[number] if number < 26 else letters[number // 26 - 1] + letters[number % 26]
 
-    def thing(self, name: Name | None = None, count: int = 0, article: str | None = None, label: str = "object") -> str:
+    def thing(
+        self, name: Name | None = None, count: int = 0, article: str | None = None, label: str = "object"
+    ) -> str:
         """Names a new thing; returns its id."""
         name = name or self.stock.thing(self.dice)
         thing = self.new_id()
@@ -56,7 +58,11 @@ class Scribe:
             number = self.dice.choice([NUMERALS[count], NUMERALS[count], str(count)])
             return f"{self.dice.choice(['the ', '', '', '']) if not self.bare else ''}{number} {name.text}"
         if article is None:
-            choices = ("", "some ", "the ") if name.plural else ("a ", "a ", "the ", "the ") + ("one ",) * (self.dice.random() < 0.1)
+            choices = (
+                ("", "some ", "the ")
+                if name.plural
+                else ("a ", "a ", "the ", "the ") + ("one ",) * (self.dice.random() < 0.1)
+            )
             article = "" if self.bare and self.dice.random() < 0.9 else self.dice.choice(choices)
         if article == "a ":
             article = "an " if name.text[0] in "aeiou" else "a "
@@ -82,7 +88,9 @@ class Scribe:
 
     def _definite(self, names: list[Name]) -> str:
         if len(names) > 1:
-            return self.dice.choice(["them", "both", "the two", "them both"] if len(names) == 2 else ["them", "all of them"])
+            return self.dice.choice(
+                ["them", "both", "the two", "them both"] if len(names) == 2 else ["them", "all of them"]
+            )
         name = names[0]
         noun = name.noun if self.dice.random() < 0.7 else name.text
         other = "" if self.bare else "those " if name.plural else "that "

@@ -1,4 +1,4 @@
-"""How fast the reader is on one core: `python examples/reading/speed.py`. Medians, in milliseconds; loading in seconds."""
+"""How fast the reader is on one core: `python examples/reading/speed.py` prints medians."""
 
 import argparse
 import statistics

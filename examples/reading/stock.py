@@ -59,7 +59,12 @@ class Stock:
                 text = _ARTICLE.sub("", record.prompt[mention.start : mention.end], count=1)
                 if not _PLAIN.fullmatch(text) or len(text.split()) > 5:
                     continue
-                if mention.label == "object" and not mention.count and " of " not in text and "one" not in text.split():
+                if (
+                    mention.label == "object"
+                    and not mention.count
+                    and " of " not in text
+                    and "one" not in text.split()
+                ):
                     self._things.append(_name(text))
                 elif mention.label in self._others:
                     self._others[mention.label].append(text)

@@ -5,8 +5,8 @@ Do words of style draw phantoms?
     python examples/evaluate.py runs/tails/plain.jsonl --output runs/tails/plain --steps 25 --batch-size 10
     python examples/evaluate.py runs/tails/styled.jsonl --output runs/tails/styled --steps 25 --batch-size 10
 
-The first writes 60 of icon world's development prompts, as they are and with tails of style words, and prints in how
-many of the latter layouts every region is an object of the prompt, and every object has one; the others draw and judge.
+The first writes 60 of icon world's development prompts, as they are and with style words after them, and prints in how
+many of the latter layouts the regions are just the objects of the prompt; the others draw and judge.
 """
 
 import argparse

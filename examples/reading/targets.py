@@ -8,7 +8,7 @@ import torch
 from markup import LATER, Marked
 from tokenizers import Tokenizer
 
-from spacetime_attn.layout.reader_model import LABELS, LINKS, MOST_COUNTED, ONE_WAY, PAIR_CLASSES
+from spacetime_attn.layout.reader_model import LABELS, LINKS, MOST_COUNTED, PAIR_CLASSES
 from spacetime_attn.layout.vocabulary import ARRANGEMENTS, OPPOSITES, PLACES
 
 

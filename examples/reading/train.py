@@ -3,7 +3,7 @@ Trains the reader.
 
     python examples/reading/train.py MINILM --output runs/reader [--settings FILE] [--minutes 100]
 
-MINILM is a folder with sentence-transformers/all-MiniLM-L6-v2 (`model.safetensors`, `tokenizer.json`). After each round
+MINILM is a folder with sentence-transformers/all-MiniLM-L6-v2: `model.safetensors`, `tokenizer.json`. After each round
 a checkpoint is written; the same command goes on from there, and stops when the minutes are over.
 """
 
