@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +51,7 @@ def _add_prompts(parser: argparse.ArgumentParser, default_predictor: str) -> Non
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
+    parser.add_argument("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
     choices = ["rules", "transformer", "llm"]
     parser.add_argument("--layout-predictor", choices=choices, help=f"default: {default_predictor}")
 
@@ -96,6 +98,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def generate(args: argparse.Namespace) -> None:
     """Makes pictures."""
     jobs = _read_jobs(args)
+    if args.objects and args.layout:
+        raise ValueError("--objects says which objects are placed, and --layout has placed them: leave one out.")
     for job in jobs:
         _check_picture_file(job.place(args.output, ".png"))
     for option, file, example in (
@@ -118,6 +122,7 @@ def generate(args: argparse.Namespace) -> None:
         "blend": args.blend,
         "weights": args.weights,
         "optimize_weights": args.optimize,
+        "objects": args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
     for job, layout in zip(jobs, layouts, strict=True):
@@ -126,17 +131,14 @@ def generate(args: argparse.Namespace) -> None:
 
 
 def layout(args: argparse.Namespace) -> None:
-    """Prints and draws layouts."""
+    """Prints and draws layouts, and what was read for them."""
     jobs = _read_jobs(args)
     predict = _predictor(args.layout_predictor)
     for job in jobs:
         if args.output:
             _check_picture_file(job.place(args.output, ".png"))
-        found = predict(job.prompt, aspect_ratio=args.width / args.height)
-        if args.json:
-            print(json.dumps(found.to_dict() if job.id is None else _summary(job.id, found), ensure_ascii=False))
-        else:
-            print(found if job.id is None else f"{job.id}: {job.prompt}\n{found}\n")
+        found = predict(job.prompt, aspect_ratio=args.width / args.height, objects=args.objects)
+        print(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
         if args.output:
             from .layout.draw import draw_layout
 
@@ -164,6 +166,47 @@ def _predictor(name: str | None):
     return TransformerLayoutPredictor()
 
 
+def _summary(job: Job, layout, objects: Sequence[str] | None) -> str:
+    """A layout and its reading as JSON; of many prompts, a line for each, with every region as its box."""
+    data = layout.to_dict()
+    if job.id is None:
+        data["reading"] = _read(job.prompt, objects).to_dict()
+    else:
+        boxes = [{"phrase": region.phrase, "box": list(region.bounds)} for region in layout.regions]
+        data = {"id": job.id, "objects": boxes, "relations": data["relations"]}
+    return json.dumps(data, ensure_ascii=False)
+
+
+def _text(job: Job, layout, objects: Sequence[str] | None) -> str:
+    """A layout and its reading in words."""
+    text = "\n".join([str(layout), *_beside_regions(_read(job.prompt, objects))])
+    return text if job.id is None else f"{job.id}: {job.prompt}\n{text}\n"
+
+
+def _read(prompt: str, objects: Sequence[str] | None):
+    """The reading behind a layout, without the warnings that its predictor has given."""
+    from .layout.prompts import read_prompt
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_prompt(prompt, objects=objects)
+
+
+def _beside_regions(reading) -> list[str]:
+    """What a reading has beside things and relations, in words: descriptions, what is left out, what is absent."""
+    from .layout.objects import objects_of
+
+    things, _ = objects_of(reading)
+    lines = [f"{thing.phrase} is described as {thing.description!r}" for thing in things if thing.description]
+    placed = {(thing.start, thing.end) for thing in things}
+    others = [e for e in reading.entities if e.kind != "object" and (e.start, e.end) not in placed]
+    if others:
+        lines.append(f"without a region: {', '.join(f'{entity.phrase} ({entity.kind})' for entity in others)}")
+    if reading.negative_prompt:
+        lines.append(f"negative prompt: {reading.negative_prompt}")
+    return list(dict.fromkeys(lines))
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"has to be a whole number from 1, got {text!r}")
@@ -186,6 +229,8 @@ def _number_or_path(text: str) -> float | str:
 def _read_jobs(args: argparse.Namespace) -> list[Job]:
     if args.prompts is None:
         return [Job(args.prompt)]
+    if args.objects:
+        raise ValueError("--objects names the objects of a single prompt, not of many (--prompts).")
     try:
         lines = Path(args.prompts).read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -296,9 +341,3 @@ def _check_picture_file(path: Path) -> None:
 def _write_image(image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
-
-
-def _summary(id: str, layout) -> dict:
-    """A layout as a line of `--prompts --json`: every region as its box."""
-    objects = [{"phrase": region.phrase, "box": list(region.bounds)} for region in layout.regions]
-    return {"id": id, "objects": objects, "relations": [relation.to_dict() for relation in layout.relations]}

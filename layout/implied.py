@@ -48,13 +48,14 @@ def between_in_order(between: Relation, relations: Sequence[Relation]) -> tuple[
     return None
 
 
-def implied_by_between(relations: Sequence[Relation]) -> list[Relation]:
-    """What is between two things of which one is left of (above, ...) the other."""
-    implied = []
+def with_between_in_order(relations: Sequence[Relation]) -> list[Relation]:
+    """Relations in which each "between" whose landmarks have an order is told as two: left of the one, and so on."""
+    result = []
     for r in relations:
         if r.relation == "between" and (order := between_in_order(r, relations)):
             first, relation, second = order
-            implied += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
-    stated = {(r.subject, r.relation, r.object) for r in relations}
-    stated |= {(r.object, OPPOSITES.get(r.relation), r.subject) for r in relations}
-    return [r for r in implied if (r.subject, r.relation, r.object) not in stated]
+            result += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
+        else:
+            result.append(r)
+    stated = {(r.object, OPPOSITES.get(r.relation), r.subject) for r in relations}
+    return [r for r in dict.fromkeys(result) if (r.subject, r.relation, r.object) not in stated or r in relations]

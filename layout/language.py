@@ -63,7 +63,7 @@ def _shipped_language() -> Language:
 def _load(source: str | Path) -> Language:
     """
     Loads a pipeline. spaCy first asks every installed project for its components, and fails where a mere folder
-    `spacetime_attn` in the working directory hides one that was installed with `pip install -e`: then this copy serves.
+    `spacetime_attn` in the working directory hides one that `pip install -e` installed: then this copy serves.
     """
     try:
         return spacy.load(source)

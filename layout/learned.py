@@ -58,9 +58,7 @@ class TransformerLayoutPredictor:
         return self._model
 
     @torch.no_grad()
-    def __call__(
-        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
-    ) -> Layout:
+    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
         """See [`RuleLayoutPredictor`]."""
         check_aspect_ratio(aspect_ratio)
         reading, model = read_prompt(prompt, self._nlp, objects), self.model

@@ -60,9 +60,7 @@ class LLMLayoutPredictor:
         self._nlp = nlp
         self._write: Callable[[Sequence[dict]], str] | None = None
 
-    def __call__(
-        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
-    ) -> Layout:
+    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
         """
         Args:
             prompt (`str`): In any language that the model knows; the reader checks English only.

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle, pairwise, product
+from itertools import combinations, cycle, pairwise, product
 
-from .implied import implied_by_between, implied_by_places
+from .implied import implied_by_places, with_between_in_order
 from .noun_phrases import head_and_modifiers, one_of
 from .plurals import with_article
 from .reading import Reading, Statement
 from .regions import Relation
-from .vocabulary import PLACES
+from .vocabulary import PLACES, are_opposed
 from .words import DETERMINERS, NUMERALS
 
 
@@ -66,6 +66,7 @@ class _Objects:
         hidden = {index for index, entity in enumerate(reading.entities) if entity.kind in ("shown", "absent")}
         self.statements = [s for s in statements if hidden.isdisjoint((s.subject, s.object, s.second_object))]
         self.drawn = self._drawn()
+        self.spread = self._spread()
         self.group_of: dict[int, int] = {}
         self.members: dict[int, list[int]] = {}
         for member, (group, *_) in reading.linked("member").items():
@@ -84,7 +85,7 @@ class _Objects:
         arranged = [relation for index in self.instances for relation in self._arranged(index, places)]
         relations = list(dict.fromkeys([*arranged, *told]))
         relations += implied_by_places(relations)
-        return self.things, list(dict.fromkeys([*relations, *implied_by_between(relations)]))
+        return self.things, with_between_in_order(list(dict.fromkeys(relations)))
 
     def _of_owners(self, statement: Statement) -> Statement:
         """What is said of a part is said of its owner, or of that one's owner."""
@@ -115,6 +116,16 @@ class _Objects:
         of_nobody = (index for index in range(first) if index not in self.owners)  # "a hand holding an apple"
         return drawn | {index for index in of_nobody if entities[index].kind in ("part", "worn")}
 
+    def _spread(self) -> dict[int, list[str]]:
+        """The places of what is at several that one thing cannot be at: trees on the left and on the right."""
+        places: dict[int, list[str]] = {}
+        for statement in self.statements:
+            if statement.object is None:
+                places.setdefault(statement.subject, []).append(statement.relation)
+        return {
+            index: told for index, told in places.items() if any(are_opposed(a, b) for a, b in combinations(told, 2))
+        }
+
     def _outermost(self, index: int) -> int:
         """The group that an entity is a member of, or that group's group; itself where it is of none."""
         while index in self.group_of:
@@ -134,7 +145,7 @@ class _Objects:
 
     def _count(self, index: int) -> int:
         entity = self.reading.entities[index]
-        return max(entity.count, len(_SPREAD.get(entity.arrangement, ())))
+        return max(entity.count, len(_SPREAD.get(entity.arrangement, ())), len(self.spread.get(index, ())))
 
     def _thing(self, index: int) -> Thing:
         entity = self.reading.entities[index]
@@ -184,6 +195,9 @@ class _Objects:
         if statement.relation == "between" and len(landmarks) == 1:  # two of one group
             ends = [thing for thing in landmarks[0] if thing not in subjects]
             landmarks = [ends[:1], ends[1:2]]
+        if statement.object is None and statement.subject in self.spread:
+            places = self.spread[statement.subject]
+            subjects = subjects[places.index(statement.relation) :: len(places)]
         together = product(subjects, *landmarks)
         if statement.relation in ("on", "inside") and len(subjects) > 1:  # two cats in two boxes: each in its own
             together = zip(subjects, cycle(landmarks[0]))

@@ -1,6 +1,7 @@
 """Reads prompts: `Reader`, a component for spaCy that turns what its network says of a text into a `Reading`."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -14,14 +15,17 @@ from spacy.tokens import Doc, Span
 from tokenizers import Tokenizer
 
 from .noun_phrases import head_and_modifiers
+from .plurals import is_plural
 from .reader_model import LABELS, LINKS, PAIR_CLASSES, ReaderNetwork
 from .reading import Entity, Reading, Statement
-from .vocabulary import ARRANGEMENTS, PLACES
+from .vocabulary import ARRANGEMENTS, PLACES, are_opposed
 
 
 READER_NAME = "spacetime_reader"
 WINDOW, OVERLAP = 320, 64  # sub-words that are read at once, and how many of them the next ones share
+_PLACEHOLDER = re.compile(r"<([^<>\s]+)>")  # of a textual inversion, such as "<cat-toy>": read without its brackets
 _SPECIAL = 2  # sub-words that begin and end each window
+_ARTICLES = ("a", "an", "the")  # no mention by themselves
 _LATER = LABELS.index("later")
 _OWNED_KINDS = ("part", "worn", "shown", "stuff")
 
@@ -84,16 +88,21 @@ class Reader:
     @torch.inference_mode()
     def read(self, text: str) -> Reading:
         """What a text says."""
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        shown = _PLACEHOLDER.sub(r" \1 ", text)
+        encoding = self.tokenizer.encode(shown, add_special_tokens=False)
         if not encoding.ids:
             return Reading(text)
         windows = [_Window(self, encoding.ids, start) for start in _starts(len(encoding.ids))]
-        mentions = self._mentions(encoding, _tags(windows, len(encoding.ids)))
+        mentions = self._mentions(text, encoding, _tags(windows, len(encoding.ids)))
+        for mention in mentions:
+            before, after = slice(max(mention.start - 1, 0), mention.start), slice(mention.end, mention.end + 1)
+            mention.start -= shown[before] != text[before]
+            mention.end += shown[after] != text[after]
         for window in windows:
             window.relate(mentions)
         return _Decoder(text, mentions, windows, self.settings).reading()
 
-    def _mentions(self, encoding, tags: torch.Tensor) -> list[_Mention]:
+    def _mentions(self, text: str, encoding, tags: torch.Tensor) -> list[_Mention]:
         """Words that begin a mention, of whatever label, and those that go on with it; then the label of them all."""
         shares = self.settings.scaled("tags", tags).softmax(-1)
         by_label = shares[:, 1::2] + shares[:, 2::2]  # (sub-words, labels)
@@ -103,10 +112,11 @@ class Reader:
         for index, (word_id, (start, end)) in enumerate(zip(encoding.word_ids, encoding.offsets)):
             before, step = (step, steps[index]) if word_id != word else (step, 2 if step else 0)
             word = word_id
-            if step == 2 and before:
+            if before and (step == 2 or text[mentions[-1].start : mentions[-1].end].lower() in _ARTICLES):
                 mentions[-1].last, mentions[-1].end = index, end
             elif step:
                 mentions.append(_Mention(index, index, start, end, 0, 0.0))
+        mentions = [mention for mention in mentions if text[mention.start : mention.end].lower() not in _ARTICLES]
         for mention in mentions:
             share = by_label[mention.first : mention.last + 1].mean(0)
             mention.score, mention.label = share.max().item(), int(share.argmax())
@@ -186,6 +196,7 @@ class _Decoder:
 
     def __init__(self, text: str, mentions: list[_Mention], windows: Sequence[_Window], settings: ReaderSettings):
         self.text, self.mentions, self.settings = text, mentions, settings
+        self.reach = windows[0].reader.network.config.most_apart
         count = len(mentions)
         self.counts, self.arrangements = [0] * count, [0] * count
         self.places = torch.zeros(count, len(PLACES))
@@ -194,7 +205,7 @@ class _Decoder:
             if window.scores is not None:
                 self._take(window)
         self.entities_of: list[list[int]] = []  # of each mention, indices of the entities it speaks of
-        self.first: list[int] = []  # of each entity, its first mention
+        self.mentions_of: list[list[int]] = []  # of each entity, the mentions that speak of it
 
     def _take(self, window: _Window) -> None:
         """What a window says of mentions that no window before it had together."""
@@ -206,19 +217,20 @@ class _Decoder:
         for row, number in enumerate(numbers):
             self.counts[number], self.arrangements[number] = counts[row], arrangements[row]
             self.places[number] = torch.maximum(self.places[number], places[row])
-        reach = window.reader.network.config.most_apart
         for row, earlier in enumerate(numbers):
-            for column in range(row + 1, min(row + reach + 1, len(numbers))):
+            for column in range(row + 1, min(row + self.reach + 1, len(numbers))):
                 self.pairs.setdefault((earlier, numbers[column]), (relations[row, column], links[row, column]))
 
     def reading(self) -> Reading:
         for number, mention in enumerate(self.mentions):
             known = self._spoken_of(number) if mention.label == _LATER else []
             if not known:
-                known = [len(self.first)]
-                self.first.append(number)
+                known = [len(self.mentions_of)]
+                self.mentions_of.append([])
             self.entities_of.append(known)
-        entities = [self._entity(index) for index in range(len(self.first))]
+            for index in known:
+                self.mentions_of[index].append(number)
+        entities = [self._entity(index) for index in range(len(self.mentions_of))]
         statements = [s for s in (*self._relations(), *self._places()) if s.score >= self.settings.relations]
         relations = tuple(sorted(statements, key=self._order))
         reading = Reading(self.text, tuple(entities), relations, tuple(self._links(entities)))
@@ -226,18 +238,19 @@ class _Decoder:
 
     def _spoken_of(self, number: int) -> list[int]:
         """The entities that a later mention speaks of: of all mentions linked to it, or of the likeliest one."""
-        scores = {earlier: pair[1][0].item() for (earlier, later), pair in self.pairs.items() if later == number}
+        near = range(max(number - self.reach, 0), number)
+        scores = {n: self.pairs[n, number][1][0].item() for n in near if (n, number) in self.pairs}
         linked = [earlier for earlier, score in scores.items() if score > 0.5]
         if not linked and scores and max(scores.values()) > 0.1:
             linked = [max(scores, key=scores.get)]
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
 
     def _entity(self, index: int) -> Entity:
-        number = self.first[index]
+        spoken = self.mentions_of[index]
+        number = spoken[0]
         mention = self.mentions[number]
         phrase = self.text[mention.start : mention.end]
         head, modifiers = head_and_modifiers(phrase)
-        spoken = [n for n, entities in enumerate(self.entities_of) if index in entities]
         arranged = max(self.arrangements[n] for n in spoken)
         return Entity(
             phrase,
@@ -273,14 +286,22 @@ class _Decoder:
         return [*best.values(), *(_between(subject, ends) for subject, ends in between.items())]
 
     def _places(self) -> list[Statement]:
+        """Where in the picture things are; one of them at one place, or at several that go together."""
         result = []
-        for index in range(len(self.first)):
-            spoken = [n for n, entities in enumerate(self.entities_of) if entities == [index]] or [self.first[index]]
-            shares = self.places[spoken].amax(0)
-            for name, share in zip(PLACES, shares.tolist()):
-                if share > 0.5:
-                    result.append(Statement(index, name, score=round(share, 4)))
+        for index, spoken in enumerate(self.mentions_of):
+            alone = [number for number in spoken if len(self.entities_of[number]) == 1]
+            shares = dict(zip(PLACES, self.places[alone or spoken[:1]].amax(0).tolist()))
+            told: list[str] = []
+            for name in sorted((name for name in PLACES if shares[name] > 0.5), key=shares.get, reverse=True):
+                if self._are_several(spoken[0]) or not any(are_opposed(name, other) for other in told):
+                    told.append(name)
+            result += [Statement(index, name, score=round(shares[name], 4)) for name in told]
         return result
+
+    def _are_several(self, number: int) -> bool:
+        """Whether a mention names more than one: trees may be on the left and on the right."""
+        last = self.text[: self.mentions[number].end].split()[-1]
+        return self.counts[number] > 1 or is_plural(last.lower())
 
     def _links(self, entities: Sequence[Entity]) -> list[Statement]:
         """Owners of what belongs to something, and groups of members."""
@@ -302,7 +323,7 @@ class _Decoder:
     def _order(self, statement: Statement) -> tuple[int, int]:
         """Where in the text a statement is complete."""
         others = [i for i in (statement.subject, statement.object, statement.second_object) if i is not None]
-        places = sorted(self.first[index] for index in others)
+        places = sorted(self.mentions_of[index][0] for index in others)
         return places[-1], places[0]
 
 

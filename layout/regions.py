@@ -31,7 +31,7 @@ from .shapes import (
 LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and masks as text; 2 no descriptions
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
 
-_LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations")
+_LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
 _NAMES = {str: "a string", int: "a whole number", dict: "a dictionary"}
 _SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_polygon, "mask": checked_mask}
 
@@ -348,7 +348,8 @@ class Layout:
         Each object has a `phrase` and one of `box`, `disc`, `polygon` (a list of points `[x, y]`) and `mask` (a list
         of rows of numbers 0..1, or a PNG as text, `"data:image/png;base64,..."`); the rest are the arguments of
         [`Region`], with the same defaults. Relations are those of [`Relation`], which count the objects from 0. A file
-        without a version, or of an earlier one, reads the same.
+        without a version, or of an earlier one, reads the same. The "reading" that the command line adds is passed
+        over.
 
         Raises:
             ValueError, TypeError: Anything that is not a layout: unknown keys too, and a newer version.

@@ -24,9 +24,7 @@ class RuleLayoutPredictor:
     def __init__(self, nlp: str | Language | None = None):
         self._nlp = nlp
 
-    def __call__(
-        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
-    ) -> Layout:
+    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
         """
         Args:
             prompt (`str`): English; without objects, or in another language, the layout is empty.
@@ -46,9 +44,7 @@ class RuleLayoutPredictor:
         return rule_layout(prompt, things, relations, aspect_ratio)
 
 
-def rule_layout(
-    prompt: str, things: Sequence[Thing], relations: Sequence[Relation], aspect_ratio: float
-) -> Layout:
+def rule_layout(prompt: str, things: Sequence[Thing], relations: Sequence[Relation], aspect_ratio: float) -> Layout:
     """The layout of things that have been read: see `arrange_boxes`."""
     modifiers = [thing.modifiers for thing in things]
     boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)

@@ -26,6 +26,12 @@ PLACES = MappingProxyType({
     "foreground": (0, 1), "background": (0, -1),
 })  # fmt: skip
 
+
+def are_opposed(first: str, second: str) -> bool:
+    """Whether one thing cannot be at both of two places."""
+    return any(a * b < 0 for a, b in zip(PLACES[first], PLACES[second])) or "centre" in (first, second)
+
+
 # How the things of one group stand. Of grids, which are told by their rows ("grid 2"), the columns follow.
 ARRANGEMENTS: tuple[str, ...] = (
     "row", "column", "stack", "circle", "corners", "sides", "grid 2", "grid 3", "grid 4", "grid 5",

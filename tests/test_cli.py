@@ -9,6 +9,9 @@ from PIL import Image
 
 from spacetime_attn import Layout, TransformerLayoutPredictor, default_model, load_weights
 from spacetime_attn.cli import main
+from spacetime_attn.layout import language
+from spacetime_attn.layout.prompts import read_prompt
+from spacetime_attn.layout.reading import Reading
 
 
 PROMPT = "a red apple to the left of a blue car"
@@ -122,11 +125,32 @@ def test_layout_prints_text(capsys):
     assert "a red apple: box (" in said and "a red apple left of a blue car" in said
 
 
+@pytest.mark.filterwarnings("ignore:'frames' is taken as absent")
+def test_layout_says_what_was_read_and_has_no_region(capsys):
+    prompt = "a man with a black beard to the left of a blue car, in a park, without people --no frames"
+    assert main(["layout", prompt]) == 0
+    *_, described, left_out, negative = capsys.readouterr().out.splitlines()
+    assert described == "a man is described as 'a man with a black beard'"
+    assert left_out == "without a region: a black beard (part), a park (place), people (absent)"
+    assert negative == "negative prompt: frames"
+
+
+def test_the_objects_may_be_named(tmp_path, capsys):
+    assert main(["layout", PROMPT, "--objects", "blue car"]) == 0
+    assert capsys.readouterr().out.startswith("a blue car: box (")
+    target = tmp_path / "a.json"
+    options = ["-o", str(tmp_path / "a.png"), "--save-layout", str(target), "--objects", "car", "red apple"]
+    assert main(["generate", PROMPT, *options, *FAST]) == 0
+    assert Layout.load(target).phrases == ["a red apple", "a blue car"]
+
+
 def test_layout_prints_json_that_generate_takes(tmp_path, capsys):
     assert main(["layout", PROMPT, "--json"]) == 0
     path = tmp_path / "layout.json"
-    path.write_text(capsys.readouterr().out, encoding="utf-8")
+    printed = capsys.readouterr().out
+    path.write_text(printed, encoding="utf-8")
     assert Layout.load(path).phrases == ["a red apple", "a blue car"]
+    assert Reading.from_dict(json.loads(printed)["reading"]) == read_prompt(PROMPT)
     assert main(["generate", PROMPT, "--layout", str(path), "-o", str(tmp_path / "a.png"), *FAST]) == 0
 
 
@@ -192,6 +216,12 @@ def test_export_writes_the_folder(tmp_path, capsys):
         (["layout", "--prompts", "slashes.jsonl"], "'../a'"),
         (["layout", "--prompts", "twice.jsonl"], "twice"),
         (["layout", PROMPT, "-o", "a"], "'a'"),
+        (["layout", PROMPT, "--objects", "a cat"], "`objects` has 'a cat', which does not stand in the prompt"),
+        (
+            ["layout", "--prompts", "latin.jsonl", "--objects", "a cat"],
+            "--objects names the objects of a single",
+        ),
+        (["generate", PROMPT, "-o", "a.png", "--layout", "no.json", "--objects", "a cat"], "--objects"),
         (["export", "."], "broken.json"),
         (["export", "new", "--assets-repo", "x"], "user/name"),
     ],
@@ -210,6 +240,13 @@ def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, capsys, 
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("spacetime-attn: error: ") and complaint in last
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_missing_reader_ends_with_one_line_and_code_2(monkeypatch, capsys):
+    monkeypatch.setattr(language, "find_asset", lambda name, file: None)
+    language._shipped_language.cache_clear()
+    assert main(["layout", PROMPT]) == 2
+    assert capsys.readouterr().err.startswith("spacetime-attn: error: The reader")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_the_exported_folder_holds_the_file_the_card_and_the_models(tmp_path):
     assert sorted(written) == sorted(path for path in (tmp_path / "hub").rglob("*") if path.is_file())
     names = {path.relative_to(tmp_path / "hub").as_posix() for path in written}
     assert {"pipeline.py", "README.md", "layout/english/config.cfg", "layout/transformer/config.json"} <= names
-    assert (tmp_path / "hub" / "README.md").read_text(encoding="utf-8").startswith("---\nlicense:\n  - apache-2.0\n")
+    assert (tmp_path / "hub" / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: apache-2.0\n")
 
 
 def test_an_export_may_be_written_again_also_into_a_clone(tmp_path):

@@ -194,7 +194,7 @@ def test_the_paper_preset_goes_through_the_recorded_optimisation():
 
     images = []
     paper = WeightOptimizer.paper()
-    texts = [paper.local_text(name, "a photo of {}") for name in names]
+    texts = [paper.local_text(name, f"{name} with a handle", "a photo of {}") for name in names]
     assert [metadata["prompt"], *texts] == json.loads(metadata["texts_per_epoch"])
     windows = [paper.window(center, None) for center in centers]
     clip = ToyClip(golden["clip_projection"])

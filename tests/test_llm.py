@@ -87,20 +87,20 @@ def test_of_several_answers_the_last_counts_that_is_about_the_prompt():
     assert boxes_of(layout_by(f"{GOOD}\n\n### Request\n...\n\n### Answer\n{other}")) == [DRUM, KETTLE]
 
 
-def test_relations_need_not_be_stated_as_the_rules_read_them(caplog):
+def test_relations_that_the_prompt_states_need_not_be_stated_again(caplog):
     layout = layout_by(answer_of([("A red drum", DRUM), ("a blue kettle", KETTLE)]))
     assert layout.relations == (Relation(0, "left of", 1),) and not caplog.records
 
 
-def test_the_rules_know_their_objects_in_any_order_and_wording():
-    prompt = "A drum is above a big red chair. A small red chair is below a flute."
+def test_what_the_prompt_names_is_known_in_any_order_and_wording():
+    prompt = "A drum is above a red chair. A blue chair is below a flute."
     places = [(0.7, 0.1, 0.9, 0.3), (0.1, 0.6, 0.3, 0.9), (0.1, 0.1, 0.3, 0.3), (0.7, 0.6, 0.9, 0.9)]
-    names = ["flute", "the big red chair", "drum", "small red chair"]
+    names = ["flute", "the red chair", "drum", "blue chair"]
     layout = layout_by(answer_of(list(zip(names, map(list, places)))), prompt=prompt)
     assert boxes_of(layout) == list(map(list, places))
     assert [layout.describe(r) for r in layout.relations] == [
-        "drum above the big red chair",
-        "small red chair below flute",
+        "drum above the red chair",
+        "blue chair below flute",
     ]
 
 
@@ -134,7 +134,7 @@ def test_what_is_named_once_too_often_is_left_out():
         assert len(layout_by(answer_of(goats), prompt=prompt)) >= 3
 
 
-def test_relations_that_the_rules_do_not_read_are_kept():
+def test_relations_that_are_not_read_in_the_prompt_are_kept():
     stated = [{"subject": 0, "relation": "left of", "object": 1}, {"subject": 1, "relation": "centre", "object": None}]
     prompt = "ein roter Ball neben einem Hund"
     layout = layout_by(answer_of([("roter Ball", DRUM), ("Hund", [0.42, 0.4, 0.62, 0.7])], stated), prompt=prompt)

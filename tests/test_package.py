@@ -82,9 +82,11 @@ def test_the_wheel_carries_version_licence_extras_and_command(wheel):
     (folder,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
     metadata = email.message_from_bytes(wheel.read(f"{folder}/METADATA"))
     assert metadata["Version"] == spacetime_attn.__version__
-    assert metadata["License-Expression"] == "Apache-2.0 AND CC-BY-SA-4.0 AND LicenseRef-WordNet-3.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND LicenseRef-WordNet-3.0"
     assert set(metadata.get_all("Provides-Extra")) == {"test", "notebook", "llm", "benchmark"}
-    assert b"spacetime-attn = spacetime_attn.cli:main" in wheel.read(f"{folder}/entry_points.txt")
+    entry_points = wheel.read(f"{folder}/entry_points.txt")
+    assert b"spacetime-attn = spacetime_attn.cli:main" in entry_points
+    assert b"spacetime_reader = spacetime_attn.layout.reader:make_reader" in entry_points
     assert b"Apache License" in wheel.read(f"{folder}/licenses/LICENSE")
 
 

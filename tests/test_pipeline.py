@@ -116,6 +116,13 @@ def test_the_template_makes_the_local_description(pipe):
     assert not torch.allclose(run(pipe, layout=LAYOUT, local_prompt_template="{}").images, default)
 
 
+def test_the_description_of_a_region_takes_the_place_of_its_phrase(pipe):
+    described = Layout((Region("a bird", box=ONE.regions[0].box, description="a bird with red wings"),))
+    renamed = Layout((Region("a bird with red wings", box=ONE.regions[0].box),))
+    assert torch.equal(run(pipe, layout=described).images, run(pipe, layout=renamed).images)
+    assert not torch.allclose(run(pipe, layout=described).images, run(pipe, layout=ONE).images)
+
+
 # Weights and blends
 
 
@@ -183,6 +190,14 @@ def test_without_defaults_predicted_regions_are_the_official_discs(pipe):
     assert [region.disc[2] for region in layout.regions] == [0.2, 0.2]
 
 
+def test_predicted_boxes_are_described_with_what_belongs_to_them_and_official_discs_are_not(components):
+    prompt = "a man with a black beard to the left of a green bus"
+    for shape, description in (("box", "a man with a black beard"), ("disc", None)):
+        pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, region_shape=shape)
+        man, bus = pipe.predict_layout(prompt).regions
+        assert (man.phrase, man.description, bus.description) == ("a man", description, None)
+
+
 # Prompts
 
 
@@ -190,6 +205,11 @@ def test_the_prompts_own_layout_is_predicted(pipe):
     output = run(pipe)
     assert output.layouts[0].phrases == ["a red cat", "a green bus"]
     assert torch.equal(output.images, run(pipe, layout=pipe.predict_layout(PROMPT)).images)
+
+
+def test_the_objects_of_a_prompt_may_be_named(pipe):
+    assert pipe.predict_layout(PROMPT, objects=["green bus"]).phrases == ["a green bus"]
+    assert run(pipe, objects=["green bus"]).layouts[0].phrases == ["a green bus"]
 
 
 def test_a_prompt_without_objects_gives_the_plain_picture_and_a_warning(pipe, stock, caplog):
@@ -535,6 +555,10 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
         ({"num_inference_steps": None}, "`num_inference_steps` is None: pass"),
         ({"local_prompt_template": "a photo"}, "`local_prompt_template` has to hold {}.*'a photo'"),
         ({"timesteps": [10, 5]}, "does not support custom"),
+        ({"objects": ["a red cat"]}, "`objects` goes with a single `prompt` and without `layout`"),
+        ({"layout": None, "prompt": [PROMPT] * 2, "objects": ["a red cat"]}, "`objects` goes with a single `prompt`"),
+        ({"layout": None, "objects": ["a dog"]}, "`objects` has 'a dog', which does not stand in the prompt"),
+        ({"layout": None, "objects": "a red cat"}, "`objects` has to be a list of strings, got the string"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

@@ -31,7 +31,7 @@ _RELATIONS = {
     "far from": 1, "in front of": 3, "behind": 3,
 }  # fmt: skip
 _HEADING = re.compile(r"\[(\d+)\] .*")
-_JOINTS = [(8, ". "), (1, "; "), (2, ", and "), (2, " while "), (1, ", "), (1, "\n")]
+_JOINTS = [(8, ". "), (1, "; "), (2, ", and "), (2, " while "), (2, ", "), (1, " and "), (1, " - "), (1, "\n")]
 
 
 class Grammar:
