@@ -26,6 +26,10 @@ WINDOW, OVERLAP = 320, 64  # sub-words that are read at once, and how many of th
 _PLACEHOLDER = re.compile(r"<([^<>\s]+)>")  # of a textual inversion, such as "<cat-toy>": read without its brackets
 _SPECIAL = 2  # sub-words that begin and end each window
 _ARTICLES = ("a", "an", "the")  # no mention by themselves
+_PRONOUNS = frozenset(
+    "it they them he him she her its their his one that which who whom whose this these those both each all".split()
+)
+_LIKELY = 0.4  # that a mention speaks of something known, rather than of something new
 _LATER = LABELS.index("later")
 _OWNED_KINDS = ("part", "worn", "shown", "stuff")
 
@@ -237,12 +241,17 @@ class _Decoder:
         return reading.with_only([n for n, entity in enumerate(entities) if entity.score >= self.settings.regions])
 
     def _spoken_of(self, number: int) -> list[int]:
-        """The entities that a later mention speaks of: of all mentions linked to it, or of the likeliest one."""
+        """
+        The entities that a later mention speaks of: of all mentions linked to it, or of the likeliest one. None where
+        it rather names something new.
+        """
         near = range(max(number - self.reach, 0), number)
         scores = {n: self.pairs[n, number][1][0].item() for n in near if (n, number) in self.pairs}
-        linked = [earlier for earlier, score in scores.items() if score > 0.5]
-        if not linked and scores and max(scores.values()) > 0.1:
-            linked = [max(scores, key=scores.get)]
+        mention, likeliest = self.mentions[number], max(scores.values(), default=0.0)
+        is_pronoun = self.text[mention.start : mention.end].lower() in _PRONOUNS
+        if not is_pronoun and mention.score * likeliest < _LIKELY:
+            return []
+        linked = [earlier for earlier, score in scores.items() if score > 0.5 or score == likeliest > 0]
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
 
     def _entity(self, index: int) -> Entity:

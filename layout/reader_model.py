@@ -193,7 +193,8 @@ class ReaderNetwork(nn.Module):
     def load(cls, folder: str | Path) -> "ReaderNetwork":
         """Reads what `save` wrote, ready to read prompts."""
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
-        network = cls(ReaderConfig(**config))
+        with torch.random.fork_rng(devices=[]):  # so that nobody's random numbers depend on when it is loaded
+            network = cls(ReaderConfig(**config))
         network.load_state_dict(_unpacked(load_file(Path(folder) / "model.safetensors")), assign=True)
         return network.eval().requires_grad_(False)
 

@@ -162,6 +162,8 @@ def test_a_variant_that_is_missing_is_an_error(pipe, tmp_path):
 def test_a_pipeline_is_pushed_to_the_hub(pipe, tmp_path, monkeypatch):
     with FakeHub({"user/pushed": tmp_path / "pushed"}) as hub:
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+        files = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", hub.url)
         pipe.push_to_hub("user/pushed", token="token")
     assert json.loads(hub.files("user/pushed")["model_index.json"])["_class_name"] == "SpaceTimeAttnPipeline"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import spacy
+import torch
 from spacy.language import Language
 from spacy.tokens import Doc
 
@@ -49,6 +50,12 @@ def test_the_shipped_pipeline_has_a_reader_and_nothing_else_and_is_loaded_once()
     nlp = load_language()
     assert nlp.lang == "en" and nlp.pipe_names == [READER_NAME]
     assert load_language() is nlp
+
+
+def test_loading_it_takes_no_random_numbers(forgetful):
+    torch.manual_seed(0)
+    load_language()
+    assert torch.equal(torch.randn(3), torch.randn(3, generator=torch.Generator().manual_seed(0)))
 
 
 def test_a_copy_of_the_module_elsewhere_finds_the_reader_of_the_installed_package(forgetful, monkeypatch):

@@ -40,6 +40,12 @@ def test_the_syntax_of_other_tools_is_not_read():
     assert reading.prompt == PROMPT and stated(reading) == STATED
 
 
+def test_the_name_of_a_textual_inversion_is_part_of_a_phrase():
+    assert stated(read_prompt("a red <cat-toy> to the left of a blue car")) == {
+        ("a red <cat-toy>", "left of", "a blue car")
+    }
+
+
 @pytest.mark.parametrize("rest", [" --no dogs, people", "\nNegative prompt: dogs, people"])
 def test_what_is_to_be_absent_is_kept_with_a_warning(rest):
     with pytest.warns(UserWarning, match="'dogs, people' is taken as absent, but the model still reads it") as seen:

@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -119,8 +120,17 @@ class _Sentence:
         if letter in self.things:
             self.scribe.again(self.things[letter], form="subject" if self._begins() else "any")
             return
-        self.things[letter] = self.scribe.thing()
+        self.things[letter] = self.scribe.thing(self._namesake() if self.dice.random() < 0.12 else None)
         self._company(self.things[letter])
+
+    def _namesake(self) -> Name | None:
+        """Another thing of a kind that was named: after "the green book" a "red book"."""
+        described = [name for name in self.scribe.names.values() if name.text != name.noun and not name.plural]
+        if not described:
+            return None
+        other = self.dice.choice(described)
+        text = f"{self.stock.adjective(self.dice)} {other.noun}"
+        return None if text in {name.text for name in described} else replace(other, text=text)
 
     def _begins(self) -> bool:
         return bool(re.search(r"(^|[.;!?] )$", self.scribe.text)) and self.dice.random() < 0.4
@@ -132,7 +142,7 @@ class _Sentence:
             self._belonging("worn" if self.scribe.names[thing].person else "part", thing)
         elif roll < 0.07:
             self.scribe.say(" without ")
-            self.scribe.mark(self._with_article(self.stock.other("absent", self.dice)), "absent")
+            self._absent()
 
     def _belonging(self, kind: str, owner: str, link: bool = True) -> None:
         if link:
@@ -159,6 +169,11 @@ class _Sentence:
         self.scribe.names[thing] = Name(group.text, group.noun, amount is not None, group.person)
         self.scribe.mark(words, "object", thing, count=int(amount or 0))
         self.scribe.state(thing, "member", self.group)
+
+    def _absent(self) -> None:
+        name = self.stock.other("absent", self.dice) if self.dice.random() < 0.4 else self.stock.thing(self.dice).text
+        is_bare = self.scribe.text.lower().endswith((" no ", "no ", " any ", " of "))
+        self.scribe.mark(name if is_bare else self._with_article(name), "absent")
 
     def _part(self, word: str, owner: str) -> None:
         """The head, the roof: of what is known or comes later."""
@@ -279,6 +294,7 @@ _FILLERS = [
     (re.compile(pattern), fill)
     for pattern, fill in [
         (r"([a-f])", _Sentence._name),
+        (r"no", _Sentence._absent),
         (r"x", _Sentence._surroundings),
         (r"([yzvw])\.([mn])", _Sentence._of_member),
         (r"(\d|n)([a-f])", _Sentence._several),

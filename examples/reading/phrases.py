@@ -4,7 +4,7 @@ import nouns
 
 
 def _forms(text: str) -> list[str]:
-    return [form.strip() for form in text.replace("\n", " ").split(",") if form.strip()]
+    return [" ".join(form.split()) for form in text.split(",") if form.strip()]
 
 
 PREPOSITIONS = {

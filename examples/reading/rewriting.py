@@ -55,7 +55,7 @@ def rewritten(marked: Marked, stock: Stock, dice: random.Random) -> Marked:
         marked = _without_articles(marked, dice)
     if dice.random() < 0.1:
         marked = _mistyped(marked, dice)
-    if dice.random() < 0.2:
+    if dice.random() < 0.3:
         marked = _with_tail(marked, stock, dice)
     if dice.random() < 0.08 and not marked.prompt[:1].isupper():
         marked = rewrite(marked, [(0, 0, dice.choice(_HEADS) + " ")])

@@ -74,7 +74,7 @@ class Stock:
         if dice.random() < 0.45 and self._things:
             return dice.choice(self._things)
         noun = dice.choice(dice.choice([nouns.COCO, nouns.COCO_SYNONYMS, nouns.NOUNS, nouns.NOUNS, nouns.NOUNS]))
-        words = [self._adjective(dice) for _ in range(dice.choice([0, 0, 1, 1, 1, 2]))]
+        words = [self.adjective(dice) for _ in range(dice.choice([0, 0, 1, 1, 1, 2]))]
         return Name(" ".join([*words, noun]), noun, noun in nouns.PAIRS, noun in _PERSONS)
 
     def single(self, dice: random.Random) -> Name:
@@ -87,7 +87,8 @@ class Stock:
         """The name of a place, part, garment, stuff or of what is absent, without an article."""
         return dice.choice(self._others[kind])
 
-    def _adjective(self, dice: random.Random) -> str:
+    def adjective(self, dice: random.Random) -> str:
+        """A colour, a material, or another word before a noun."""
         return dice.choice(dice.choice([nouns.COLOURS, nouns.ADJECTIVES, nouns.MATERIALS, nouns.PARTICIPLES]))
 
 
