@@ -52,7 +52,8 @@ class Corpus:
     def _batches(self, examples: list[Example]) -> Iterator[list[Example]]:
         batch: list[Example] = []
         for one in examples:
-            if batch and len(one.input_ids) * (len(batch) + 1) > self.settings["tokens"]:
+            longest = max(len(other.input_ids) for other in (one, *batch))
+            if batch and longest * (len(batch) + 1) > self.settings["tokens"]:
                 yield batch
                 batch = []
             batch.append(one)
