@@ -185,7 +185,7 @@ def _text(job: Job, layout, objects: Sequence[str] | None) -> str:
 
 def _read(prompt: str, objects: Sequence[str] | None):
     """The reading behind a layout, without the warnings that its predictor has given."""
-    from .layout.prompts import read_prompt
+    from .layout.language import read_prompt
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

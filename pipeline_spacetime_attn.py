@@ -50,7 +50,6 @@ from .layout.answers import AnswerReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
-from .layout.decoding import constrained  # noqa: F401
 from .layout.draw import draw_layout
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
@@ -62,9 +61,7 @@ from .layout.least_squares import least_move  # noqa: F401
 from .layout.llm import LLMLayoutPredictor
 from .layout.noun_phrases import one_of  # noqa: F401
 from .layout.objects import objects_of  # noqa: F401
-from .layout.plurals import is_plural  # noqa: F401
 from .layout.prompt_syntax import parse_prompt  # noqa: F401
-from .layout.prompts import read_prompt  # noqa: F401
 from .layout.reader import Reader  # noqa: F401
 from .layout.reader_model import ReaderNetwork  # noqa: F401
 from .layout.reading import Reading  # noqa: F401

@@ -5,14 +5,12 @@ import re
 from collections.abc import Sequence
 from itertools import dropwhile
 
-from .conversation import LONGEST_ANSWER
-from .decoding import LONGEST_PHRASE, MOST_OBJECTS, MOST_RELATIONS
+from .conversation import LONGEST_ANSWER, LONGEST_PHRASE, MOST_OBJECTS, MOST_RELATIONS
 from .holding import broken_relations, is_complete
 from .objects import Thing
-from .plurals import is_plural, singular
 from .regions import Layout, Region, Relation
 from .repair import inside_picture
-from .words import DETERMINERS, NUMERALS
+from .words import DETERMINERS, NUMERALS, is_plural, singular
 
 
 _MOST_DRAFTS = 8  # lists of objects that are read
@@ -30,9 +28,8 @@ class AnswerReader:
         self.words = _words_of(expected.prompt)
         self.heads = [singular(thing.head) for thing in things]
         self.names = [set(_words_of(" ".join([thing.head, *thing.modifiers]))) for thing in things]
-        self.uncounted = {  # "several cats"
-            index for index, thing in enumerate(things) if is_plural(thing.phrase.split()[-1].lower())
-        }
+        last_words = (thing.phrase.split()[-1].lower() for thing in things)
+        self.uncounted = {index for index, word in enumerate(last_words) if is_plural(word)}  # "several cats"
 
     def read(self, answer: str) -> tuple[Layout, list[str]]:
         """
@@ -66,8 +63,8 @@ class AnswerReader:
             relation = _relation_of(item, len(objects))
             if relation is None:
                 flaws.append(f"This is no relation of the objects: {quoted(item)}.")
-            elif (renumbered := _renumbered(relation, places)) is not None:
-                relations.append(renumbered)
+            elif places.keys() >= set(relation.ends):
+                relations.append(relation.renumbered(places.get))
         layout = Layout(regions, dict.fromkeys(relations), self.expected.prompt)
         hidden = [f"The boxes do not show: {quoted(layout.describe(r))}." for r in broken_relations(layout)]
         return layout, problems + flaws + hidden
@@ -75,12 +72,8 @@ class AnswerReader:
     def _region(self, item) -> tuple[Region | None, str]:
         """The region of an item, if it can be one; and what is wrong with the item."""
         phrase, box = (item.get("phrase"), item.get("box")) if isinstance(item, dict) else (None, None)
-        if (
-            not isinstance(phrase, str)
-            or not isinstance(box, list)
-            or len(box) != 4
-            or not all(map(_is_coordinate, box))
-        ):
+        is_box = isinstance(box, list) and len(box) == 4 and all(map(_is_coordinate, box))
+        if not is_box or not isinstance(phrase, str):
             return None, f'is not {{"phrase": ..., "box": [x0, y0, x1, y1]}} with four numbers: {quoted(item)}'
         if len(phrase) > LONGEST_PHRASE or not self._occurs(phrase):
             return None, f"is not in the words of the prompt: {quoted(phrase)}"
@@ -117,13 +110,12 @@ class AnswerReader:
     def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
         """What the reader found, between the regions; what of it these lack is added to them."""
         places, is_named = self._matches(regions)
-        for index in sorted({index for relation in self.expected.relations for index in _indices(relation)}):
+        for index in sorted({index for relation in self.expected.relations for index in relation.ends}):
             if not is_named[index]:
                 problems.append(_not_placed(self.expected.phrases[index]))
                 places[index] = len(regions)
                 regions.append(self.expected.regions[index])
-        renumbered = [_renumbered(relation, places) for relation in self.expected.relations]
-        return [relation for relation in renumbered if relation is not None]
+        return [r.renumbered(places.get) for r in self.expected.relations if places.keys() >= set(r.ends)]
 
     def _matches(self, regions: Sequence[Region]) -> tuple[dict[int, int], list[bool]]:
         """Which region is which expected object, one to one; and for each of those whether any region is like it."""
@@ -157,24 +149,10 @@ def _relation_of(item, count: int) -> Relation | None:
     """The relation that an item of the answer states between some of so many objects, if it does."""
     if not isinstance(item, dict) or not isinstance(item.get("relation"), str):
         return None
-    subject, *others = indices = [item.get(name) for name in ("subject", "object", "second_object")]
-    given = [index for index in indices if index is not None]
-    if not all(type(index) is int and 0 <= index < count for index in given) or len(set(given)) < len(given):
-        return None
-    relation = Relation(subject, item["relation"], *others)
-    return relation if subject is not None and is_complete(relation) else None
-
-
-def _renumbered(relation: Relation, places: dict[int, int]) -> Relation | None:
-    """A relation of the same objects at their new places; None if one of them has none."""
-    if not places.keys() >= set(_indices(relation)):
-        return None
-    subject, *others = (places.get(index) for index in (relation.subject, relation.object, relation.second_object))
-    return Relation(subject, relation.relation, *others)
-
-
-def _indices(relation: Relation) -> list[int]:
-    return [i for i in (relation.subject, relation.object, relation.second_object) if i is not None]
+    relation = Relation(item.get("subject"), item["relation"], item.get("object"), item.get("second_object"))
+    subject, ends = relation.subject, relation.ends
+    are_objects = subject is not None and all(type(index) is int and 0 <= index < count for index in ends)
+    return relation if are_objects and len(set(ends)) == len(ends) and is_complete(relation) else None
 
 
 def _words_of(text: str) -> list[str]:

@@ -36,10 +36,7 @@ def _shipped(name: str, file: str) -> Path | None:
 
 
 def _package_folders() -> Iterator[Path]:
-    """Every folder that can be imported as `spacetime_attn`.
-
-    importlib.util.find_spec stops at the first, which may be a mere folder of that name in the working directory.
-    """
+    """Every folder importable as `spacetime_attn`: the first may be a mere folder in the working directory."""
     for finder in sys.meta_path:
         spec = finder.find_spec("spacetime_attn", None) if hasattr(finder, "find_spec") else None
         yield from map(Path, spec.submodule_search_locations or () if spec else ())

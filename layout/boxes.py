@@ -1,13 +1,13 @@
-"""Boxes for objects and their relations: `arrange_boxes`."""
+"""Boxes for objects and their relations, around places that are spread over the picture: `arrange_boxes`."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import permutations
 
 import numpy as np
 
 from .implied import between_in_order
-from .regions import Layout, Region, Relation
+from .regions import Layout, Region, Relation, grouped
 from .repair import repair_layout
 from .solver import LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS, steps_of_size
@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 _LARGEST_OF_FEW = {1: 0.7, 2: 0.46, 3: 0.44, 4: 0.42}  # longest side of a box where there are so many objects
 _LARGEST_OF_MANY, _LARGEST_INSIDE = 0.36, 0.9
 _RIM = 0.1  # of a box, around what is inside it
-_SHAPE = {"tall": np.array([0.72, 1.0]), "wide": np.array([1.0, 0.72])}
+_TALL, _WIDE = (0.72, 1.0), (1.0, 0.72)
 _STRETCH = 1.35  # how far a box squeezed along one side may keep the other
 _SIZE_STEP = 1.3  # from one size of things to the next
 _ROW_ON_SUPPORT = 5  # more things than this on one support stand in several rows
@@ -30,7 +30,6 @@ _DIRECTIONS = np.array([(0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1,
 _SLANT = 0.9  # "left of" may be so many times farther up or down than to the left
 _SMALLEST = 0.001  # side of a box, however deep it lies inside others
 _MOST_SOLVED = 40  # more objects than this go to a plain grid, relations or not, for the time it takes
-_FILLING = 0.9  # side of contents, at most, in that of their share of a container
 _boxes_logger = logging.getLogger(__name__)
 
 
@@ -66,8 +65,7 @@ def arrange_boxes(
     _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), things, container, relations, aspect_ratio)
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
-    placed = [tuple(float(value) for value in box) for box in np.round(boxes, 4)]
-    return _brought_together(nouns, placed, stated)
+    return _brought_together(nouns, list(map(tuple, np.round(boxes, 4).tolist())), stated)
 
 
 def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations: Sequence[Relation]) -> list[Box]:
@@ -76,27 +74,6 @@ def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations: Seq
         return list(boxes)
     layout = Layout([Region(noun, box=box) for noun, box in zip(nouns, boxes)], relations)
     return [region.box for region in repair_layout(layout).regions]
-
-
-def with_contents(boxes: Sequence[Box], holders: Mapping[int, int]) -> list[Box]:
-    """Boxes of which those of contents stand side by side in the middle of what holds them, and fit in there."""
-    result = [np.array(box) for box in boxes]
-    for holder in dict.fromkeys(holders.values()):
-        contents = [index for index in holders if holders[index] == holder]
-        (x, y), room = result[holder][:2], result[holder][2:] - result[holder][:2]
-        for position, index in enumerate(contents):
-            share = room / (len(contents), 1)
-            size = result[index][2:] - result[index][:2]
-            size *= min(1.0, (_FILLING * share / size).min())
-            corner = (x, y) + share * (position + 0.5, 0.5) - size / 2
-            result[index] = np.concatenate([corner, corner + size])
-    return _rounded(boxes, {index: result[index] for index in holders})
-
-
-def _rounded(boxes: Sequence[Box], changed: Mapping[int, np.ndarray]) -> list[Box]:
-    """Boxes of which some, rounded, take the place of those at their indices."""
-    rounded = {index: tuple(np.round(box, 4).tolist()) for index, box in changed.items()}
-    return [rounded.get(index, box) for index, box in enumerate(boxes)]
 
 
 def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:
@@ -197,7 +174,8 @@ def _plain_grid(count: int, aspect_ratio: float) -> np.ndarray:
 def _shapes(nouns: Sequence[str], aspect_ratio: float) -> np.ndarray:
     """Widths and heights (objects, 2) up to 1: about square on the picture, or tall or wide by nature."""
     square = np.maximum(np.array([1.0, aspect_ratio]) / max(1.0, aspect_ratio), 0.6)
-    return np.array([square * _SHAPE.get(_kind_of_shape(noun), 1.0) for noun in nouns])
+    shapes = [_TALL if noun in TALL_THINGS else _WIDE if noun in WIDE_THINGS else (1.0, 1.0) for noun in nouns]
+    return square * np.array(shapes)
 
 
 def _size_factors(things: Sequence[tuple[str, Collection[str]]]) -> np.ndarray:
@@ -205,10 +183,6 @@ def _size_factors(things: Sequence[tuple[str, Collection[str]]]) -> np.ndarray:
     kinds, said = np.array([steps_of_size(noun, modifiers) for noun, modifiers in things]).T
     kinds = kinds - np.clip(0, kinds.min(), kinds.max())
     return _SIZE_STEP ** np.clip(kinds + said, -2, 2)
-
-
-def _kind_of_shape(noun: str) -> str:
-    return "tall" if noun in TALL_THINGS else "wide" if noun in WIDE_THINGS else ""
 
 
 def _spread(values: np.ndarray, relations: Sequence[Relation], axis: int) -> tuple[np.ndarray, float]:
@@ -247,11 +221,7 @@ def _put_on_supports(boxes: np.ndarray, places: np.ndarray, relations: Sequence[
 
 def _carried(relations: Sequence[Relation]) -> dict[int, list[int]]:
     """What stands on each support."""
-    carried: dict[int, list[int]] = {}
-    for relation in relations:
-        if relation.relation == "on":
-            carried.setdefault(relation.object, []).append(relation.subject)
-    return carried
+    return grouped((relation.object, relation.subject) for relation in relations if relation.relation == "on")
 
 
 def _levels(relations: Sequence[Relation]) -> list[Relation]:
@@ -275,11 +245,8 @@ def _decomposed(relations: Sequence[Relation]) -> list[Relation]:
     """ "Between" as two relations: one landmark on one side of the subject, the other on the other."""
     result = []
     for r in relations:
-        if r.relation != "between":
-            result.append(r)
-            continue
-        first, axis, second = between_in_order(r, relations) or (r.object, "left of", r.second_object)
-        result += [Relation(first, axis, r.subject), Relation(r.subject, axis, second)]
+        in_row = [Relation(r.object, "left of", r.subject), Relation(r.subject, "left of", r.second_object)]
+        result += between_in_order(r, relations) or in_row if r.relation == "between" else [r]
     return result
 
 

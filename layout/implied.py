@@ -30,32 +30,27 @@ def implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
     return implied
 
 
-def between_in_order(between: Relation, relations: Sequence[Relation]) -> tuple[int, str, int] | None:
+def between_in_order(between: Relation, relations: Sequence[Relation]) -> list[Relation]:
     """
-    The two landmarks of a "between", in order: (first, "left of" or "above", second). None if nothing tells it:
-    neither the place of one of them in the picture nor how any two of the three stand to each other.
+    A "between" told as two: that one landmark is left of, or above, what is between them, and this so of the other.
+    Empty if nothing tells which: neither the place of a landmark in the picture nor how two of the three stand.
     """
-    ends = between.object, between.second_object
+    subject, *ends = between.ends
     for first, second in (ends, ends[::-1]):
-        pairs = ((first, second), (first, between.subject), (between.subject, second))
+        pairs = ((first, second), (first, subject), (subject, second))
         for r in relations:
             is_placed = r.relation in _SIDES and r.subject == first
             side = _SIDES[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
             if side in ("left of", "above"):
-                return first, side, second
+                return [Relation(first, side, subject), Relation(subject, side, second)]
             if side in AXES:
-                return second, OPPOSITES[side], first
-    return None
+                return [Relation(second, OPPOSITES[side], subject), Relation(subject, OPPOSITES[side], first)]
+    return []
 
 
 def with_between_in_order(relations: Sequence[Relation]) -> list[Relation]:
     """Relations in which each "between" whose landmarks have an order is told as two: left of the one, and so on."""
-    result = []
-    for r in relations:
-        if r.relation == "between" and (order := between_in_order(r, relations)):
-            first, relation, second = order
-            result += [Relation(first, relation, r.subject), Relation(r.subject, relation, second)]
-        else:
-            result.append(r)
+    told = ((r, between_in_order(r, relations) if r.relation == "between" else []) for r in relations)
+    result = [relation for r, two in told for relation in two or [r]]
     stated = {(r.object, OPPOSITES.get(r.relation), r.subject) for r in relations}
     return [r for r in dict.fromkeys(result) if (r.subject, r.relation, r.object) not in stated or r in relations]

@@ -1,7 +1,4 @@
-"""
-What stated relations ask of boxes: linear inequalities between centres and edges, often in one of several ways ("next
-to" is beside or above).
-"""
+"""What stated relations ask of boxes: linear inequalities of centres and edges, often in one of several ways."""
 
 from collections.abc import Sequence
 from itertools import combinations, product
@@ -95,7 +92,7 @@ class BoxGeometry:
         if second is None:
             ways = [self._at_place(first, PLACES[name])]
         elif name in AXES:
-            ways = [self._in_order(*directed(first, name, second))]
+            ways = [self._in_order(*relation.directed)]
         elif name == "between":
             orders = product(((second, third), (third, second)), (0, 1))
             ways = [self._in_order(a, first, axis) + self._in_order(first, b, axis) for (a, b), axis in orders]
@@ -103,12 +100,9 @@ class BoxGeometry:
             ways = [self._standing(first, second), self._lying(first, second)]
         elif name == "inside":
             ways = [self._inside(first, second)]
-        elif name == "next to":
-            orders = product(((first, second), (second, first)), (0, 1))
-            ways = [self._beside(low, high, axis) for (low, high), axis in orders]
-        elif name == "touching":
-            orders = product(((first, second), (second, first)), (0, 1))
-            ways = [self._touching(low, high, axis) for (low, high), axis in orders]
+        elif name in ("next to", "touching"):
+            way = self._beside if name == "next to" else self._touching
+            ways = [way(*order, axis) for order, axis in product(((first, second), (second, first)), (0, 1))]
         elif name == "far from":
             ways = [self._apart(first, second, direction) for direction in self._directions(first, second)]
         else:
@@ -197,13 +191,6 @@ class BoxGeometry:
     def _apart(self, a: int, b: int, direction: tuple[float, float]) -> list:
         along = sum(part * (self.point(a, axis) - self.point(b, axis)) for axis, part in enumerate(direction))
         return [(along / np.hypot(*direction), FAR + _CLEARLY, DUTY)]
-
-
-def directed(first: int, relation: str, second: int) -> tuple[int, int, int]:
-    """Of "left of" and the like: which of two has the smaller coordinate, which the larger, and along which axis."""
-    column, row = AXES[relation]
-    low, high = (first, second) if column + row < 0 else (second, first)
-    return low, high, 0 if column else 1
 
 
 def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import torch
 from spacy.language import Language
 
 from .assets import find_asset
-from .boxes import with_contents
+from .language import read_prompt
 from .objects import objects_of
-from .prompts import read_prompt
 from .reading import check_aspect_ratio
-from .regions import Layout
+from .regions import Layout, grouped
 from .repair import inside_picture, repair_layout
 from .rules import regions_of, rule_layout
 from .things import kinds_of
-from .transformer import LayoutTransformer
+from .transformer import BoxMixture, LayoutTransformer
+
+
+_FILLING = 0.9  # side of contents, at most, in that of their share of a container
 
 
 class TransformerLayoutPredictor:
@@ -69,18 +72,27 @@ class TransformerLayoutPredictor:
         kinds = [kinds_of(thing.head) for thing in things]
         sides = [model.side(thing.head, thing.modifiers) for thing in things]
         inputs = [ids], [marked], [kinds], [sides], [float(aspect_ratio)]
-        mixture = model(*(torch.tensor(part, device=model.device) for part in inputs)).cpu()
-        boxes = mixture.boxes(self.temperature, self.generator)[0].double()
+        mixture = model(*(torch.tensor(part, device=model.device) for part in inputs))
+        boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, self.generator)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
-        return _with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
+        return with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
 
 
-def _with_contents(layout: Layout) -> Layout:
-    """A layout with what is inside something in the middle of it, if nothing else is said of it."""
-    told = Counter(index for r in layout.relations for index in (r.subject, r.object, r.second_object))
-    holders = {r.subject: r.object for r in layout.relations if r.relation == "inside" and told[r.subject] == 1}
-    boxes = with_contents([region.box for region in layout.regions], holders)
-    return replace(layout, regions=tuple(replace(region, box=box) for region, box in zip(layout.regions, boxes)))
+def with_contents(layout: Layout) -> Layout:
+    """A layout of boxes with what is inside something side by side in the middle of it, if nothing else is said."""
+    told = Counter(index for relation in layout.relations for index in relation.ends)
+    inside = (r for r in layout.relations if r.relation == "inside" and told[r.subject] == 1)
+    contents = grouped((r.object, r.subject) for r in inside)
+    boxes = np.array([region.box for region in layout.regions])
+    regions = list(layout.regions)
+    for holder, members in contents.items():
+        corner, share = boxes[holder, :2], (boxes[holder, 2:] - boxes[holder, :2]) / (len(members), 1)
+        for position, index in enumerate(members):
+            size = boxes[index, 2:] - boxes[index, :2]
+            size *= min(1.0, (_FILLING * share / size).min())
+            low = corner + share * (position + 0.5, 0.5) - size / 2
+            regions[index] = replace(regions[index], box=np.round([*low, *(low + size)], 4).tolist())
+    return replace(layout, regions=tuple(regions))
 
 
 @cache

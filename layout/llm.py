@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from spacy.language import Language
 
 from .answers import AnswerReader, quoted
-from .conversation import complaint, opening, plain_text
-from .decoding import constrained
+from .conversation import complaint, constrained, opening, plain_text
+from .language import read_prompt
 from .objects import objects_of
-from .prompts import read_prompt
 from .reading import check_aspect_ratio
 from .regions import Layout
 from .repair import repair_layout

@@ -2,13 +2,11 @@
 
 import re
 
-from .plurals import counted_singular, is_plural, singular, with_article
-from .words import DETERMINERS, MEASURES, NUMERALS, collect_words
+from .words import DETERMINERS, MEASURES, NUMERALS, collect_words, counted_singular, is_plural, singular, with_article
 
 
 _WORD = re.compile(r"<[^<>\s]+>|\w+(?:['’.-]\w+)*(?:['’](?!\w))?")
 _COUNT_IN_TAG = re.compile(r"\d+\+?(?=[a-z]{3})")  # "1girl", "6+cats"
-_OF = frozenset(("of",))
 _LARGE_NUMBERS = collect_words("twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million")
 _RANKS = collect_words("first second third next last remaining")
 
@@ -18,12 +16,12 @@ def head_and_modifiers(phrase: str) -> tuple[str, frozenset[str]]:
     The noun of a phrase, lower-case and in the singular, and its other words without articles and numerals: "bed",
     {"silver"}. "A cup of tea" is a cup, "a flock of birds" and "two of the birds" are birds.
     """
-    words = [_COUNT_IN_TAG.sub("", word) for word in _words(phrase)]
+    words = [_COUNT_IN_TAG.sub("", word.lower()) for word in _WORD.findall(phrase)]
     if not words:
         return phrase.strip().lower(), frozenset()
     place = _head(words)
     others = {word for number, word in enumerate(words) if number != place and word.isalpha()}
-    return singular(words[place].strip("<>")), frozenset(others - DETERMINERS - NUMERALS.keys() - _OF)
+    return singular(words[place].strip("<>")), frozenset(others - DETERMINERS - NUMERALS.keys() - {"of"})
 
 
 def one_of(phrase: str) -> str:
@@ -60,10 +58,6 @@ def _is_number(word: str) -> bool:
 
 def _measures(words: list[str], place: int) -> bool:
     return singular(words[place]) in MEASURES and words[place + 1] == "of"
-
-
-def _words(phrase: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(phrase)]
 
 
 def _head(words: list[str]) -> int:

@@ -1,21 +1,21 @@
 """What of a reading gets a region: `objects_of`, one by one, each with what belongs to it."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, cycle, pairwise, product
 
 from .implied import implied_by_places, with_between_in_order
 from .noun_phrases import head_and_modifiers, one_of
-from .plurals import with_article
 from .reading import Reading, Statement
-from .regions import Relation
+from .regions import Relation, grouped
 from .vocabulary import PLACES, are_opposed
-from .words import DETERMINERS, NUMERALS
+from .words import DETERMINERS, NUMERALS, with_article
 
 
 MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
-_POSSESSIVES = ("his ", "her ", "its ", "their ", "the ")
+_POSSESSIVE = re.compile(r"\A(?:his|her|its|their|the) ", re.I)
 _SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
@@ -24,26 +24,18 @@ _PRONOMINAL = frozenset(
     " middle center centre central top bottom upper lower rest remaining two three four five six them these those"
     " each leftmost rightmost topmost outer inner front back rear next far near nearest furthest both pair".split()
 )
+_NAMELESS = _PRONOMINAL | DETERMINERS | NUMERALS.keys()
 
 
 @dataclass(frozen=True)
 class Thing:
-    """
-    One thing that gets a region.
+    """One thing that gets a region."""
 
-    Args:
-        phrase (`str`): As the prompt says it; of several, one: "a dog".
-        description (`str`, *optional*): The phrase and what belongs to it: "a man with black hair in a red coat"; None
-            where nothing does.
-        head (`str`), modifiers (`frozenset[str]`): See [`Entity`].
-        start, end (`int`): Characters of the prompt; the same for each of "two dogs".
-    """
-
-    phrase: str
-    description: str | None
-    head: str
+    phrase: str  # as the prompt says it; of several, one: "a dog"
+    description: str | None  # with what belongs to it: "a man with black hair in a red coat"; None where nothing does
+    head: str  # see `Entity`
     modifiers: frozenset[str]
-    start: int
+    start: int  # of its characters in the prompt; the same for each of "two dogs"
     end: int
 
 
@@ -62,17 +54,16 @@ class _Objects:
     def __init__(self, reading: Reading):
         self.reading = reading
         self.owners = reading.linked("of")
-        statements = (self._of_owners(statement) for statement in reading.relations)
+        statements = (statement.renumbered(self._owner) for statement in reading.relations)
         hidden = {index for index, entity in enumerate(reading.entities) if entity.kind in ("shown", "absent")}
-        self.statements = [s for s in statements if hidden.isdisjoint((s.subject, s.object, s.second_object))]
+        self.statements = [statement for statement in statements if hidden.isdisjoint(statement.ends)]
         self.drawn = self._drawn()
         self.spread = self._spread()
         self.group_of: dict[int, int] = {}
-        self.members: dict[int, list[int]] = {}
         for member, (group, *_) in reading.linked("member").items():
             if {member, group} <= self.drawn and self._outermost(group) != member:
                 self.group_of[member] = group
-                self.members.setdefault(group, []).append(member)
+        self.members = grouped((group, member) for member, group in self.group_of.items())
         self.things: list[Thing] = []
         self.instances: dict[int, list[int]] = {}  # of each entity, indices into the things
 
@@ -87,18 +78,10 @@ class _Objects:
         relations += implied_by_places(relations)
         return self.things, with_between_in_order(list(dict.fromkeys(relations)))
 
-    def _of_owners(self, statement: Statement) -> Statement:
-        """What is said of a part is said of its owner, or of that one's owner."""
-        return replace(
-            statement,
-            subject=self._owner(statement.subject),
-            object=self._owner(statement.object),
-            second_object=self._owner(statement.second_object),
-        )
-
-    def _owner(self, index: int | None) -> int | None:
+    def _owner(self, index: int) -> int:
+        """Of a part its owner, or that one's owner."""
         seen = set()
-        while index is not None and index not in seen and self.reading.entities[index].kind in ("part", "worn"):
+        while index not in seen and self.reading.entities[index].kind in ("part", "worn"):
             seen.add(index)
             index = next(iter(self.owners.get(index, ())), index)
         return index
@@ -106,25 +89,18 @@ class _Objects:
     def _drawn(self) -> set[int]:
         """The entities that get a region."""
         entities = self.reading.entities
-        placed = {end for s in self.statements for end in (s.subject, s.object, s.second_object)}
-        drawn = {
-            index
-            for index, entity in enumerate(entities)
-            if entity.kind == "object" or entity.kind in ("place", "stuff") and index in placed
-        }
+        placed = {index for statement in self.statements for index in statement.ends}
+        drawn = {index for index in placed if entities[index].kind in ("place", "stuff")}
+        drawn |= {index for index, entity in enumerate(entities) if entity.kind == "object"}
         first = min(drawn, default=len(entities))
         of_nobody = (index for index in range(first) if index not in self.owners)  # "a hand holding an apple"
         return drawn | {index for index in of_nobody if entities[index].kind in ("part", "worn")}
 
     def _spread(self) -> dict[int, list[str]]:
         """The places of what is at several that one thing cannot be at: trees on the left and on the right."""
-        places: dict[int, list[str]] = {}
-        for statement in self.statements:
-            if statement.object is None:
-                places.setdefault(statement.subject, []).append(statement.relation)
-        return {
-            index: told for index, told in places.items() if any(are_opposed(a, b) for a, b in combinations(told, 2))
-        }
+        places = grouped((s.subject, s.relation) for s in self.statements if s.object is None)
+        opposed = (index for index, told in places.items() if any(are_opposed(*two) for two in combinations(told, 2)))
+        return {index: places[index] for index in opposed}
 
     def _outermost(self, index: int) -> int:
         """The group that an entity is a member of, or that group's group; itself where it is of none."""
@@ -176,36 +152,27 @@ class _Objects:
 
     def _belongings(self, index: int, kind: str) -> list[str]:
         """The parts, or the clothes, of an entity and of its group."""
-        names = []
-        for belonging, owners in self.owners.items():
-            entity = self.reading.entities[belonging]
-            if entity.kind == kind and not {index, self.group_of.get(index)}.isdisjoint(owners):
-                name = entity.phrase
-                for word in _POSSESSIVES:
-                    name = name[len(word) :] if name.lower().startswith(word) else name
-                names.append(name)
-        return list(dict.fromkeys(names))
+        wearers = {index, self.group_of.get(index)}
+        owned = (self.reading.entities[n] for n, owners in self.owners.items() if not wearers.isdisjoint(owners))
+        return list(dict.fromkeys(_POSSESSIVE.sub("", entity.phrase) for entity in owned if entity.kind == kind))
 
     def _relations(self, statement: Statement) -> list[Relation]:
         """A statement for each of the things that it is about."""
-        others = [index for index in (statement.object, statement.second_object) if index is not None]
-        if statement.subject in others:  # "his hand on his knee"
+        subject, *others = statement.ends
+        if subject in others:  # "his hand on his knee"
             return []
-        subjects, *landmarks = (self.instances.get(index, []) for index in (statement.subject, *dict.fromkeys(others)))
+        subjects, *landmarks = (self.instances.get(index, []) for index in dict.fromkeys(statement.ends))
         if statement.relation == "between" and len(landmarks) == 1:  # two of one group
             ends = [thing for thing in landmarks[0] if thing not in subjects]
             landmarks = [ends[:1], ends[1:2]]
-        if statement.object is None and statement.subject in self.spread:
-            places = self.spread[statement.subject]
+        if not others and subject in self.spread:
+            places = self.spread[subject]
             subjects = subjects[places.index(statement.relation) :: len(places)]
         together = product(subjects, *landmarks)
         if statement.relation in ("on", "inside") and len(subjects) > 1:  # two cats in two boxes: each in its own
             together = zip(subjects, cycle(landmarks[0]))
-        return [
-            Relation(subject, statement.relation, *ends)
-            for subject, *ends in together
-            if len({subject, *ends}) == 1 + len(ends)
-        ]
+        different = (things for things in together if len({*things}) == len(things))
+        return [Relation(first, statement.relation, *others) for first, *others in different]
 
     def _arranged(self, index: int, places: Mapping[int, str]) -> list[Relation]:
         """How the things of a group stand, with those in their places that have one in the picture."""
@@ -240,13 +207,8 @@ def _grid(things: Sequence[int], rows: int) -> list[Relation]:
 
 def _renamed(pronoun: str, group: str) -> str:
     """What names a member without a name of its own: of "two knights", "the black one" -> "a black knight"."""
-    words = [word for word in pronoun.partition(" of ")[0].split() if not _is_pronominal(word)]
+    words = [word for word in pronoun.partition(" of ")[0].split() if word.lower().strip(",.") not in _NAMELESS]
     return with_article(" ".join([*words, one_of(group).partition(" ")[2]]))
-
-
-def _is_pronominal(word: str) -> bool:
-    word = word.lower().strip(",.")
-    return word in _PRONOMINAL or word in DETERMINERS or word in NUMERALS
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -45,52 +45,26 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Piece:
-    """
-    A run of text with one weight.
+    """A run of text with one weight."""
 
-    Args:
-        text (`str`): Without syntax.
-        weight (`float`): 1 for plain text, in -1000..1000.
-        chunk (`int`): How many of BREAK, AND, ADDCOL, ADDROW, ADDCOMM and ADDBASE stand before it.
-        start (`int`): Offset of its first character in the prompt.
-    """
-
-    text: str
-    weight: float
-    chunk: int
-    start: int
+    text: str  # without syntax
+    weight: float  # 1 for plain text, in -1000..1000
+    chunk: int  # how many of BREAK, AND, ADDCOL, ADDROW, ADDCOMM and ADDBASE stand before it
+    start: int  # offset of its first character in the prompt
 
 
 @dataclass(frozen=True)
 class ParsedPrompt:
-    """
-    A prompt without its syntax.
-
-    Args:
-        pieces (`tuple[Piece, ...]`): In order.
-        negative_prompt (`str`): What "Negative prompt: ..." and "--no a, b" named, as written, joined by ", ".
-        offsets (`tuple[int, ...]`): Of each character of `text` its offset in the prompt; they increase strictly.
-    """
+    """A prompt without its syntax."""
 
     pieces: tuple[Piece, ...]
-    negative_prompt: str
-    offsets: tuple[int, ...]
+    negative_prompt: str  # what "Negative prompt: ..." and "--no a, b" named, as written, joined by ", "
+    offsets: tuple[int, ...]  # of each character of `text` in the prompt; they increase strictly
 
     @property
     def text(self) -> str:
         """The English of the prompt."""
         return "".join(piece.text for piece in self.pieces)
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """
-        The characters of the prompt that characters of `text` were read from.
-
-        Raises:
-            ValueError: No characters, or some outside of the text.
-        """
-        if not 0 <= start < end <= len(self.offsets):
-            raise ValueError(f"Characters {start}..{end} are none of a text of {len(self.offsets)} characters.")
-        return self.offsets[start], self.offsets[end - 1] + 1
 
 
 def parse_prompt(prompt: str) -> ParsedPrompt:

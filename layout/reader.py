@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 import srsly
 import torch
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc
 from tokenizers import Tokenizer
 
 from .noun_phrases import head_and_modifiers
-from .plurals import is_plural
-from .reader_model import LABELS, LINKS, PAIR_CLASSES, ReaderNetwork
+from .reader_model import LABELS, PAIR_CLASSES, MentionScores, ReaderNetwork
 from .reading import Entity, Reading, Statement
 from .vocabulary import ARRANGEMENTS, PLACES, are_opposed
+from .words import is_plural
 
 
 READER_NAME = "spacetime_reader"
@@ -36,18 +36,14 @@ _OWNED_KINDS = ("part", "worn", "shown", "stuff")
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """
-    Args:
-        regions (`float`), relations (`float`): Scores below which entities and statements are left out.
-        temperatures (`dict[str, float]`): By which logits are divided, so that scores are shares: of "tags", "pairs",
-            "places" and "links". Measured on half of the development data.
-    """
+    """What is measured on half of the development data."""
 
-    regions: float = 0.5
-    relations: float = 0.5
-    temperatures: dict[str, float] | None = None
+    regions: float = 0.5  # the score below which entities are left out
+    relations: float = 0.5  # the same for statements
+    temperatures: dict[str, float] | None = None  # of "tags", "pairs", "places" and "links"
 
     def scaled(self, name: str, logits: torch.Tensor) -> torch.Tensor:
+        """Logits divided by their temperature, so that scores are shares."""
         return logits / (self.temperatures or {}).get(name, 1.0)
 
 
@@ -85,8 +81,8 @@ class Reader:
         reading = self.read(doc.text)
         doc._.reading = reading
         for kind in dict.fromkeys(entity.kind for entity in reading.entities):
-            spans = (doc.char_span(e.start, e.end, alignment_mode="expand") for e in reading.of_kind(kind))
-            doc.spans[kind] = [Span(doc, span.start, span.end, label=kind) for span in spans]
+            places = ((entity.start, entity.end) for entity in reading.of_kind(kind))
+            doc.spans[kind] = [doc.char_span(*place, label=kind, alignment_mode="expand") for place in places]
         return doc
 
     @torch.inference_mode()
@@ -102,9 +98,11 @@ class Reader:
             before, after = slice(max(mention.start - 1, 0), mention.start), slice(mention.end, mention.end + 1)
             mention.start -= shown[before] != text[before]
             mention.end += shown[after] != text[after]
+        decoder = _Decoder(text, mentions, self.settings, self.network.config.most_apart)
         for window in windows:
-            window.relate(mentions)
-        return _Decoder(text, mentions, windows, self.settings).reading()
+            if numbers := window.inside(mentions):
+                decoder.take(numbers, window.relate([mentions[number] for number in numbers]))
+        return decoder.reading()
 
     def _mentions(self, text: str, encoding, tags: torch.Tensor) -> list[_Mention]:
         """Words that begin a mention, of whatever label, and those that go on with it; then the label of them all."""
@@ -172,18 +170,16 @@ class _Window:
         self.input_ids = torch.tensor([[begin, *part, finish]])
         self.states, tags = reader.network.encode(self.input_ids)
         self.tags = tags[0, 1:-1]
-        self.numbers: list[int] = []  # of the mentions that lie in it
-        self.scores = None
 
-    def relate(self, mentions: Sequence[_Mention]) -> None:
-        """What it says of the mentions that lie in it."""
-        self.numbers = [n for n, m in enumerate(mentions) if self.start <= m.first and m.last < self.end]
-        if not self.numbers:
-            return
-        inside = [mentions[number] for number in self.numbers]
+    def inside(self, mentions: Sequence[_Mention]) -> list[int]:
+        """Which mentions lie in it."""
+        return [n for n, m in enumerate(mentions) if self.start <= m.first and m.last < self.end]
+
+    def relate(self, inside: Sequence[_Mention]) -> MentionScores:
+        """What it says of mentions that lie in it."""
         spans = torch.tensor([[[m.first - self.start + 1, m.last - self.start + 1] for m in inside]])
         labels = torch.tensor([[m.label for m in inside]])
-        self.scores = self.reader.network.relate(self.states, self.input_ids != 0, spans, labels)
+        return self.reader.network.relate(self.states, self.input_ids != 0, spans, labels)
 
 
 def _tags(windows: Sequence[_Window], count: int) -> torch.Tensor:
@@ -198,22 +194,17 @@ def _tags(windows: Sequence[_Window], count: int) -> torch.Tensor:
 class _Decoder:
     """From scores of mentions to entities and what is stated of them."""
 
-    def __init__(self, text: str, mentions: list[_Mention], windows: Sequence[_Window], settings: ReaderSettings):
-        self.text, self.mentions, self.settings = text, mentions, settings
-        self.reach = windows[0].reader.network.config.most_apart
+    def __init__(self, text: str, mentions: list[_Mention], settings: ReaderSettings, reach: int):
+        self.text, self.mentions, self.settings, self.reach = text, mentions, settings, reach
         count = len(mentions)
         self.counts, self.arrangements = [0] * count, [0] * count
         self.places = torch.zeros(count, len(PLACES))
         self.pairs: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}  # relations and links
-        for window in windows:
-            if window.scores is not None:
-                self._take(window)
         self.entities_of: list[list[int]] = []  # of each mention, indices of the entities it speaks of
         self.mentions_of: list[list[int]] = []  # of each entity, the mentions that speak of it
 
-    def _take(self, window: _Window) -> None:
+    def take(self, numbers: Sequence[int], scores: MentionScores) -> None:
         """What a window says of mentions that no window before it had together."""
-        scores, numbers = window.scores, window.numbers
         counts, arrangements = scores.counts[0].argmax(-1).tolist(), scores.arrangements[0].argmax(-1).tolist()
         places = self.settings.scaled("places", scores.places[0]).sigmoid()
         relations = self.settings.scaled("pairs", scores.relations[0]).softmax(-1)
@@ -255,24 +246,14 @@ class _Decoder:
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
 
     def _entity(self, index: int) -> Entity:
-        spoken = self.mentions_of[index]
-        number = spoken[0]
-        mention = self.mentions[number]
-        phrase = self.text[mention.start : mention.end]
-        head, modifiers = head_and_modifiers(phrase)
-        arranged = max(self.arrangements[n] for n in spoken)
-        return Entity(
-            phrase,
-            mention.start,
-            mention.end,
-            head,
-            modifiers,
-            "object" if mention.label == _LATER else LABELS[mention.label],
-            max(self.counts[number], 1),
-            tuple((self.mentions[n].start, self.mentions[n].end) for n in spoken),
-            ARRANGEMENTS[arranged - 1] if arranged else None,
-            round(mention.score, 4),
-        )
+        spoken = [self.mentions[number] for number in self.mentions_of[index]]
+        start, end, label = spoken[0].start, spoken[0].end, spoken[0].label
+        head, modifiers = head_and_modifiers(self.text[start:end])
+        kind = "object" if label == _LATER else LABELS[label]
+        count = max(self.counts[self.mentions_of[index][0]], 1)
+        arrangement = (None, *ARRANGEMENTS)[max(self.arrangements[number] for number in self.mentions_of[index])]
+        places, score = tuple((m.start, m.end) for m in spoken), round(spoken[0].score, 4)
+        return Entity(self.text[start:end], start, end, head, modifiers, kind, count, places, arrangement, score)
 
     def _relations(self) -> list[Statement]:
         """The best statement of each two entities over all pairs of their mentions."""
@@ -316,14 +297,10 @@ class _Decoder:
         """Owners of what belongs to something, and groups of members."""
         best: dict[tuple[int, str, int], float] = {}
         for (earlier, later), (_, shares) in self.pairs.items():
-            values = shares.tolist()
+            _, owner, owned, group, member = shares.tolist()  # the order of LINKS
             for a, b in product(self.entities_of[earlier], self.entities_of[later]):
-                for subject, name, other, score in (
-                    (b, "of", a, values[LINKS.index("owner")]),
-                    (a, "of", b, values[LINKS.index("owned")]),
-                    (b, "member", a, values[LINKS.index("group")]),
-                    (a, "member", b, values[LINKS.index("member")]),
-                ):
+                ways = (b, "of", a, owner), (a, "of", b, owned), (b, "member", a, group), (a, "member", b, member)
+                for subject, name, other, score in ways:
                     if subject != other and (entities[subject].kind in _OWNED_KINDS) == (name == "of"):
                         best[subject, name, other] = max(score, best.get((subject, name, other), 0))
         links = [Statement(s, name, o, score=round(score, 4)) for (s, name, o), score in best.items() if score > 0.5]
@@ -331,8 +308,7 @@ class _Decoder:
 
     def _order(self, statement: Statement) -> tuple[int, int]:
         """Where in the text a statement is complete."""
-        others = [i for i in (statement.subject, statement.object, statement.second_object) if i is not None]
-        places = sorted(self.mentions_of[index][0] for index in others)
+        places = sorted(self.mentions_of[index][0] for index in statement.ends)
         return places[-1], places[0]
 
 

@@ -1,7 +1,7 @@
 """The reader's network: an encoder over the sub-words of a prompt, and what it says of mentions and pairs of them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -145,10 +145,8 @@ class ReaderNetwork(nn.Module):
         ends = [states.gather(1, place[..., None].expand(-1, -1, states.shape[-1])) for place in (first, last)]
         mentions = self.mention(torch.cat([mean, *ends, self.labels(labels).to(states.dtype)], dim=-1))
         scores = self._pairs(mentions, states, is_word, tokens, first, last)
-        relations, links = scores.split([len(PAIR_CLASSES), len(LINKS)], dim=-1)
-        return MentionScores(
-            self.counts(mentions), self.places(mentions), self.arrangements(mentions), relations, links
-        )
+        alone = (part(mentions) for part in (self.counts, self.places, self.arrangements))
+        return MentionScores(*alone, *scores.split([len(PAIR_CLASSES), len(LINKS)], dim=-1))
 
     def _pairs(self, mentions, states, is_word, tokens, first, last) -> torch.Tensor:
         """Each earlier mention with each later one: both, how far apart they are, and the words that tell."""
@@ -217,9 +215,3 @@ def _packed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _unpacked(packed: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     names = [name for name in packed if not name.endswith(_SCALE)]
     return {name: packed[name].float() * packed.get(name + _SCALE, 1) for name in names}
-
-
-def padded(rows: Sequence[Sequence[int]], value: int = 0) -> torch.Tensor:
-    """Rows of different lengths as one tensor."""
-    longest = max(map(len, rows), default=0)
-    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])

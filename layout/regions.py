@@ -4,20 +4,19 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .shapes import (
+    SHAPE_CHECKS,
     box_grid,
-    checked_box,
-    checked_disc,
-    checked_mask,
     checked_number,
     checked_numbers,
-    checked_polygon,
     disc_grid,
     encoded_mask,
     interval,
@@ -26,14 +25,17 @@ from .shapes import (
     polygon_grid,
     shortened,
 )
+from .vocabulary import AXES, DEPTHS
 
 
 LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and masks as text; 2 no descriptions
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
 
 _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
+_LAYOUT_TYPES = {
+    "prompt": (str, "a string"), "background": (str | None, "a string"), "relations": (list | tuple | None, "a list"),
+}  # fmt: skip
 _NAMES = {str: "a string", int: "a whole number", dict: "a dictionary"}
-_SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_polygon, "mask": checked_mask}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,32 +86,29 @@ class Region:
     adapters: dict[str, float] | None = None
 
     def __post_init__(self):
-        if not isinstance(self.phrase, str) or not self.phrase.strip():
-            raise ValueError(f"`phrase` has to be a non-empty string, got {self.phrase!r}.")
-        if sum(getattr(self, name) is not None for name in _SHAPE_CHECKS) != 1:
-            raise ValueError(f"Region {self.phrase!r} needs exactly one of `box`, `disc`, `polygon` and `mask`.")
-        for name, checked in _SHAPE_CHECKS.items():
+        phrase = self.phrase
+        if not isinstance(phrase, str) or not phrase.strip():
+            raise ValueError(f"`phrase` has to be a non-empty string, got {phrase!r}.")
+        if sum(getattr(self, name) is not None for name in SHAPE_CHECKS) != 1:
+            raise ValueError(f"Region {phrase!r} needs exactly one of `box`, `disc`, `polygon` and `mask`.")
+        for name, checked in SHAPE_CHECKS.items():
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, checked(self.phrase, getattr(self, name)))
+                object.__setattr__(self, name, checked(phrase, getattr(self, name)))
         for name, highest in {"softness": 1, "strength": math.inf, "start": 1, "end": 1}.items():
-            object.__setattr__(self, name, checked_number(self.phrase, name, getattr(self, name), highest))
+            object.__setattr__(self, name, checked_number(phrase, name, getattr(self, name), highest))
         if self.softness and self.box is None:
-            raise ValueError(
-                f"`softness` of {self.phrase!r} belongs to boxes; draw the soft edge into the mask instead."
-            )
+            raise ValueError(f"`softness` of {phrase!r} belongs to boxes; draw the soft edge into the mask instead.")
         if self.start >= self.end:
-            raise ValueError(
-                f"`start` of {self.phrase!r} has to lie before its `end`, got {self.start} and {self.end}."
-            )
+            raise ValueError(f"`start` of {phrase!r} has to lie before its `end`, got {self.start} and {self.end}.")
         for name, kinds in {"negative_prompt": str, "description": str, "order": int, "adapters": dict}.items():
             if isinstance(value := getattr(self, name), bool) or not isinstance(value, kinds | None):
-                raise TypeError(f"`{name}` of {self.phrase!r} has to be {_NAMES[kinds]}, got {shortened(value)}.")
+                raise TypeError(f"`{name}` of {phrase!r} has to be {_NAMES[kinds]}, got {shortened(value)}.")
         if self.description is not None and not self.description.strip():
-            raise ValueError(f"`description` of {self.phrase!r} is empty; leave it out to use the phrase.")
+            raise ValueError(f"`description` of {phrase!r} is empty; leave it out to use the phrase.")
         for name, weight in (self.adapters or {}).items():
             if not isinstance(name, str):
-                raise TypeError(f"Each name in `adapters` of {self.phrase!r} has to be a string, got {name!r}.")
-            checked_numbers(self.phrase, f"adapters[{name!r}]", (weight,), 1)
+                raise TypeError(f"Each name in `adapters` of {phrase!r} has to be a string, got {name!r}.")
+            checked_numbers(phrase, f"adapters[{name!r}]", (weight,), 1)
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Region) and self.to_dict() == other.to_dict()
@@ -144,11 +143,7 @@ class Region:
 
     def reshaped(self, **shape) -> "Region":
         """The region with another shape: `box` (perhaps with `softness`), `disc`, `polygon` or `mask`."""
-        return replace(self, **dict.fromkeys(_SHAPE_CHECKS) | {"softness": 0.0} | shape)
-
-    def as_disc(self, radius: float = OFFICIAL_RADIUS) -> "Region":
-        """The official shape: a disc around the region's centre, whatever its size was."""
-        return self.reshaped(disc=(*self.centre, radius))
+        return replace(self, **dict.fromkeys(SHAPE_CHECKS) | {"softness": 0.0} | shape)
 
     def scaled(self, factor: float) -> "Region":
         """The region with the sides of its box multiplied, about its centre, within the picture; other shapes stay."""
@@ -198,6 +193,22 @@ class Relation:
     object: int | None = None
     second_object: int | None = None
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The two or three that it is about, or the subject alone."""
+        return tuple(index for index in (self.subject, self.object, self.second_object) if index is not None)
+
+    def renumbered(self, number: Callable[[int], int]) -> "Relation":
+        """The same said of others."""
+        return replace(self, **dict(zip(("subject", "object", "second_object"), map(number, self.ends))))
+
+    @property
+    def directed(self) -> tuple[int, int, int]:
+        """Of "left of", "behind" and the like: which has the smaller coordinate, which the larger, on which axis."""
+        column, row = (AXES | DEPTHS)[self.relation]
+        low, high = (self.subject, self.object) if column + row < 0 else (self.object, self.subject)
+        return low, high, 0 if column else 1
+
     def to_dict(self) -> dict:
         """JSON-ready data; `second_object` is left out where there is none."""
         data = dataclasses.asdict(self)
@@ -210,6 +221,14 @@ class Relation:
         """Reads `{"subject", "relation", "object", "second_object"?}`."""
         _check_keys(data, cls, "relation")
         return cls(**data)
+
+
+def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list]:
+    """Of each first of some pairs all that are second, in order."""
+    result: dict[Any, list] = {}
+    for first, second in pairs:
+        result.setdefault(first, []).append(second)
+    return result
 
 
 @dataclass(frozen=True)
@@ -238,11 +257,8 @@ class Layout:
         for relation in self.relations:
             if not isinstance(relation.relation, str):
                 raise TypeError(f"The name of relation {relation.to_dict()} has to be a string.")
-            for index in (relation.subject, relation.object, relation.second_object):
-                is_needed = index is relation.subject
-                if (index is not None or is_needed) and not (
-                    isinstance(index, int) and 0 <= index < len(self.regions)
-                ):
+            for index in (relation.subject, *relation.ends[1:]):
+                if not isinstance(index, int) or not 0 <= index < len(self.regions):
                     raise ValueError(
                         f"Relation {relation.to_dict()} points at object {index!r}, but the layout has"
                         f" {len(self.regions)} objects (counted from 0)."
@@ -262,22 +278,19 @@ class Layout:
 
     def describe(self, relation: Relation) -> str:
         """A relation in words: `"the bed right of the couch"`."""
-        names = [self.regions[relation.subject].phrase, relation.relation]
-        if relation.object is not None:
-            names.append(self.regions[relation.object].phrase)
-        if relation.second_object is not None:
-            names += ["and", self.regions[relation.second_object].phrase]
-        return " ".join(names)
+        subject, *others = (self.regions[index].phrase for index in relation.ends)
+        return f"{subject} {relation.relation} {' and '.join(others)}".rstrip()
 
     def masks(self, height: int, width: int) -> np.ndarray:
         """All regions on a grid: float32 of shape (objects, height, width) in 0..1."""
         masks = [region.rasterize(height, width) for region in self.regions]
-        return np.stack(masks) if masks else np.zeros((0, height, width), dtype=np.float32)
+        return np.array(masks, dtype=np.float32).reshape(len(self), height, width)
 
     def strengths(self, steps: int) -> np.ndarray:
         """The factors on all regions' weights: float32 of shape (objects, steps), 0 where a region does not act."""
-        strengths = [region.strengths(steps) for region in self.regions]
-        return np.stack(strengths) if strengths else np.zeros((0, steps), dtype=np.float32)
+        return np.array([region.strengths(steps) for region in self.regions], dtype=np.float32).reshape(
+            len(self), steps
+        )
 
     def edit(self, phrase: str | int, /, **changes) -> "Layout":
         """
@@ -292,13 +305,14 @@ class Layout:
         """
         index = self._index(phrase)
         regions = list(self.regions)
-        change = regions[index].reshaped if _SHAPE_CHECKS.keys() & changes.keys() else partial(replace, regions[index])
+        change = regions[index].reshaped if SHAPE_CHECKS.keys() & changes.keys() else partial(replace, regions[index])
         regions[index] = change(**changes)
         return replace(self, regions=tuple(regions))
 
     def with_discs(self, radius: float = OFFICIAL_RADIUS) -> "Layout":
-        """A copy in which each object has the official shape, a disc around its centre."""
-        return replace(self, regions=tuple(region.as_disc(radius) for region in self.regions))
+        """A copy in which each object has the official shape, a disc around its centre, whatever its size was."""
+        discs = (region.reshaped(disc=(*region.centre, radius)) for region in self.regions)
+        return replace(self, regions=tuple(discs))
 
     def without_descriptions(self) -> "Layout":
         """A copy whose regions are described by their phrases alone, as in the official code."""
@@ -328,16 +342,9 @@ class Layout:
                 "prompt": "a red kite above the boat",
                 "background": "a calm sea",
                 "objects": [
-                    {
-                        "phrase": "a red kite",
-                        "box": [0.1, 0.0, 0.5, 0.4],
-                        "softness": 0.1,
-                        "strength": 1.5,
-                        "start": 0.0,
-                        "end": 0.6,
-                        "negative_prompt": "blue",
-                        "description": "a red kite with a long tail"
-                    },
+                    {"phrase": "a red kite", "box": [0.1, 0.0, 0.5, 0.4], "softness": 0.1, "strength": 1.5,
+                     "start": 0.0, "end": 0.6, "negative_prompt": "blue",
+                     "description": "a red kite with a long tail"},
                     {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]},
                     {"phrase": "a tent", "polygon": [[0.1, 1.0], [0.2, 0.7], [0.3, 1.0]]},
                     {"phrase": "the sea", "mask": [[0, 0, 0], [1, 1, 1]]}
@@ -362,20 +369,13 @@ class Layout:
         if not isinstance(version, int) or version < 1:
             raise ValueError(f"The layout's version has to be a whole number from 1, got {version!r}.")
         if version > LAYOUT_VERSION:
-            raise ValueError(
-                f"The layout has version {version}, but this release reads versions up to {LAYOUT_VERSION}."
-                " Update spacetime_attn."
-            )
-        if not isinstance(data.get("prompt", ""), str):
-            raise TypeError(f'"prompt" of a layout has to be a string, got {shortened(data["prompt"])}.')
-        if not isinstance(data.get("background"), str | None):
-            raise TypeError(f'"background" of a layout has to be a string, got {shortened(data["background"])}.')
-        relations = data.get("relations") or ()
-        if not isinstance(relations, (list, tuple)):
-            raise TypeError(f'"relations" of a layout has to be a list, got {shortened(relations)}.')
+            raise ValueError(f"Layouts of version {version} are newer than this release reads. Update spacetime_attn.")
+        for name, (kinds, wanted) in _LAYOUT_TYPES.items():
+            if name in data and not isinstance(data[name], kinds):
+                raise TypeError(f'"{name}" of a layout has to be {wanted}, got {shortened(data[name])}.')
         return cls(
             regions=tuple(Region.from_dict(item) for item in data["objects"]),
-            relations=tuple(Relation.from_dict(item) for item in relations),
+            relations=tuple(Relation.from_dict(item) for item in data.get("relations") or ()),
             prompt=data.get("prompt", ""),
             background=data.get("background"),
         )
@@ -427,7 +427,7 @@ def _bare(phrase: str) -> str:
 
 def _region_text(region: Region) -> str:
     values = region.disc if region.disc is not None else region.bounds
-    name = next(name for name in _SHAPE_CHECKS if getattr(region, name) is not None)
+    name = next(name for name in SHAPE_CHECKS if getattr(region, name) is not None)
     name += "" if values in (region.box, region.disc) else " within"
     parts = [f"{name} ({', '.join(f'{value:.2f}' for value in values)})"]
     if region.strength != 1:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .holding import broken_relations, check_relations
-from .inequalities import DUTY, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps, directed
+from .inequalities import DUTY, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps
 from .least_squares import ACCURACY, least_move
 from .regions import Layout, Relation
 from .vocabulary import AXES
@@ -60,10 +60,8 @@ def repair_layout(layout: Layout) -> Layout:
         after = _Repair(sound, layout.relations).run()
         moved = np.abs(after - before).max(1) > ACCURACY
         after = np.clip(np.round(after, 4), 0.0, 1.0) + 0.0  # no -0.0
-        regions = [
-            replace(region, box=box) if is_moved else region
-            for region, box, is_moved in zip(layout.regions, after.tolist(), moved)
-        ]
+        changes = zip(layout.regions, after.tolist(), moved)
+        regions = [replace(region, box=box) if is_moved else region for region, box, is_moved in changes]
         result = replace(layout, regions=regions) if moved.any() else layout
     if broken := broken_relations(result):
         given_up = "; ".join(layout.describe(relation) for relation in broken)
@@ -139,11 +137,7 @@ class _Repair:
 
     def _partings(self, a: int, b: int) -> list[Inequalities]:
         """As the relations of the two say, else side by side in any order along any axis."""
-        ways = [
-            directed(relation.subject, relation.relation, relation.object)
-            for relation in self.relations
-            if relation.relation in AXES and {relation.subject, relation.object} == {a, b}
-        ]
+        ways = [r.directed for r in self.relations if r.relation in AXES and {r.subject, r.object} == {a, b}]
         ways = ways or [(low, high, axis) for axis in (0, 1) for low, high in ((a, b), (b, a))]
         overlap = OVERLAP_IN_DEPTH if self.overlap[a, b] == OVERLAP_IN_DEPTH else 0.0
         return [Inequalities.of(self.geometry.parting(*way, overlap)) for way in ways]

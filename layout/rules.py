@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from spacy.language import Language
 
 from .boxes import arrange_boxes
+from .language import read_prompt
 from .objects import Thing, objects_of
-from .prompts import read_prompt
 from .reading import check_aspect_ratio
 from .regions import Layout, Region, Relation
 

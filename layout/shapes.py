@@ -96,6 +96,9 @@ def checked_mask(phrase: str, mask) -> np.ndarray:
     return mask
 
 
+SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_polygon, "mask": checked_mask}
+
+
 def encoded_mask(mask: np.ndarray) -> str | list[list[float]]:
     """A drawing for JSON: a grey PNG as a data URL where 8 bits hold every value, otherwise rows of numbers."""
     bits = np.rint(mask * 255).astype(np.uint8)
@@ -119,7 +122,7 @@ def _decoded_png(phrase: str, text: str) -> Image.Image:
 
 def disc_grid(disc: tuple[float, float, float], height: int, width: int) -> np.ndarray:
     """`(c / w - x)^2 + (r / h - y)^2 < radius^2` at the pixels' corners, in float32, as in the official code."""
-    x, y, radius = (np.float32(value) for value in disc)
+    x, y, _ = (np.float32(value) for value in disc)
     columns = np.arange(width, dtype=np.float32) / np.float32(width)
     rows = np.arange(height, dtype=np.float32) / np.float32(height)
     inside = (columns[None, :] - x) ** 2 + (rows[:, None] - y) ** 2 < np.float32(disc[2] ** 2)
@@ -169,13 +172,8 @@ def mask_grid(mask: np.ndarray, height: int, width: int) -> np.ndarray:
 def mask_bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
     """The smallest box around what is drawn."""
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
-    height, width = mask.shape
-    return (
-        float(columns[0] / width),
-        float(rows[0] / height),
-        float((columns[-1] + 1) / width),
-        float((rows[-1] + 1) / height),
-    )
+    corners = (columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)
+    return tuple((np.array(corners) / mask.shape[::-1]).flatten().tolist())
 
 
 def shortened(value) -> str:

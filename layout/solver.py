@@ -1,16 +1,11 @@
-"""
-From relations to positions and boxes.
-
-Objects are first placed on a lattice so that the energy of all relations is lowest (`place_on_lattice`); used columns
-and rows are then spread evenly over the picture, and each object gets the largest sensible box around its place.
-"""
+"""From relations to places on a lattice, where the energy of all relations is lowest: `place_on_lattice`."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from .regions import Relation
+from .regions import Relation, grouped
 from .vocabulary import AXES, DEPTHS, PLACES
 
 
@@ -25,14 +20,11 @@ def consistent_relations(relations: Sequence[Relation]) -> list[Relation]:
     kept: list[Relation] = []
     before: dict[int, set[tuple[int, int]]] = {0: set(), 1: set()}  # axis -> (a, b): a has the smaller coordinate
     for relation in relations:
-        column, row = (AXES | DEPTHS).get(relation.relation, (0, 0))
-        if relation.object is not None and (column or row):
-            axis = 0 if column else 1
-            pair = (relation.subject, relation.object)
-            edge = pair if column + row < 0 else pair[::-1]
-            if _leads_to(before[axis], edge[1], edge[0]):
+        if relation.relation in AXES | DEPTHS:
+            low, high, axis = relation.directed
+            if _leads_to(before[axis], high, low):
                 continue
-            before[axis].add(edge)
+            before[axis].add((low, high))
         kept.append(relation)
     return kept
 
@@ -81,10 +73,9 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
 
 def _room_around(index: int, count: int, relations: Sequence[Relation]) -> tuple[int, int]:
     """The place for one thing from which a chain of others fits on the lattice: the leftmost of many far left."""
-    shift, directions = [], AXES | DEPTHS
+    shift, directed = [], [r.directed for r in relations if r.relation in AXES | DEPTHS]
     for axis in (0, 1):
-        steps = [(r, directions[r.relation][axis]) for r in relations if r.relation in directions]
-        after = [(r.subject, r.object) if step < 0 else (r.object, r.subject) for r, step in steps if step]
+        after = [(low, high) for low, high, along in directed if along == axis]
         ahead, behind = (_longest_path(index, edges) for edges in (after, [edge[::-1] for edge in after]))
         shift.append(min(max(behind - ahead, -count), count))
     return shift[0], shift[1]
@@ -92,10 +83,8 @@ def _room_around(index: int, count: int, relations: Sequence[Relation]) -> tuple
 
 def _longest_path(start: int, edges: Sequence[tuple[int, int]]) -> int:
     """How many edges lead on from a node, one after the other, at most."""
-    following: dict[int, set[int]] = {}
-    for first, second in edges:
-        following.setdefault(first, set()).add(second)
-    length, front = 0, following.get(start, set())
+    following = grouped(edges)
+    length, front = 0, set(following.get(start, ()))
     while front and length < len(following):
         length, front = length + 1, {later for node in front for later in following.get(node, ())}
     return length
@@ -104,31 +93,21 @@ def _longest_path(start: int, edges: Sequence[tuple[int, int]]) -> int:
 def _count_showing(places: np.ndarray, relations: Sequence[Relation]) -> int:
     """How many relations have their axis dominate, the columns and rows being spread over the unit square."""
     spread = places / (places.max(0) + 1)
-    count = 0
-    for relation in relations:
-        if relation.relation in AXES and relation.object is not None:
-            axis = np.array(AXES[relation.relation])
-            offset = spread[relation.subject] - spread[relation.object]
-            count += offset @ axis > np.abs(offset @ axis[::-1])
-    return count
+    asked = [relation for relation in relations if relation.relation in AXES]
+    offsets = ((spread[r.subject] - spread[r.object], np.array(AXES[r.relation])) for r in asked)
+    return sum(offset @ axis > np.abs(offset @ axis[::-1]) for offset, axis in offsets)
 
 
 def _leads_to(edges: set[tuple[int, int]], start: int, goal: int) -> bool:
-    stack, seen = [start], set()
-    while stack:
-        node = stack.pop()
-        if node == goal:
-            return True
-        if node not in seen:
-            seen.add(node)
-            stack += [b for a, b in edges if a == node]
-    return False
+    reached = {start}
+    while more := {b for a, b in edges if a in reached} - reached:
+        reached |= more
+    return goal in reached
 
 
 def _placing_order(count: int, relations: Sequence[Relation]) -> list[int]:
     """First the object with most relations, then always one that is related to those before."""
-    links = [(r.subject, r.object) for r in relations if r.object is not None]
-    links += [(r.subject, r.second_object) for r in relations if r.second_object is not None]
+    links = [(r.subject, landmark) for r in relations for landmark in r.ends[1:]]
     degree = [sum(index in link for link in links) for index in range(count)]
     order: list[int] = []
     while len(order) < count:

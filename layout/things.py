@@ -4,22 +4,20 @@ from collections.abc import Collection, Container, Iterable
 from itertools import permutations
 from math import prod
 
-from .plurals import singular
-from .words import collect_words
+from .words import collect_words, singular
 
 
 PEOPLE = collect_words(
     "person man woman boy girl child kid baby toddler teenager adult lady gentleman guy fellow human someone somebody"
     " player rider driver surfer skier skater skateboarder snowboarder cyclist biker runner swimmer dancer singer"
-    " musician artist painter actor actress chef cook baker waiter waitress doctor nurse teacher student pupil"
-    " soldier officer policeman policewoman fireman firefighter farmer fisherman sailor pilot astronaut knight king"
-    " queen prince princess wizard witch pirate cowboy clown ninja samurai monk nun priest bride groom mother father"
-    " mom dad parent grandmother grandfather grandma grandpa brother sister son daughter uncle aunt friend worker"
-    " builder mechanic tourist traveler traveller hiker climber customer passenger pedestrian businessman"
-    " businesswoman boss gardener photographer magician juggler ballerina guard judge thief hero superhero batter"
-    " catcher pitcher goalkeeper golfer boxer wrestler athlete couple crowd family team people mermaid fairy elf"
-    " dwarf giant goblin ogre troll orc gnome vampire zombie owner mailman butcher carpenter barber librarian"
-    " scientist"
+    " musician artist painter actor actress chef cook baker waiter waitress doctor nurse teacher student pupil soldier"
+    " officer policeman policewoman fireman firefighter farmer fisherman sailor pilot astronaut knight king queen"
+    " prince princess wizard witch pirate cowboy clown ninja samurai monk nun priest bride groom mother father mom dad"
+    " parent grandmother grandfather grandma grandpa brother sister son daughter uncle aunt friend worker builder"
+    " mechanic tourist traveler traveller hiker climber customer passenger pedestrian businessman businesswoman boss"
+    " gardener photographer magician juggler ballerina guard judge thief hero superhero batter catcher pitcher"
+    " goalkeeper golfer boxer wrestler athlete couple crowd family team people mermaid fairy elf dwarf giant goblin"
+    " ogre troll orc gnome vampire zombie owner mailman butcher carpenter barber librarian scientist"
 )
 CLOTHES = collect_words(
     "hat cap helmet coat jacket shirt t-shirt tshirt blouse sweater hoodie vest suit tuxedo tie bowtie dress skirt"
@@ -61,19 +59,16 @@ _CONTAINERS = collect_words(
     " carton jug pitcher tank packet sack tin tube case kettle keg"
 )
 _DEPICTIONS = collect_words("statue sculpture figurine figure model bust painting poster mural tapestry")
-_SITES= collect_words(
+_SITES = collect_words(
     "bakery bank bar barbershop cafe cafeteria cinema city diner factory farm gallery garage gym hall hospital hotel"
     " lake library mall market motel museum office pond pub restaurant shop stadium station store supermarket terminal"
     " theater theatre town village warehouse workshop zoo"
 )
 # Compounds that are not of the kind that their last word names: "the dog" is no hot dog.
 _NAMESAKES = {
-    "dog": collect_words("hot corn prairie"),
-    "bear": collect_words("gummy"),
-    "horse": collect_words("sea rocking"),
-    "lion": collect_words("sea"),
-    "pig": collect_words("guinea"),
-}
+    "dog": {"hot", "corn", "prairie"}, "bear": {"gummy"}, "horse": {"sea", "rocking"}, "lion": {"sea"},
+    "pig": {"guinea"},
+}  # fmt: skip
 
 # --- Shapes: boxes of these are higher than wide, or wider than high ----------------------------------------------
 TALL_THINGS = PEOPLE | collect_words(
@@ -146,19 +141,13 @@ def size_factor(head: str, modifiers: Iterable[str]) -> float:
 
 def name_among(names: Container[str], head: str, modifiers: Iterable[str]) -> str | None:
     """
-    What a thing is called in a list: by its noun and as many of its other words as the list has, up to three ("hot air
-    balloon"), or by its noun alone, unless it is only its namesake ("hot dog").
-
-    Args:
-        names (`Container[str]`): Of things, lower-case, in the singular, without hyphens.
-        head (`str`), modifiers (`Iterable[str]`): Of the thing's phrase, lower-case.
-
-    Returns:
-        The name; None if the list has none for it.
+    What a thing is called in a list of names in the singular: by its noun and as many of its other words as the list
+    has, up to three ("hot air balloon"), or by its noun alone, unless it is only its namesake ("hot dog"). All is
+    lower-case, and the list without hyphens.
     """
     noun, words = singular(head), sorted({word for modifier in modifiers for word in modifier.split("-")})
     candidates = [" ".join((*others, noun)) for count in (3, 2, 1) for others in permutations(words, count)]
-    candidates += [noun] if _NAMESAKES.get(noun, frozenset()).isdisjoint(words) else []
+    candidates += [noun] if _NAMESAKES.get(noun, set()).isdisjoint(words) else []
     return next((name for name in candidates if name in names), None)
 
 

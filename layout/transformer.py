@@ -1,9 +1,9 @@
 """The learned layout predictor: a transformer that imagines how large things are and where they belong."""
 
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -134,38 +134,15 @@ sys.modules.setdefault("spacetime_attn_layout_transformer", sys.modules[__name__
 LayoutTransformer.__module__ = "spacetime_attn_layout_transformer"
 
 
-class BoxMixture:
+class BoxMixture(NamedTuple):
     """
     A mixture of Gaussians for each object's box, as (centre x, centre y, log width, log height) in units of the
     picture's sides.
-
-    Args:
-        log_weights (`torch.Tensor` of shape (prompts, objects, components)): Normalised.
-        means, log_scales (`torch.Tensor` of shape (prompts, objects, components, 4)): Of the Gaussians.
     """
 
-    def __init__(self, log_weights: torch.Tensor, means: torch.Tensor, log_scales: torch.Tensor):
-        self.log_weights, self.means, self.log_scales = log_weights, means, log_scales
-
-    def cpu(self) -> "BoxMixture":
-        """The same on the CPU."""
-        return BoxMixture(self.log_weights.cpu(), self.means.cpu(), self.log_scales.cpu())
-
-    def log_prob(self, boxes: torch.Tensor) -> torch.Tensor:
-        """
-        Args:
-            boxes (`torch.Tensor` of shape (prompts, objects, 4)): Centre x, centre y, log width, log height.
-
-        Returns:
-            `torch.Tensor` of shape (prompts, objects).
-        """
-        distance = (boxes[..., None, :] - self.means) * (-self.log_scales).exp()
-        gaussians = -0.5 * distance.square() - self.log_scales - 0.5 * math.log(2 * math.pi)
-        return torch.logsumexp(self.log_weights + gaussians.sum(-1), dim=-1)
-
-    def expected(self) -> torch.Tensor:
-        """The mixtures' means, shape (prompts, objects, 4)."""
-        return (self.log_weights.exp()[..., None] * self.means).sum(-2)
+    log_weights: torch.Tensor  # (prompts, objects, components), normalised
+    means: torch.Tensor  # (prompts, objects, components, 4)
+    log_scales: torch.Tensor  # the same
 
     def boxes(self, temperature: float = 0.0, generator: torch.Generator | None = None) -> torch.Tensor:
         """

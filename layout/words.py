@@ -1,4 +1,4 @@
-"""The closed classes of English that tell how a noun phrase is built."""
+"""English words: the closed classes that build noun phrases; singular, plural and article of nouns."""
 
 
 def collect_words(text: str) -> frozenset[str]:
@@ -21,3 +21,83 @@ MEASURES = collect_words(
     " number lot plenty handful dozen kind type sort loaf wedge chunk bit cube clove ear bar stick strip sheet roll"
     " scoop crowd team crew bouquet string fleet load batch block drop bale quartet grid suit ring circle column"
 )
+
+# Plurals that name one thing: "a pair of scissors" is one object, "two scissors" are two pairs.
+PLURAL_ONLY = collect_words(
+    "scissors glasses sunglasses goggles spectacles jeans pants trousers shorts tights leggings pajamas overalls"
+    " pliers tweezers tongs shears clippers binoculars headphones bellows stairs scrubs dungarees"
+)
+# "A pair of shoes" is one object, "two shoes" are two.
+PAIRED_THINGS = PLURAL_ONLY | collect_words(
+    "skis shoes boots sneakers sandals slippers socks gloves mittens earphones earbuds earrings chopsticks skates"
+    " stilts crutches handcuffs stockings heels flippers dice drumsticks pads clogs loafers moccasins cufflinks"
+)
+INVARIANT_PLURALS = collect_words(
+    "sheep deer fish cattle aircraft spacecraft salmon trout moose bison elk shrimp squid"
+)
+_IRREGULAR_PLURALS = {
+    "men": "man", "women": "woman", "people": "person", "children": "child", "mice": "mouse", "geese": "goose",
+    "feet": "foot", "teeth": "tooth", "leaves": "leaf", "shelves": "shelf", "knives": "knife", "loaves": "loaf",
+    "wolves": "wolf", "calves": "calf", "halves": "half", "scarves": "scarf", "hooves": "hoof", "wives": "wife",
+    "elves": "elf", "dwarves": "dwarf", "thieves": "thief", "oxen": "ox", "cacti": "cactus", "octopi": "octopus",
+    "dice": "die", "policemen": "policeman", "firemen": "fireman", "snowmen": "snowman", "fishermen": "fisherman",
+    "axes": "axe", "buses": "bus", "gases": "gas", "lenses": "lens", "tvs": "tv", "cds": "cd", "pcs": "pc",
+    "headscarves": "headscarf",
+}  # fmt: skip
+# Plurals whose singular is all but the -s.
+_ONLY_S_ADDED = collect_words(
+    "cookies movies brownies pies ties zombies hoodies selfies smoothies magpies genies hippies pixies collies"
+    " rookies birdies budgies prairies eyries boogies veggies quickies cowries neckties bowties potpies foodies"
+    " goalies onesies beanies toes canoes shoes hoes oboes foes roes floes horseshoes snowshoes tiptoes mustaches"
+    " moustaches caches quiches brioches avalanches headaches toothaches niches creches pastiches porsches menus gurus"
+    " emus gnus tutus zebus bayous caribous haikus taxis saris bikinis kiwis martinis zucchinis paninis samurais"
+    " rabbis alibis jacuzzis salamis sushis tsunamis broccolis okapis"
+)
+# Words in -s that are no plurals.
+_SINGULAR_IN_S = PAIRED_THINGS | collect_words(
+    "bus gas lens glass grass dress cactus octopus walrus hippopotamus platypus christmas canvas atlas iris chess"
+    " class mattress cross boss compass brass moss news tennis series species circus virus abacus minibus"
+    " rhinoceros asparagus hummus clothes waitress actress princess mess"
+    " wilderness harness press hostess countess lioness tigress seamstress stewardess albatross bass thermos"
+)
+# "a" before these although they begin with a vowel letter; "an" although with a consonant letter.
+_SOUNDS_LIKE_CONSONANT = ("uni", "use", "usu", "eu", "one", "once", "ufo", "ukulele", "utensil", "urin")
+_SOUNDS_LIKE_VOWEL = ("hour", "honest", "honor", "honour", "heir", "mp3", "x-ray")
+
+
+def singular(word: str) -> str:
+    """The singular of a lower-case English noun."""
+    if word in _IRREGULAR_PLURALS:
+        return _IRREGULAR_PLURALS[word]
+    if word in _ONLY_S_ADDED:
+        return word[:-1]
+    if word in _SINGULAR_IN_S or not word.endswith("s") or word.endswith(("ss", "us", "is")) or len(word) < 4:
+        return word
+    if word.endswith("es") and word[:-2] in _SINGULAR_IN_S:  # "octopuses"
+        return word[:-2]
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "xes", "sses", "zzes", "oes")):
+        return word[:-2]
+    return word[:-1]
+
+
+def counted_singular(word: str) -> str:
+    """What one of "two shoes" is: a "shoe"; of "two scissors", a "pair of scissors"."""
+    if word == "glasses":  # drinking glasses, where they are counted
+        return "glass"
+    if word in PLURAL_ONLY:
+        return f"pair of {word}"
+    return word[:-1] if word in PAIRED_THINGS and word not in _IRREGULAR_PLURALS else singular(word)
+
+
+def with_article(noun: str) -> str:
+    """`"apple"` -> `"an apple"`."""
+    word = noun.lower()
+    vowel = word.startswith(_SOUNDS_LIKE_VOWEL) or word[:1] in "aeiou" and not word.startswith(_SOUNDS_LIKE_CONSONANT)
+    return f"{'an' if vowel else 'a'} {noun}"
+
+
+def is_plural(word: str) -> bool:
+    """Whether a lower-case noun names several things, or has no singular ("scissors")."""
+    return word in INVARIANT_PLURALS or word in PAIRED_THINGS or singular(word) != word

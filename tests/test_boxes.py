@@ -6,7 +6,7 @@ from itertools import combinations, pairwise, product
 import numpy as np
 import pytest
 
-from spacetime_attn.layout.boxes import arrange_boxes, with_contents
+from spacetime_attn.layout.boxes import arrange_boxes
 from spacetime_attn.layout.holding import broken_relations
 from spacetime_attn.layout.regions import Layout, Region, Relation
 from spacetime_attn.layout.rules import RuleLayoutPredictor
@@ -209,13 +209,6 @@ def test_large_things_are_larger_than_small_ones_beside_them():
     thimble, elephant = arrange_boxes(["thimble", "elephant"], [Relation(0, "left of", 1)])
     assert 1.5 < area(elephant) / area(thimble) < 8
     assert not overlaps(thimble, elephant)
-
-
-def test_contents_are_side_by_side_in_the_middle_of_their_container():
-    boxes = [(0.2, 0.2, 0.8, 0.6), (0.0, 0.0, 0.1, 0.1), (0.0, 0.0, 1.0, 1.0), (0.9, 0.9, 1.0, 1.0)]
-    tray, cup, plate, lamp = with_contents(boxes, {1: 0, 2: 0})
-    assert (tray, lamp) == (boxes[0], boxes[3])
-    assert cup == (0.3, 0.35, 0.4, 0.45) and plate == (0.515, 0.265, 0.785, 0.535)
 
 
 def test_adjectives_of_size_count():

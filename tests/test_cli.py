@@ -10,8 +10,7 @@ from PIL import Image
 from spacetime_attn import Layout, TransformerLayoutPredictor, default_model, load_weights
 from spacetime_attn.cli import main
 from spacetime_attn.layout import language
-from spacetime_attn.layout.prompts import read_prompt
-from spacetime_attn.layout.reading import Reading
+from spacetime_attn.layout.language import read_prompt
 
 
 PROMPT = "a red apple to the left of a blue car"
@@ -150,7 +149,7 @@ def test_layout_prints_json_that_generate_takes(tmp_path, capsys):
     printed = capsys.readouterr().out
     path.write_text(printed, encoding="utf-8")
     assert Layout.load(path).phrases == ["a red apple", "a blue car"]
-    assert Reading.from_dict(json.loads(printed)["reading"]) == read_prompt(PROMPT)
+    assert json.loads(printed)["reading"] == json.loads(json.dumps(read_prompt(PROMPT).to_dict()))
     assert main(["generate", PROMPT, "--layout", str(path), "-o", str(tmp_path / "a.png"), *FAST]) == 0
 
 

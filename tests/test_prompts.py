@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from spacetime_attn.layout.language import load_language
+from spacetime_attn.layout.language import load_language, read_prompt
 from spacetime_attn.layout.objects import objects_of
-from spacetime_attn.layout.prompts import read_prompt
 
 
 PROMPT = "a red apple to the left of a blue car"

@@ -16,10 +16,10 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from spacetime_attn.layout import prompts
+from spacetime_attn.layout import language
+from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.noun_phrases import head_and_modifiers, one_of
 from spacetime_attn.layout.objects import LONGEST_DESCRIPTION, MOST_INSTANCES, objects_of
-from spacetime_attn.layout.prompts import read_prompt
 from spacetime_attn.layout.reader import OVERLAP, WINDOW, Reader, ReaderSettings
 from spacetime_attn.layout.reader_model import ReaderConfig, ReaderNetwork
 from spacetime_attn.layout.reading import Entity, Reading, Statement
@@ -478,12 +478,8 @@ def full():
     return replace(made, entities=(mentioned, *made.entities[1:]), negative_prompt="cats")
 
 
-def test_a_reading_goes_through_json_unchanged(full):
-    assert Reading.from_dict(json.loads(json.dumps(full.to_dict()))) == full
-    assert Reading.from_dict(Reading().to_dict()) == Reading()
-
-
-def test_json_leaves_out_defaults(full):
+def test_a_reading_is_written_as_json_without_defaults(full):
+    assert json.loads(json.dumps(full.to_dict()))["entities"][0]["mentions"] == [[0, 14], [20, 24]]
     assert full.to_dict()["entities"][1].keys() == {"phrase", "start", "end", "head", "modifiers", "mentions"}
     assert full.to_dict()["relations"][0] == {"subject": 1, "relation": "left"}
 
@@ -512,7 +508,7 @@ def read(monkeypatch):
 
     def read_as(found, objects):
         nlp = {found.prompt: SimpleNamespace(_=SimpleNamespace(reading=found))}
-        monkeypatch.setattr(prompts, "load_language", lambda nlp_given: nlp.__getitem__)
+        monkeypatch.setattr(language, "load_language", lambda nlp_given: nlp.__getitem__)
         return read_prompt(found.prompt, objects=objects)
 
     return read_as

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DiffusionPipeline
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from spacetime_attn import Layout, RuleLayoutPredictor, SpaceTimeAttnPipeline
+from spacetime_attn import Layout, Region, Relation, RuleLayoutPredictor, SpaceTimeAttnPipeline
 from spacetime_attn.layout import learned
-from spacetime_attn.layout.learned import TransformerLayoutPredictor
+from spacetime_attn.layout.learned import TransformerLayoutPredictor, with_contents
 from spacetime_attn.layout.llm import LLMLayoutPredictor
 from spacetime_attn.layout.things import kinds_of
 from spacetime_attn.layout.transformer import BoxMixture, LayoutTransformer
@@ -51,16 +50,6 @@ def test_the_mixture_has_the_shapes_and_ranges_of_boxes(model):
     assert found.log_weights.shape == (1, 2, 5) and found.means.shape == found.log_scales.shape == (1, 2, 5, 4)
     torch.testing.assert_close(found.log_weights.exp().sum(-1), torch.ones(1, 2))
     assert ((found.means[..., :2] > 0) & (found.means[..., :2] < 1)).all() and (found.means[..., 2:] <= 0).all()
-
-
-def test_the_likelihood_is_that_of_torchs_mixtures():
-    found = BoxMixture(torch.randn(2, 3, 5).log_softmax(-1), torch.randn(2, 3, 5, 4), torch.randn(2, 3, 5, 4))
-    expected = MixtureSameFamily(
-        Categorical(logits=found.log_weights), Independent(Normal(found.means, found.log_scales.exp()), 1)
-    )
-    boxes = torch.randn(2, 3, 4)
-    torch.testing.assert_close(found.log_prob(boxes), expected.log_prob(boxes))
-    torch.testing.assert_close(found.expected(), expected.mean)
 
 
 def test_greedy_boxes_are_the_likeliest_components_means():
@@ -155,6 +144,15 @@ def test_the_predictor_places_what_the_prompt_names_and_stated_relations_hold(mo
 def test_contents_are_in_the_middle_of_their_container():
     apple, bowl = TransformerLayoutPredictor()("a red apple in a glass bowl").regions
     assert apple.centre == pytest.approx(bowl.centre, abs=1e-3)
+
+
+def test_contents_are_side_by_side_in_the_middle_of_their_container():
+    boxes = [(0.2, 0.2, 0.8, 0.6), (0.0, 0.0, 0.1, 0.1), (0.0, 0.0, 1.0, 1.0), (0.9, 0.9, 1.0, 1.0)]
+    regions = [Region(noun, box=box) for noun, box in zip("tray cup plate lamp".split(), boxes)]
+    layout = Layout(regions, [Relation(1, "inside", 0), Relation(2, "inside", 0)])
+    tray, cup, plate, lamp = (region.box for region in with_contents(layout).regions)
+    assert (tray, lamp) == (boxes[0], boxes[3])
+    assert cup == (0.3, 0.35, 0.4, 0.45) and plate == (0.515, 0.265, 0.785, 0.535)
 
 
 def test_it_is_deterministic_unless_it_has_a_temperature(model):

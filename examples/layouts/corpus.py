@@ -11,8 +11,8 @@ from pathlib import Path
 from imagined import imagine, known_sizes, sizes
 from tqdm import tqdm
 
+from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.objects import objects_of
-from spacetime_attn.layout.prompts import read_prompt
 from spacetime_attn.layout.regions import Relation
 
 

@@ -21,8 +21,8 @@ from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from wordnet import read_definitions
 
-from spacetime_attn.layout.plurals import is_plural, with_article
 from spacetime_attn.layout.things import name_among, name_and_factor
+from spacetime_attn.layout.words import is_plural, with_article
 
 
 PROMPTS = (  # what all names share, what differs, and how much the answer counts

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spacetime_attn.layout.plurals import singular
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.solver import consistent_relations, place_on_lattice
 from spacetime_attn.layout.things import TALL_THINGS, WIDE_THINGS, kinds_of, name_and_factor
-from spacetime_attn.layout.words import collect_words
+from spacetime_attn.layout.words import collect_words, singular
 
 
 FOLDER = Path(__file__).parent

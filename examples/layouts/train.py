@@ -22,6 +22,7 @@ from coco import coco_sentences
 from corpus import Sentence, read_or_make
 from imagined import all_sizes
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
@@ -165,10 +166,12 @@ def collate(
 
 def loss_of(model: LayoutTransformer, input_ids, marked, kinds, sides, ratios, targets) -> torch.Tensor:
     """The negative log-likelihood of the boxes, and the error of the differences between two objects' centres."""
-    mixture = model(input_ids, marked, kinds, sides, ratios)
+    weights, means, scales = model(input_ids, marked, kinds, sides, ratios)
+    gaussians = Independent(Normal(means, scales.exp()), 1)
+    mixture = MixtureSameFamily(Categorical(logits=weights), gaussians)
     there = marked.any(-1)
     likelihood = mixture.log_prob(targets)[there].mean()
-    centres, true = mixture.expected()[..., :2], targets[..., :2]
+    centres, true = mixture.mean[..., :2], targets[..., :2]
     errors = (centres[:, :, None] - centres[:, None]) - (true[:, :, None] - true[:, None])
     pairs = there[:, :, None] & there[:, None]
     return RELATIVE_FACTOR * errors[pairs].square().mean() - likelihood

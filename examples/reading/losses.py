@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from targets import UNTOLD, Example
 
-from spacetime_attn.layout.reader_model import MentionScores, ReaderNetwork, padded
+from spacetime_attn.layout.reader_model import MentionScores, ReaderNetwork
 
 
 PARTS = ("tags", "counts", "arrangements", "places", "relations", "links")
@@ -37,6 +37,12 @@ def loss(network: ReaderNetwork, batch: Sequence[Example], weights: dict[str, fl
         for name, value in _of_mentions(scores, batch, longest).items():
             result[name] = value / len(batch)
     return {name: weights[name] * value for name, value in result.items()}
+
+
+def padded(rows: Sequence[Sequence[int]], value: int = 0) -> torch.Tensor:
+    """Rows of different lengths as one tensor."""
+    longest = max(map(len, rows), default=0)
+    return torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows])
 
 
 def _of_mentions(scores: MentionScores, batch: Sequence[Example], longest: int) -> dict[str, torch.Tensor]:

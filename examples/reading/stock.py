@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import nouns
 from markup import Marked
 
-from spacetime_attn.layout.plurals import singular
+from spacetime_attn.layout.words import singular
 
 
 NUMERALS = dict(enumerate("zero one two three four five six seven eight nine ten eleven twelve".split()))
