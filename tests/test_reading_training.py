@@ -183,6 +183,13 @@ def test_an_edit_moves_what_comes_after_it(scripts):
     assert texts == ["cat", "a red sofa", "its", "two lamps", "tail", "dogs"]
 
 
+def test_what_is_added_after_a_mention_is_no_part_of_it(scripts):
+    record = scripts.markup.parse("# style: test\na cat on [[a|object|a sofa]]\n")
+    other = scripts.rewriting.rewrite(record, [(len(record.prompt), len(record.prompt), ", 8k")])
+    (mention,) = other.mentions
+    assert (other.prompt, other.prompt[mention.start : mention.end]) == ("a cat on a sofa, 8k", "a sofa")
+
+
 def test_syntax_of_other_tools_is_taken_out_of_marked_prompts(scripts):
     record = scripts.markup.parse("# style: tags\n1girl, [[a|worn|(red_scarf:1.3)]], <lora:x:1>, [[b|object|dog]]\n")
     record = scripts.rewriting.cleaned(record)

@@ -1,7 +1,7 @@
 """
 Makes the spaCy pipeline that ships of a trained reader:
 
-    python examples/reading/pack.py MINILM runs/reader/checkpoint.pt layout/english [--texts FILES]
+    python examples/reading/pack.py MINILM CHECKPOINT [CHECKPOINT ...] --output layout/english [--texts FILES]
 
 Its vocabulary keeps the sub-words that English captions use most, so that it stays small; the others are spelled with
 those. MINILM is the folder that `train.py` took.
@@ -12,7 +12,7 @@ import json
 import lzma
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +57,11 @@ def packed(network: ReaderNetwork, tokenizer: Tokenizer, texts: Iterable[str], s
     return Reader(result.eval(), small, ReaderSettings())
 
 
+def averaged(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """The mean of some weights (arXiv:2203.05482)."""
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+
+
 def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
     yield from (record.prompt for record in corpus.marked for _ in range(3))
     yield from (record.prompt for record in corpus.generated(random.Random(0)))
@@ -69,14 +74,14 @@ def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("minilm", type=Path)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("output", type=Path, help="folder of the pipeline, overwritten")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="of one training, whose weights are averaged")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the pipeline, overwritten")
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .xz")
     parser.add_argument("--size", type=int, default=20000, help="sub-words")
     options = parser.parse_args()
     tokenizer = load_tokenizer(options.minilm)
     network = ReaderNetwork(ReaderConfig())
-    network.load_state_dict(torch.load(options.checkpoint)["network"])
+    network.load_state_dict(averaged([torch.load(path)["network"] for path in options.checkpoints]))
     settings = {"marked": 1.0, "generated": 20000, "tokens": 1000, "longest": 320}
     texts = _texts(Corpus(tokenizer, settings), options.texts)
     reader = packed(network, tokenizer, texts, options.size)

@@ -34,7 +34,9 @@ def rewrite(marked: Marked, edits: Iterable[tuple[int, int, str]]) -> Marked:
     places += range(len(text), len(text) + len(marked.prompt) - position)
     text += marked.prompt[position:]
     places.append(len(text))
-    mentions = [replace(mention, start=places[mention.start], end=places[mention.end]) for mention in marked.mentions]
+    mentions = [
+        replace(mention, start=places[mention.start], end=places[mention.end - 1] + 1) for mention in marked.mentions
+    ]
     return replace(marked, prompt=text, mentions=mentions)
 
 

@@ -9,6 +9,7 @@ a checkpoint is written; the same command goes on from there, and stops when the
 
 import argparse
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -100,6 +101,8 @@ class Training:
         partial = self.checkpoint.with_suffix(".part")
         torch.save(state, partial)
         partial.replace(self.checkpoint)
+        if self.round in self.settings["kept"]:
+            shutil.copy(self.checkpoint, self.output / f"checkpoint-{self.round}.pt")
 
 
 def main() -> None:
