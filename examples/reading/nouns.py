@@ -1,7 +1,6 @@
 """The words that captions are made of.
 
-Nouns are written in the singular. A noun of several words is a compound: its last word is the head, the words
-before it are nouns too unless `ADJECTIVES_IN_NAMES` or `PARTICIPLES_IN_NAMES` lists them.
+Nouns are written in the singular. A noun of several words is a compound: its last word is the head.
 """
 
 
@@ -99,18 +98,10 @@ snowman, snow globe, pinwheel, beach chair, beach umbrella, beach towel, surf bo
 hot tub, dice, domino, cube, sphere, cone, cylinder, pyramid, triangle, circle, square, box kite
 """)
 NOUNS = PEOPLE + ANIMALS + VEHICLES + PLACES + PLANTS + FOOD + HOUSEHOLD + CLOTHES + THINGS
-MASS = _names("""
-food, water, milk, coffee, tea, juice, orange juice, wine, beer, soup, rice, bread, toast, cheese, butter, meat, bacon,
-broccoli, cauliflower, corn, lettuce, spinach, fruit, ice, snow, sand, grass, dirt, mud, hay, wood, paper,
-toilet paper, furniture, luggage, smoke, fire, equipment, cereal, pasta, spaghetti, chocolate, ice cream, popcorn,
-salt, sugar, jam, garlic, traffic, seafood, cake, pizza, chicken, salad, broccoli
-""")
 PAIRS = _names("""
 scissors, skis, glasses, sunglasses, jeans, pants, trousers, shorts, pajamas, headphones, binoculars, goggles, pliers,
 tongs, tweezers, boots, shoes, gloves, clothes
 """)
-ADJECTIVES_IN_NAMES = set("hot polar golden old young little remote double front high mobile".split())
-PARTICIPLES_IN_NAMES = {"potted", "stuffed", "fried"}
 
 IRREGULAR_PLURALS = dict(
     pair.split(":")
@@ -122,16 +113,6 @@ hippo:hippos radio:radios piano:pianos volcano:volcanoes mango:mangoes
 """.split()
 )
 
-# "a bunch of bananas": the measure, and the kind of noun it takes.
-PLURAL_MEASURES = _names("""
-bunch, group, herd, flock, row, couple, pile, stack, set, variety, number, lot, collection, basket, box, bowl, plate,
-pair, dozen, bag, crate, line, handful, bouquet, team
-""")
-MASS_MEASURES = _names("""
-cup, glass, mug, bottle, bowl, plate, piece, bag, pile, can, box, pot, jug, tray, lot, bucket, pitcher, spoonful
-""")
-SLICES = ["slice", "piece", "half", "plate", "portion", "tray"]
-SLICED = "pizza cake bread watermelon cheese pie lemon toast apple orange ham tomato".split()
 
 COLOURS = """
 red orange yellow green blue purple pink brown black white gray grey silver golden gold beige tan turquoise violet
@@ -155,15 +136,3 @@ roasted peeled frosted glazed stuffed carved worn lit stacked closed crumpled di
 framed tiled paved cluttered steaming flying sleeping running smiling standing sitting burning glowing shining floating
 melting blooming rolling barking moving speeding wilting sparkling towering
 """.split()
-SHADES = ["light", "dark", "bright", "pale", "deep"]
-DEGREES = ["brightly", "freshly", "partially", "slightly", "highly", "neatly"]
-HYPHENATED = [
-    ("snow", "covered"),
-    ("moss", "covered"),
-    ("tree", "covered"),
-    ("grass", "covered"),
-    ("tree", "lined"),
-    ("sun", "lit"),
-    ("wood", "fired"),
-    ("wood", "paneled"),
-]
