@@ -51,6 +51,7 @@ from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
 from .layout.draw import draw_layout
+from .layout.files import write_whole  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
