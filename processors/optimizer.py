@@ -1,8 +1,10 @@
 """Weights over time, optimised for one prompt: the temporal half of arXiv:2304.03869."""
 
+import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,6 +13,8 @@ import torch
 from .adjoint import pull_back
 from .checks import check_choice, check_range
 
+
+_optimizer_logger = logging.getLogger(__name__)
 
 OFFICIAL_HALF_WIDTH = 0.2  # of the crops, in units of the picture's sides
 
@@ -136,49 +140,61 @@ class WeightOptimizer:
             measure (`Callable`): Images to distances (pictures,), differentiable.
             report (`Callable`): Told the distances of each epoch; ends the optimisation by returning `True`, which
                 also says that these pictures are unfinished and do not count, unless there are no others.
+
+        Raises:
+            KeyboardInterrupt: Before there was any picture. Later it ends the optimisation, with a warning.
         """
-        start = start.detach().float()
+        found: deque[OptimizedWeights] = deque(maxlen=1)
+        try:
+            found.extend(self._pictures(start.detach().float(), owners, blend, draw, decode, measure, report))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            tried = found[0].loss_history.shape[1]
+            _optimizer_logger.warning("Interrupted: the best of what was tried is kept, %d of %d.", tried, self.epochs)
+        return found[0]
+
+    def _pictures(self, start, owners, blend, draw, decode, measure, report) -> Iterator["OptimizedWeights"]:
+        """What has been found after each picture."""
         owners = torch.tensor(owners, dtype=torch.long)
+        history: list[torch.Tensor] = []
+        least, noise = torch.tensor(math.inf), torch.tensor(0)
+        for number in range(self.num_noises if self.num_noises > 1 else 0):
+            with torch.no_grad():
+                distances = measure(decode(draw(start, torch.tensor(number))).float()).cpu()
+            stopped = report(distances)
+            if stopped and history:
+                return
+            history.append(distances)
+            least, noise = _comparable(torch.stack(history)).min(dim=0)
+            yield _found(start, noise, history)
+            if stopped:
+                return
         shapes = cosines(self.basis, start.shape[1]) if self.basis else torch.eye(start.shape[1])
         coefficients = torch.zeros(len(start), len(shapes), requires_grad=True)
         adam = torch.optim.Adam([coefficients], lr=self.learning_rate)
-        history, stopped = [], False
-        if self.num_noises > 1:
-            history, stopped = self._try_noises(start, draw, decode, measure, report)
-        least, noise = torch.tensor(math.inf), torch.tensor(0)
-        if history:
-            least, noise = _comparable(torch.stack(history)).min(dim=0)
         best, since_best, known = start, 0, bool(history)
-        while len(history) < self.epochs and not stopped:
+        while len(history) < self.epochs:
             weights = _weights(start, coefficients @ shapes, blend)
             latents = draw(weights, noise)
             distances, gradient = distances_and_gradient(latents, decode, measure)
             if not known:
                 stopped = report(distances)
                 if stopped and history:
-                    break
+                    return
                 comparable = _comparable(distances)
                 better, least = comparable < least, comparable.minimum(least)
                 chosen = better if self.keep == "best" else torch.ones_like(better)
                 best = torch.where(chosen[owners, None], weights.detach(), best)
                 since_best = 0 if better.any() else since_best + 1
                 history.append(distances)
-                stopped = stopped or self.keep == "best" and since_best == self.patience
+                yield _found(best, noise, history)
+                if stopped or self.keep == "best" and since_best == self.patience:
+                    return
             known = False  # the best of the noises was drawn once more for its gradient
-            if len(history) < self.epochs and not stopped:
+            if len(history) < self.epochs:
                 [coefficients.grad] = pull_back(latents, [coefficients], gradient)
                 adam.step()
-        return OptimizedWeights(best, noise.expand(len(history[0])), torch.stack(history, dim=1))
-
-    def _try_noises(self, start, draw, decode, measure, report) -> tuple[list[torch.Tensor], bool]:
-        """The distances of all pictures from each noise, and whether that ended early."""
-        history: list[torch.Tensor] = []
-        with torch.no_grad():
-            for number in range(self.num_noises):
-                history.append(measure(decode(draw(start, torch.tensor(number))).float()).cpu())
-                if report(history[-1]):
-                    return history[:-1] or history, True
-        return history, False
 
 
 class OptimizedWeights(NamedTuple):
@@ -194,6 +210,10 @@ class OptimizedWeights(NamedTuple):
     weights: torch.Tensor
     noise: torch.Tensor
     loss_history: torch.Tensor
+
+
+def _found(weights: torch.Tensor, noise: torch.Tensor, history: Sequence[torch.Tensor]) -> OptimizedWeights:
+    return OptimizedWeights(weights, noise.expand(len(history[0])), torch.stack(tuple(history), dim=1))
 
 
 def cosines(count: int, steps: int) -> torch.Tensor:
