@@ -1,22 +1,21 @@
 """Where each object goes: `Region`, `Relation` and `Layout`, plain data in the unit square, y down."""
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .files import read_json, write_json
 from .shapes import (
     SHAPE_CHECKS,
     box_grid,
     checked_number,
-    checked_numbers,
+    checked_text,
     disc_grid,
     encoded_mask,
     interval,
@@ -35,7 +34,7 @@ _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "read
 _LAYOUT_TYPES = {
     "prompt": (str, "a string"), "background": (str | None, "a string"), "relations": (list | tuple | None, "a list"),
 }  # fmt: skip
-_NAMES = {str: "a string", int: "a whole number", dict: "a dictionary"}
+_NAMES = {int: "a whole number", dict: "a dictionary"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +52,9 @@ class Region:
         polygon (`tuple[tuple[float, float], ...]`, *optional*):
             Three or more points `(x, y)` in 0..1, in order. Its sides may cross.
         mask (array, tensor, `PIL.Image` or `str`, *optional*):
-            A drawing of shape (rows, columns) of any size, stretched over the picture. Values 0..1, or 0..255 for
-            8-bit images and arrays; as text a PNG in a data URL.
+            A drawing of shape (rows, columns) of any size, stretched over the picture. Numbers in 0..1, or whole
+            numbers up to 255 or 65535, of any type. Of a picture that is transparent anywhere the opacity counts,
+            whatever its colours, and of any other the greys. As text a PNG in a data URL.
         softness (`float`): Width of the edge of a box, in 0..1: 0 is hard, 0.1 fades over a tenth of the picture.
         strength (`float`): A factor on the region's weights, from 0.
         start, end (`float`): When the region acts, in relative time 0..1 of the scheduler's steps. A step stands for
@@ -95,12 +95,15 @@ class Region:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checked(phrase, getattr(self, name)))
         for name, highest in {"softness": 1, "strength": math.inf, "start": 1, "end": 1}.items():
-            object.__setattr__(self, name, checked_number(phrase, name, getattr(self, name), highest))
+            object.__setattr__(self, name, checked_number(phrase, name, getattr(self, name), 0, highest))
         if self.softness and self.box is None:
             raise ValueError(f"`softness` of {phrase!r} belongs to boxes; draw the soft edge into the mask instead.")
         if self.start >= self.end:
             raise ValueError(f"`start` of {phrase!r} has to lie before its `end`, got {self.start} and {self.end}.")
-        for name, kinds in {"negative_prompt": str, "description": str, "order": int, "adapters": dict}.items():
+        for name in ("phrase", "negative_prompt", "description"):
+            if getattr(self, name) is not None:
+                checked_text(phrase, name, getattr(self, name))
+        for name, kinds in {"order": int, "adapters": dict}.items():
             if isinstance(value := getattr(self, name), bool) or not isinstance(value, kinds | None):
                 raise TypeError(f"`{name}` of {phrase!r} has to be {_NAMES[kinds]}, got {shortened(value)}.")
         if self.description is not None and not self.description.strip():
@@ -108,7 +111,7 @@ class Region:
         for name, weight in (self.adapters or {}).items():
             if not isinstance(name, str):
                 raise TypeError(f"Each name in `adapters` of {phrase!r} has to be a string, got {name!r}.")
-            checked_numbers(phrase, f"adapters[{name!r}]", (weight,), 1)
+            checked_number(phrase, f"adapters[{name!r}]", weight, -math.inf)
 
     def __eq__(self, other) -> bool:
         return isinstance(other, Region) and self.to_dict() == other.to_dict()
@@ -258,10 +261,10 @@ class Layout:
             if not isinstance(relation.relation, str):
                 raise TypeError(f"The name of relation {relation.to_dict()} has to be a string.")
             for index in (relation.subject, *relation.ends[1:]):
-                if not isinstance(index, int) or not 0 <= index < len(self.regions):
+                if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(self.regions):
                     raise ValueError(
-                        f"Relation {relation.to_dict()} points at object {index!r}, but the layout has"
-                        f" {len(self.regions)} objects (counted from 0)."
+                        f"Relation {shortened(relation.to_dict())} points at object {shortened(index)}, but the layout"
+                        f" has {len(self.regions)} objects, which are counted in whole numbers from 0."
                     )
 
     def __len__(self) -> int:
@@ -366,10 +369,11 @@ class Layout:
         if unknown := [key for key in data if key not in _LAYOUT_KEYS]:
             raise ValueError(f"The layout has the unknown keys {unknown}; known keys are {list(_LAYOUT_KEYS)}.")
         version = data.get("version", LAYOUT_VERSION)
-        if not isinstance(version, int) or version < 1:
-            raise ValueError(f"The layout's version has to be a whole number from 1, got {version!r}.")
+        if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+            raise ValueError(f"The layout's version has to be a whole number from 1, got {shortened(version)}.")
         if version > LAYOUT_VERSION:
-            raise ValueError(f"Layouts of version {version} are newer than this release reads. Update spacetime_attn.")
+            newer = f"Layouts of version {shortened(version)} are newer than this release reads."
+            raise ValueError(f"{newer} Update spacetime_attn.")
         for name, (kinds, wanted) in _LAYOUT_TYPES.items():
             if name in data and not isinstance(data[name], kinds):
                 raise TypeError(f'"{name}" of a layout has to be {wanted}, got {shortened(data[name])}.')
@@ -381,21 +385,34 @@ class Layout:
         )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the layout as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        """
+        Writes the layout as JSON, whole or not at all.
+
+        Raises:
+            OSError: The file cannot be written; it is named, and what it held before stays.
+            ValueError: The layout is too large to be read again.
+        """
+        try:
+            write_json(path, self.to_dict(), indent=1)
+        except ValueError as error:
+            raise ValueError(f"The layout cannot be saved: {error}. Draw its masks smaller, or in 8 bits.") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Layout":
-        """Reads a JSON file that `save`, or a person, wrote."""
+        """
+        Reads a JSON file that `save`, or a person, wrote.
+
+        Raises:
+            ValueError: There is no such file, or it holds no layout; it is named with what is wrong.
+        """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls.from_dict(read_json(path))
         except FileNotFoundError:
             raise ValueError(f"There is no layout file {shortened(str(path))}.") from None
         except OSError as error:
             raise ValueError(f"`layout` names no file that can be read: {shortened(str(path))} ({error}).") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(f"The layout file {str(path)!r} is not valid JSON ({error}).") from None
-        return cls.from_dict(data)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"The layout file {shortened(str(path))} holds no layout: {error}") from None
 
     @classmethod
     def coerce(cls, layout: "Layout | dict | str | os.PathLike") -> "Layout":
@@ -451,7 +468,7 @@ def _check_keys(data: dict, cls: type, what: str) -> None:
         raise TypeError(f"Each {what} of a layout has to be a JSON object, got {shortened(data)}.")
     fields = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(cls)}
     missing = [name for name, required in fields.items() if required and name not in data]
-    unknown = sorted(data.keys() - fields.keys())
+    unknown = [key for key in data if key not in fields]
     if missing or unknown:
         problem = f"lacks {missing}" if missing else f"has the unknown keys {unknown}"
         raise ValueError(f"The {what} {shortened(data)} {problem}; known keys are {list(fields)}.")
