@@ -11,12 +11,16 @@ import copy
 import inspect
 import logging
 import math
+import os
 import re
+import shutil
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +40,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import retri
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
+from huggingface_hub import snapshot_download
 from PIL import Image
 from transformers import (
     CLIPImageProcessor,
@@ -66,7 +71,7 @@ from .layout.prompt_syntax import parse_prompt  # noqa: F401
 from .layout.reader import Reader  # noqa: F401
 from .layout.reader_model import ReaderNetwork  # noqa: F401
 from .layout.reading import Reading  # noqa: F401
-from .layout.regions import OFFICIAL_RADIUS, Layout
+from .layout.regions import Layout
 from .layout.repair import repair_layout  # noqa: F401
 from .layout.rules import RuleLayoutPredictor
 from .layout.shapes import checked_box  # noqa: F401
@@ -77,30 +82,20 @@ from .layout.vocabulary import RELATIONS  # noqa: F401
 from .layout.words import DETERMINERS  # noqa: F401
 from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
-from .processors.checks import check_batch, check_choice, check_options, check_range, check_text_to_image
+from .processors.checks import check_batch, check_choice, check_options, check_text_to_image
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import BLENDS, RegionalControl
+from .processors.defaults import DEFAULT_NAMES, PRESETS, Defaults, chosen_defaults
 from .processors.families import STOCK_ARGUMENTS, family_of, text_model_within
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import check_kind, regional_attention
 from .processors.steps import evaluation_columns
-from .processors.weights import (
-    CONVEX_WEIGHT,
-    GUIDED_STRENGTH,
-    WEIGHT_SCHEDULES,
-    batch_weights,
-    has_noise,
-    pad_weights,
-    read_weights,
-    saved_blend,
-    saved_noise,
-)
+from .processors.weights import batch_weights, has_noise, pad_weights, read_weights, saved_blend, saved_noise
 
 
 logger = logging.getLogger(__name__)
 
-REGION_SHAPES = ("disc", "box")
 PREDICTORS = ("rules", "transformer", "llm")
 
 # A component that may be left out and yet looks required to diffusers, whose `from_pretrained(custom_pipeline=...)`
@@ -108,7 +103,17 @@ PREDICTORS = ("rules", "transformer", "llm")
 _LEFT_OUT = inspect.Parameter.empty
 
 # What is set on the pipeline beside its components and holds for the stock pipeline as well.
-_SHARED_SETTINGS = ("image_processor", "watermark", "hf_device_map", "_progress_bar_config", "_offload_gpu_id")
+_SHARED_SETTINGS = (
+    "image_processor",
+    "watermark",
+    "hf_device_map",
+    "layout_transformer",
+    "_progress_bar_config",
+    "_offload_gpu_id",
+)
+
+# What belongs to a checkpoint beside its components.
+_SETTINGS = (*DEFAULT_NAMES, "clip_model", "layout_predictor")
 
 
 @dataclass
@@ -153,22 +158,15 @@ class SpaceTimeAttnPipeline(
     even where others are passed, and `DiffusionPipeline.from_pipe` takes over none of them unless they are passed (and
     needs `safety_checker=None` for SDXL).
 
-    The other arguments are defaults that belong to a checkpoint; they are saved and loaded with it. Without any, the
-    official settings hold.
+    The other arguments belong to a checkpoint; they are saved and loaded with it, kept by `from_pipe`, and may be set
+    as attributes. Without any, the official settings hold.
 
     Args:
-        default_blend (`str`): `"guided"` or `"convex"`, for calls under classifier-free guidance that name none.
-            Calls without guidance are always convex.
-        guided_strength (`float`): Shared by the objects of a picture: each has the guided weight strength / N.
-        convex_weight (`float`): The convex weight of every object, in 0..1.
-        control_guidance_end (`float`): The part of a run's steps, from its first on, in which these weights act, in
-            0..1.
-        weight_schedule (`str`): What they do until then: `"constant"`, or `"linear"`, which falls from that strength
-            to zero.
-        region_shape (`str`): What a predicted box becomes: `"disc"` (around its centre) or `"box"`.
-        disc_radius (`float`): Of those discs, in units of the image side.
-        box_scale (`float`): By which the sides of those boxes are multiplied, for checkpoints whose objects are
-            smaller or larger than predictors believe.
+        default_blend, guided_strength, convex_weight, control_guidance_end, weight_schedule, region_shape,
+            disc_radius, box_scale: See [`Defaults`].
+        preset (`str`, *optional*): `"official"` (the authors' settings) or `"early"` (weights that fall to zero in
+            the first half of the steps, boxes as predicted; measured on no real checkpoint), in the place of all of
+            these, also of those that a checkpoint carries.
         clip_model (`str`): The model that judges when weights are optimised, loaded when it is needed: an id or path,
             or `"./name"` for a folder of the checkpoint itself.
         layout_transformer ([`LayoutTransformer`], *optional*): The learned predictor's model, in the place of the one
@@ -205,28 +203,23 @@ class SpaceTimeAttnPipeline(
         tokenizer_2: CLIPTokenizer = None,
         force_zeros_for_empty_prompt: bool | None = None,
         add_watermarker: bool | None = None,
-        default_blend: str = "guided",
-        guided_strength: float = GUIDED_STRENGTH,
-        convex_weight: float = CONVEX_WEIGHT,
-        control_guidance_end: float = 1.0,
-        weight_schedule: str = "constant",
-        region_shape: str = "disc",
-        disc_radius: float = OFFICIAL_RADIUS,
-        box_scale: float = 1.0,
+        default_blend: str = Defaults.default_blend,
+        guided_strength: float = Defaults.guided_strength,
+        convex_weight: float = Defaults.convex_weight,
+        control_guidance_end: float = Defaults.control_guidance_end,
+        weight_schedule: str = Defaults.weight_schedule,
+        region_shape: str = Defaults.region_shape,
+        disc_radius: float = Defaults.disc_radius,
+        box_scale: float = Defaults.box_scale,
+        preset: str | None = None,
         clip_model: str = "openai/clip-vit-base-patch32",
         layout_transformer: LayoutTransformer = None,
         layout_predictor: str | Callable[..., Layout] = "transformer",
         nlp: Any = None,
     ):
+        given = dict(locals())
         super().__init__()
-        check_choice("default_blend", default_blend, BLENDS)
-        check_choice("region_shape", region_shape, REGION_SHAPES)
-        check_range("guided_strength", guided_strength)
-        check_range("convex_weight", convex_weight, 0, 1)
-        check_range("control_guidance_end", control_guidance_end, 0, 1)
-        check_choice("weight_schedule", weight_schedule, WEIGHT_SCHEDULES)
-        check_range("disc_radius", disc_radius, 0.001, 10)
-        check_range("box_scale", box_scale, 0.01, 100)
+        defaults = chosen_defaults(preset, given)
         if nlp is not None and layout_predictor not in PREDICTORS:
             raise TypeError(f"`nlp` is for the predictors {', '.join(PREDICTORS)}, got {layout_predictor!r} with it.")
         components = {
@@ -249,34 +242,85 @@ class SpaceTimeAttnPipeline(
         self._family = family_of(components)
         components, settings = self._family.components(components), self._family.settings(settings)
         self.register_modules(**components)
-        self.layout_transformer = layout_transformer
-        if layout_transformer is not None:
-            self.register_modules(layout_transformer=layout_transformer)
-        self.register_to_config(
-            **settings,
-            default_blend=default_blend,
-            guided_strength=guided_strength,
-            convex_weight=convex_weight,
-            control_guidance_end=control_guidance_end,
-            weight_schedule=weight_schedule,
-            region_shape=region_shape,
-            disc_radius=disc_radius,
-            box_scale=box_scale,
-            clip_model=clip_model,
-        )
         self._stock = self._family.stock(**components, **settings)
         self._image_text_models: dict[str, ImageTextModel] = {}
-        self._nlp = nlp
+        self.register_to_config(**settings, **asdict(defaults))
+        self.clip_model = clip_model
+        self.layout_transformer = layout_transformer
+        self.nlp = nlp
         self.layout_predictor = layout_predictor
-        if isinstance(layout_predictor, str):
-            self.register_to_config(layout_predictor=layout_predictor)
+
+    def register_to_config(self, **kwargs) -> None:
+        """
+        See [`ConfigMixin.register_to_config`]. What belongs to the checkpoint goes into the stock pipeline's config as
+        well, with the underscore under which `from_pipe` passes on what the next pipeline does not know.
+        """
+        if os.path.isdir(home := kwargs.get("_name_or_path") or ""):
+            kwargs["_name_or_path"] = os.path.abspath(home)  # found from other working directories, too
+        super().register_to_config(**kwargs)
+        if "_stock" in vars(self):
+            known = self._stock.config.keys()
+            settings = {name: value for name, value in kwargs.items() if not isinstance(value, (tuple, list))}
+            self._stock.register_to_config(
+                **{name if name in known else f"_{name.removeprefix('_')}": value for name, value in settings.items()}
+            )
+
+    @classmethod
+    def extract_init_dict(cls, config_dict: dict, **kwargs) -> tuple[dict, dict, dict]:
+        """See [`ConfigMixin.extract_init_dict`]; other pipelines have saved those settings with their underscore."""
+        kept = {name: config_dict[f"_{name}"] for name in _SETTINGS if f"_{name}" in config_dict}
+        return super().extract_init_dict(kept | config_dict, **kwargs)
 
     @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> "SpaceTimeAttnPipeline":
-        """See [`DiffusionPipeline.from_pipe`]; also from pipelines of SDXL, which have no safety checker."""
+        """
+        See [`DiffusionPipeline.from_pipe`]; also from pipelines of SDXL, which have no safety checker. A
+        `layout_transformer` is taken over from a pipeline of this class and from its `stock`.
+        """
         if "safety_checker" not in pipeline.components:
             kwargs.setdefault("safety_checker", None)
+        kwargs.setdefault("layout_transformer", getattr(pipeline, "layout_transformer", None))
         return super().from_pipe(pipeline, **kwargs)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, *args, **kwargs) -> None:
+        """See [`DiffusionPipeline.save_pretrained`]; a `clip_model` that is the checkpoint's own is copied along."""
+        if self.clip_model.startswith("./"):
+            target = Path(save_directory, self.clip_model)
+            try:
+                source = _own_folder(self.clip_model, self.config)
+                if not (target.exists() and target.samefile(source)):
+                    shutil.copytree(source, target, dirs_exist_ok=True)
+            except (OSError, ValueError) as error:
+                logger.warning("The `clip_model` %r is not saved along: %s", self.clip_model, error)
+        super().save_pretrained(save_directory, *args, **kwargs)
+
+    @property
+    def defaults(self) -> Defaults:
+        """What holds now where a call says nothing. Each may be set: `pipe.guided_strength = 3`."""
+        return Defaults.of(self.config)
+
+    @property
+    def preset(self) -> str | None:
+        """The name of the preset that the defaults are, if they are one; set it to take another."""
+        return next((name for name, preset in PRESETS.items() if preset == self.defaults), None)
+
+    @preset.setter
+    def preset(self, name: str) -> None:
+        check_choice("preset", name, tuple(PRESETS))
+        self.register_to_config(**asdict(PRESETS[name]))
+
+    @property
+    def clip_model(self) -> str:
+        """The model that judges when weights are optimised."""
+        return self.config.clip_model
+
+    @clip_model.setter
+    def clip_model(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"`clip_model` has to be an id, a path or './name' in the checkpoint, got {name!r}.")
+        if name.startswith("./") and ".." in Path(name).parts:
+            raise ValueError(f"`clip_model` has to lie in the checkpoint's own folder, got {name!r}.")
+        self.register_to_config(clip_model=name)
 
     @property
     def components(self) -> dict[str, Any]:
@@ -290,14 +334,17 @@ class SpaceTimeAttnPipeline(
 
     @layout_predictor.setter
     def layout_predictor(self, predictor: str | Callable[..., Layout]) -> None:
-        if not callable(predictor):
-            check_choice("layout_predictor", predictor, PREDICTORS)
-            predictor = {
+        name = None if callable(predictor) else predictor
+        if name is not None:
+            check_choice("layout_predictor", name, PREDICTORS)
+            makers = {
                 "rules": RuleLayoutPredictor,
                 "transformer": partial(TransformerLayoutPredictor, self.layout_transformer),
                 "llm": LLMLayoutPredictor,
-            }[predictor](nlp=self._nlp)
-        self._layout_predictor = predictor
+            }
+            predictor = makers[name](nlp=self.nlp)
+            self.register_to_config(layout_predictor=name)
+        self._layout_predictor, self._predictor_name = predictor, name
 
     @property
     def stock(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
@@ -305,10 +352,26 @@ class SpaceTimeAttnPipeline(
         return self._stock
 
     def __setattr__(self, name: str, value):
-        """What is set here, such as another scheduler, holds for the stock pipeline, too."""
+        """
+        What is set here, such as another scheduler, holds for the stock pipeline, too; defaults are in the config.
+
+        Raises:
+            ValueError: A default that makes no sense.
+            AttributeError: A name that is nearly that of a setting.
+        """
+        if name in DEFAULT_NAMES:
+            self.register_to_config(**{name: getattr(replace(self.defaults, **{name: value}), name)})
+            return
+        if name == "layout_transformer" and value is not None and self.config.get(name, [None])[0] is None:
+            self.register_modules(layout_transformer=value)  # which sets it once more
+            return
+        if name[0] != "_" and name not in vars(self) and not hasattr(type(self), name):
+            _check_spelling(name)
         super().__setattr__(name, value)
         if "_stock" in vars(self) and (name in self._stock.config or name in _SHARED_SETTINGS):
             setattr(self._stock, name, value)
+        if name in ("layout_transformer", "nlp") and (predictor := vars(self).get("_predictor_name")):
+            self.layout_predictor = predictor  # made anew
 
     draw_layout = staticmethod(draw_layout)
 
@@ -321,10 +384,13 @@ class SpaceTimeAttnPipeline(
     )
 
     def __getattr__(self, name: str):
-        """The rest of the stock pipeline: the state of its run, such as `num_timesteps`, its parts, LoRA's methods."""
+        """The defaults, and all of the stock pipeline: a run's state, such as `num_timesteps`, LoRA's methods."""
         if name == "_stock":  # not made yet
             raise AttributeError(name)
-        return getattr(self._stock, name)
+        return self.config[name] if name in DEFAULT_NAMES else getattr(self._stock, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self._stock), *DEFAULT_NAMES})
 
     def predict_layout(
         self,
@@ -332,6 +398,7 @@ class SpaceTimeAttnPipeline(
         height: int | None = None,
         width: int | None = None,
         objects: Sequence[str] | None = None,
+        preset: str | None = None,
     ) -> Layout:
         """
         What `__call__` would do with the prompt's objects; edit it and pass it as `layout`.
@@ -341,10 +408,12 @@ class SpaceTimeAttnPipeline(
             height, width (`int`, *optional*): The picture's size in pixels; its ratio matters.
             objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
                 corrected (see `read_prompt`).
+            preset (`str`, *optional*): See `__call__`.
 
         Returns:
             [`Layout`]: May be without regions, with a warning.
         """
+        defaults = chosen_defaults(preset, self.config)
         height, width = self._size(height, width)
         visible = self._visible(prompt)
         if visible != prompt:
@@ -359,9 +428,11 @@ class SpaceTimeAttnPipeline(
                 "No object was found in the prompt %r, which is read as English: the picture is made without regions.",
                 prompt,
             )
-        if self.config.region_shape == "disc":
-            return layout.with_discs(self.config.disc_radius).without_descriptions()
-        return layout.with_scaled_boxes(self.config.box_scale)
+        if not getattr(self.layout_predictor, "for_any_checkpoint", False):
+            return layout
+        if defaults.region_shape == "disc":
+            return layout.with_discs(defaults.disc_radius).without_descriptions()
+        return layout.with_scaled_boxes(defaults.box_scale)
 
     def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor | None, ...]:
         """See [`StableDiffusionPipeline.encode_prompt`] or [`StableDiffusionXLPipeline.encode_prompt`]."""
@@ -411,6 +482,7 @@ class SpaceTimeAttnPipeline(
         objects: Sequence[str] | None = None,
         local_prompt_template: str = "a photo of {}",
         optimize_weights: int | WeightOptimizer | None = None,
+        preset: str | None = None,
     ) -> SpaceTimeAttnPipelineOutput | tuple:
         """
         Draws the prompt with each object in its region. All arguments up to `callback_on_step_end_tensor_inputs` are
@@ -440,6 +512,8 @@ class SpaceTimeAttnPipeline(
                 of its own, and the best is kept; where `latents` are given, each follows the last one's gradient
                 instead, in the time of about four pictures. The same call with the `weights` and `latents` found gives
                 the same picture.
+            preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's `defaults` for
+                this call.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.
@@ -451,26 +525,27 @@ class SpaceTimeAttnPipeline(
         options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
         self._check_and_complete(options)
         _check_template(local_prompt_template)
+        defaults = chosen_defaults(preset, self.config)
         steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
         guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
         weights = read_weights(weights)
-        blend = _choose_blend(blend, weights, guided, self.config.default_blend)
+        blend = _choose_blend(blend, weights, guided, defaults.default_blend)
         if options["latents"] is None:
             options["latents"] = self._saved_noise(weights, options)
 
         optimizer = self._choose_optimizer(optimize_weights, options)
 
-        layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"], objects)
+        layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"], objects, preset)
         _check_negatives(layouts, guided)
         phrases = [item.phrases for item in layouts]
-        matrices = batch_weights(weights, phrases, steps, blend, **_default_weights(self.config, blend))
+        matrices = batch_weights(weights, phrases, steps, blend, **defaults.weights(blend))
         copies, loss_history = num_images_per_prompt, None
         draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
         if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
             layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
             if draws:
                 layouts = [
-                    self._layouts(None, item.prompt, None, options["height"], options["width"], objects)[0]
+                    self.predict_layout(item.prompt, options["height"], options["width"], objects, preset)
                     if number % copies
                     else item
                     for number, item in enumerate(layouts)
@@ -570,9 +645,10 @@ class SpaceTimeAttnPipeline(
             clip (`str` or [`ImageTextModel`], *optional*): By default what the checkpoint's `clip_model` names.
         """
         if not hasattr(clip, "image_features"):
-            name = clip or self.config.clip_model
+            name = clip or self.clip_model
             if name not in self._image_text_models:
-                self._image_text_models[name] = ImageTextModel.from_pretrained(**_place_of(name, self.config))
+                place = _own_folder(name, self.config) if name.startswith("./") else name
+                self._image_text_models[name] = ImageTextModel.from_pretrained(place)
             clip = self._image_text_models[name]
         clip.model.to(self._execution_device)
         return clip
@@ -606,7 +682,7 @@ class SpaceTimeAttnPipeline(
         rows, columns = (size, size) if isinstance(size, int) else size
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
-    def _layouts(self, layout, prompt, prompt_embeds, height: int, width: int, objects) -> list[Layout]:
+    def _layouts(self, layout, prompt, prompt_embeds, height: int, width: int, objects, preset) -> list[Layout]:
         """One layout for each prompt, predicted where none is given."""
         prompts = [prompt] if isinstance(prompt, str) else prompt or [None] * len(prompt_embeds)
         given = layout if isinstance(layout, (list, tuple)) else [layout] * (1 if layout is not None else len(prompts))
@@ -617,7 +693,7 @@ class SpaceTimeAttnPipeline(
         if prompt is None and any(item is None for item in given):
             raise ValueError("`prompt_embeds` say nothing of objects: pass `layout` with them, or pass `prompt`.")
         return [
-            self.predict_layout(text, height, width, objects) if item is None else Layout.coerce(item)
+            self.predict_layout(text, height, width, objects, preset) if item is None else Layout.coerce(item)
             for text, item in zip(prompts, given)
         ]
 
@@ -645,6 +721,7 @@ def spacetime_attention(
     blend: str | None = None,
     weights: float | torch.Tensor | str | list | None = None,
     local_prompt_template: str = "a photo of {}",
+    preset: str | None = None,
 ) -> Iterator[RegionalControl]:
     """
     The same control for a stock diffusers pipeline, for as long as the `with` block runs:
@@ -653,14 +730,15 @@ def spacetime_attention(
             img2img(prompt, image=image, strength=0.7)
 
     Args:
-        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If it was made from a pipeline with
-            defaults of its checkpoint (`from_pipe`), these hold; otherwise the official settings.
+        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If its checkpoint, or the pipeline that it
+            was made from, has defaults of its own, these hold; otherwise the official settings.
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch.
         blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
             guidance, convex in runs without.
         weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
             the times of regions, are those of the whole schedule, in which image-to-image begins late.
         local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
+        preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's defaults.
 
     Raises:
         ValueError, TypeError: Arguments that make no sense.
@@ -669,12 +747,11 @@ def spacetime_attention(
     _check_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]
-    weights = read_weights(weights)
+    weights, defaults = read_weights(weights), chosen_defaults(preset, _checkpoint_config(pipe.config))
 
     def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
-        chosen = _choose_blend(blend, weights, guided, _default(pipe.config, "default_blend", BLENDS[0]))
-        defaults = _default_weights(pipe.config, chosen)
-        return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults)
+        chosen = _choose_blend(blend, weights, guided, defaults.default_blend)
+        return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults.weights(chosen))
 
     @torch.no_grad()
     def controlled(blend: str, matrices: list[torch.Tensor]) -> RegionalControl:
@@ -751,11 +828,33 @@ def _columns(scheduler, num_inference_steps: int, timesteps, sigmas) -> list[int
     return evaluation_columns(scheduler)
 
 
-def _place_of(clip: str, config: dict) -> dict:
-    """The arguments that load a model: `"./name"` is a folder of the checkpoint."""
-    if not clip.startswith("./"):
-        return {"name": clip}
-    return {"name": config["_name_or_path"], "subfolder": clip.removeprefix("./")}
+def _checkpoint_config(config: dict) -> dict:
+    """The config of a pipeline, or its checkpoint's, where a pipeline loaded it that drops what it does not know."""
+    home = config.get("_name_or_path")
+    if home is None or any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES):
+        return config
+    try:
+        return DiffusionPipeline.load_config(home, local_files_only=True)
+    except OSError:  # it has gone meanwhile
+        return config
+
+
+def _own_folder(name: str, config: dict) -> Path:
+    """Where the checkpoint's folder `"./name"` lies; fetched from the Hub where the checkpoint is there."""
+    home = config.get("_name_or_path")
+    if home is None:
+        raise ValueError(f"{name!r} lies beside a checkpoint, and the pipeline was not loaded from one: give a path.")
+    if not os.path.isabs(home):
+        home = snapshot_download(home, allow_patterns=f"{name.removeprefix('./')}/*")
+    if not Path(home, name).is_dir():
+        raise ValueError(f"The checkpoint {str(home)!r} has no folder {name!r}.")
+    return Path(home, name)
+
+
+def _check_spelling(name: str) -> None:
+    settings = (*_SETTINGS, "preset", "layout_transformer", "nlp")
+    if name not in settings and (meant := get_close_matches(name, settings, n=1, cutoff=0.8)):
+        raise AttributeError(f"The pipeline has no setting {name!r}: {meant[0]!r} is one.")
 
 
 def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:
@@ -769,20 +868,6 @@ def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str
             " blend='convex'."
         )
     return blend
-
-
-def _default_weights(config: dict, blend: str) -> dict:
-    """The checkpoint's default strength, if it carries one, and its course over time, for `default_weights`."""
-    return {
-        "strength": _default(config, "guided_strength" if blend == "guided" else "convex_weight", None),
-        "end": _default(config, "control_guidance_end", 1.0),
-        "schedule": _default(config, "weight_schedule", WEIGHT_SCHEDULES[0]),
-    }
-
-
-def _default(config: dict, name: str, otherwise):
-    """A default that belongs to the checkpoint; diffusers keeps those a pipeline does not know with an underscore."""
-    return config.get(name, config.get(f"_{name}", otherwise))
 
 
 def _check_negatives(layouts: list[Layout], guided: bool) -> None:

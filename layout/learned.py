@@ -37,6 +37,8 @@ class TransformerLayoutPredictor:
         generator (`torch.Generator`, *optional*): For what is drawn, on the CPU, wherever the model is.
     """
 
+    for_any_checkpoint = True  # its boxes know of none: a pipeline fits them to its own
+
     def __init__(
         self,
         model: LayoutTransformer | str | None = None,

@@ -40,6 +40,8 @@ class LLMLayoutPredictor:
         TypeError, ValueError: `model` is none of these, or goes without its `tokenizer`.
     """
 
+    for_any_checkpoint = True  # its boxes know of none: a pipeline fits them to its own
+
     def __init__(
         self,
         model: str | os.PathLike | Callable = "Qwen/Qwen3-4B-Instruct-2507",

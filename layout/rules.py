@@ -21,6 +21,8 @@ class RuleLayoutPredictor:
             that ships with the project (see `load_language`).
     """
 
+    for_any_checkpoint = True  # its boxes know of none: a pipeline fits them to its own
+
     def __init__(self, nlp: str | Language | None = None):
         self._nlp = nlp
 
