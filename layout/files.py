@@ -41,7 +41,7 @@ def write_json(path: str | os.PathLike, data, indent: int | None = None) -> None
     """
     text = json.dumps(data, indent=indent, ensure_ascii=False) + "\n"
     content = text.encode("utf-8", "backslashreplace")  # halves of characters, as JSON has them
-    _check_bytes(len(content))
+    check_size(len(content))
     write_whole(path, content)
 
 
@@ -55,16 +55,17 @@ def read_json(path: str | os.PathLike):
     """
     with Path(path).open("rb") as file:
         content = file.read(MOST_BYTES + 1)
-    _check_bytes(len(content))
+    check_size(len(content))
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is not valid JSON ({error})") from None
+        raise ValueError(f"it is not valid JSON ({error}).") from None
 
 
-def _check_bytes(count: int) -> None:
+def check_size(count: int) -> None:
+    """Raises a ValueError if a file of layouts or weights has more bytes than such files have."""
     if count > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
+        raise ValueError(f"it has more than {MOST_BYTES >> 20} MB.")
 
 
 def _write_beside(path: Path, content: bytes) -> None:

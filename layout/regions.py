@@ -395,7 +395,7 @@ class Layout:
         try:
             write_json(path, self.to_dict(), indent=1)
         except ValueError as error:
-            raise ValueError(f"The layout cannot be saved: {error}. Draw its masks smaller, or in 8 bits.") from None
+            raise ValueError(f"The layout cannot be saved: {error} Draw its masks smaller, or in 8 bits.") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Layout":

@@ -1,5 +1,6 @@
 """The combination weights: a matrix (objects x steps) for each picture; defaults, checks, files."""
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ..layout.files import check_size, read_json, write_json, write_whole
 from .checks import check_choice
 from .control import BLENDS
 
@@ -24,14 +26,42 @@ WEIGHT_SCHEDULES = ("constant", "linear")
 @dataclass(frozen=True)
 class SavedWeights:
     """
-    What a file of weights holds: the matrix (objects, steps), its blend, the phrases of its rows, and the noise
-    (channels, rows, columns) of the picture where that was chosen.
+    What a file of weights holds.
+
+    Args:
+        weights (`torch.Tensor` of shape (objects, steps)): Finite; of convex control in 0..1.
+        blend (`str`): The blend they belong to.
+        phrases (`list[str]`): The object of each row.
+        latents (`torch.Tensor` of shape (channels, rows, columns), *optional*): The picture's noise, where that was
+            chosen.
+
+    Raises:
+        ValueError, TypeError: Names the field that is something else.
     """
 
     weights: torch.Tensor
     blend: str
     phrases: list[str]
     latents: torch.Tensor | None = None
+
+    def __post_init__(self):
+        check_choice("blend", self.blend, BLENDS)
+        if not isinstance(self.phrases, list) or not all(isinstance(phrase, str) for phrase in self.phrases):
+            raise TypeError(f"`phrases` has to be a list of strings, got {self.phrases!r}.")
+        weights, rows = _as_tensor(self.weights, "weights", "rows of real numbers, as many in each"), len(self.phrases)
+        if not rows and not weights.numel():
+            weights = weights.reshape(0, 1)  # JSON does not tell the columns of no rows
+        if weights.ndim != 2 or len(weights) != rows or not weights.shape[1]:
+            raise ValueError(f"`weights` has shape {tuple(weights.shape)}, but there are {rows} objects.")
+        _check_values(weights, self.blend)
+        object.__setattr__(self, "weights", weights)
+        if self.latents is not None:
+            latents = _as_tensor(self.latents, "latents", "real numbers of shape (channels, rows, columns)")
+            if latents.ndim != 3 or not latents.numel():
+                raise ValueError(f"`latents` has shape {tuple(latents.shape)}, not (channels, rows, columns).")
+            if not latents.isfinite().all():
+                raise ValueError("`latents` holds NaN or infinite values.")
+            object.__setattr__(self, "latents", latents)
 
 
 def default_weights(
@@ -126,7 +156,7 @@ def _prompt_weights(
         matrix = _saved_matrix(weights, phrases, blend)
         matrix = resample(matrix, num_steps) if num_steps else matrix
     else:
-        matrix = _as_tensor(weights)
+        matrix = _as_tensor(weights, "weights", "a real number, a tensor or a file of such")
     _check_values(matrix, blend)
     if matrix.ndim == 0:
         matrix = matrix.expand(len(phrases), num_steps or 1)
@@ -140,14 +170,16 @@ def _prompt_weights(
     return matrix
 
 
-def _as_tensor(weights) -> torch.Tensor:
+def _as_tensor(values, name: str, wanted: str) -> torch.Tensor:
+    """On the CPU in float32."""
     try:
-        matrix = torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights)).detach().cpu()
+        tensor = torch.as_tensor(values if torch.is_tensor(values) else np.asarray(values)).detach().cpu()
     except (TypeError, ValueError):
-        matrix = None
-    if matrix is None or matrix.is_complex():
-        raise TypeError(f"`weights` has to be a real number, a tensor or a file, got {type(weights).__name__}.")
-    return matrix.float()
+        tensor = None
+    if tensor is None or tensor.is_complex() or tensor.dtype == torch.bool:
+        kind = type(values).__name__ if tensor is None else tensor.dtype
+        raise TypeError(f"`{name}` has to be {wanted}; got {kind}.")
+    return tensor.float()
 
 
 def _is_saved(weights) -> bool:
@@ -178,7 +210,7 @@ def resample(weights: torch.Tensor, num_steps: int) -> torch.Tensor:
     """
     if weights.shape[1] == num_steps:
         return weights
-    return F.interpolate(weights[None], num_steps, mode="linear", align_corners=False)[0]
+    return F.interpolate(weights[:, None], num_steps, mode="linear", align_corners=False)[:, 0]
 
 
 def _check_values(matrix: torch.Tensor, blend: str) -> None:
@@ -205,7 +237,7 @@ def save_weights(
     latents: torch.Tensor | None = None,
 ) -> None:
     """
-    Writes the weights of one picture, as safetensors or, if the name ends in .json, as JSON.
+    Writes the weights of one picture, as safetensors or, if the name ends in .json, as JSON; whole or not at all.
 
     Args:
         weights (`torch.Tensor` of shape (objects, steps)): May be padded with further rows, which are left out.
@@ -214,21 +246,22 @@ def save_weights(
         latents (`torch.Tensor` of shape (channels, rows, columns), *optional*): The picture's noise.
 
     Raises:
-        ValueError: Weights of another number of objects, or an unknown blend.
+        OSError: The file cannot be written; it is named, and what it held before stays.
+        ValueError, TypeError: Weights of another number of objects, or what [`SavedWeights`] refuses.
     """
-    check_choice("blend", blend, BLENDS)
     if weights.ndim != 2 or len(weights) < len(phrases) or weights[len(phrases) :].any():
         raise ValueError(
             f"`weights` has shape {tuple(weights.shape)}, but a picture of {len(phrases)} objects has"
             f" ({len(phrases)}, steps). Pass those of one picture, such as `out.weights[0]`."
         )
-    tensors = {"weights": weights[: len(phrases)]} | ({} if latents is None else {"latents": latents})
-    tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
-    if Path(path).suffix == ".json":
-        data = {"blend": blend, "phrases": list(phrases)} | {name: part.tolist() for name, part in tensors.items()}
-        Path(path).write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
+    saved = SavedWeights(weights[: len(phrases)], blend, list(phrases), latents)
+    tensors = {"weights": saved.weights} | ({} if latents is None else {"latents": saved.latents})
+    if _is_json(path):
+        data = {"blend": blend, "phrases": saved.phrases} | {name: part.tolist() for name, part in tensors.items()}
+        write_json(path, data)
     else:
-        save_file(tensors, path, metadata={"blend": blend, "phrases": json.dumps(list(phrases))})
+        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        write_whole(path, save(tensors, metadata={"blend": blend, "phrases": json.dumps(saved.phrases)}))
 
 
 def read_weights(weights):
@@ -272,26 +305,31 @@ def load_weights(path: str | os.PathLike) -> SavedWeights:
     Reads a file that `save_weights` wrote.
 
     Raises:
-        ValueError: No such file, or one that does not hold weights.
+        ValueError: No such file, or one that does not hold weights; it is named with what is wrong.
     """
     try:
-        if Path(path).suffix == ".json":
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-            latents = torch.tensor(data["latents"]) if "latents" in data else None
-            saved = SavedWeights(torch.tensor(data["weights"]), data["blend"], list(data["phrases"]), latents)
-        else:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                latents = file.get_tensor("latents") if "latents" in file.keys() else None
-                phrases = json.loads(metadata["phrases"])
-                saved = SavedWeights(file.get_tensor("weights"), metadata["blend"], phrases, latents)
+        data = read_json(path) if _is_json(path) else _read_tensors(path)
+        missing = [name for name in ("weights", "blend", "phrases") if not isinstance(data, dict) or name not in data]
+        if missing:
+            raise ValueError(f"it lacks {missing}.")
+        return SavedWeights(data["weights"], data["blend"], data["phrases"], data.get("latents"))
     except FileNotFoundError:
         raise ValueError(f"There is no file of weights {str(path)!r}.") from None
-    except (KeyError, TypeError, ValueError, OSError, RecursionError, SafetensorError) as error:
-        raise ValueError(f"{str(path)!r} is no file of weights ({type(error).__name__}: {error}).") from None
-    if saved.blend not in BLENDS or saved.weights.ndim != 2 or len(saved.weights) != len(saved.phrases):
-        raise ValueError(
-            f"{str(path)!r} is no file of weights: blend {saved.blend!r}, {len(saved.phrases)} phrases and a matrix of"
-            f" shape {tuple(saved.weights.shape)}."
-        )
-    return saved
+    except (TypeError, ValueError, OSError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{str(path)!r} is no file of weights: {error}") from None
+
+
+def _read_tensors(path: str | os.PathLike) -> dict:
+    """The tensors of a safetensors file and its metadata."""
+    with open(path, "rb") as file:
+        check_size(os.fstat(file.fileno()).st_size)
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys() if name in ("weights", "latents")}
+    with contextlib.suppress(ValueError):
+        metadata["phrases"] = json.loads(metadata.get("phrases", ""))
+    return metadata | tensors
+
+
+def _is_json(path: str | os.PathLike) -> bool:
+    return Path(path).suffix.lower() == ".json"

@@ -1,7 +1,11 @@
 """The combination weights: defaults, what a user may pass, files."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from spacetime_attn.processors.weights import (
     batch_weights,
@@ -109,6 +113,135 @@ def test_a_file_may_keep_the_noise_too(tmp_path, name):
     torch.testing.assert_close(saved_noise(saved, 1), latents[None])
     torch.testing.assert_close(saved_noise([saved, saved], 2), torch.stack([latents] * 2))
     assert saved_noise(saved, 2) is None and saved_noise([saved, None], 2) is None and saved_noise(1.0, 1) is None
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.json", "WEIGHTS.JSON"])
+def test_a_picture_without_objects_has_weights_too(tmp_path, name):
+    save_weights(tmp_path / name, torch.ones(0, 5), "guided", [])
+    assert batch_weights(read_weights(tmp_path / name), [[]], 7, "guided")[0].shape == (0, 7)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "weights.json"])
+def test_what_cannot_be_read_again_is_not_saved(tmp_path, name):
+    save_weights(tmp_path / name, torch.ones(2, 5), "guided", TWO)
+    for weights, latents in (torch.full((2, 5), torch.nan), None), (torch.ones(2, 5), torch.ones(8, 8)):
+        with pytest.raises(ValueError, match="NaN|latents"):
+            save_weights(tmp_path / name, weights, "guided", TWO, latents)
+    assert load_weights(tmp_path / name).weights.unique() == 1 and len(list(tmp_path.iterdir())) == 1
+
+
+FILE = {"weights": [[1, 2]], "blend": "guided", "phrases": ["a cat"]}
+
+
+def write(path: Path, content: dict) -> Path:
+    """As JSON or safetensors, whatever the content."""
+    if path.suffix == ".json":
+        path.write_text(json.dumps(content))
+    else:
+        tensors = {name: value for name, value in content.items() if torch.is_tensor(value)}
+        metadata = {name: value for name, value in content.items() if not torch.is_tensor(value)}
+        metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
+        save_file(tensors, path, metadata)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_byte_order_marks_are_read_over(tmp_path, encoding):
+    (tmp_path / "w.json").write_text(json.dumps(FILE | {"phrases": ["a café"]}, ensure_ascii=False), encoding=encoding)
+    assert load_weights(tmp_path / "w.json").phrases == ["a café"]
+
+
+def test_whole_numbers_are_numbers(tmp_path):
+    saved = load_weights(write(tmp_path / "w.json", FILE | {"latents": [[[1, 0]]]}))
+    assert saved.weights.dtype == saved.latents.dtype == torch.float32
+    assert batch_weights(saved, [["a cat"]], 4, "guided")[0].tolist() == [[1.0, 1.25, 1.75, 2.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_any_real_type_are_read(tmp_path, dtype):
+    tensors = {"weights": torch.tensor([[1, 2]], dtype=dtype), "latents": torch.ones(1, 1, 2, dtype=dtype)}
+    saved = load_weights(write(tmp_path / "w.safetensors", FILE | tensors))
+    assert saved.weights.dtype == saved.latents.dtype == torch.float32 and saved.weights.tolist() == [[1, 2]]
+
+
+WRONG = [
+    ("weights", [[1, None]]),
+    ("weights", [[1, float("nan")]]),
+    ("weights", [[float("inf"), 1]]),
+    ("weights", [[1e39, 1]]),
+    ("weights", [[10**400, 1]]),
+    ("weights", [[True, False]]),
+    ("weights", [["1", "2"]]),
+    ("weights", [[1], [1, 2]]),
+    ("weights", [[1, 2], [3, 4]]),
+    ("weights", [[]]),
+    ("weights", 5),
+    ("weights", None),
+    ("phrases", "a"),
+    ("phrases", [1]),
+    ("phrases", {"a cat": 1}),
+    ("phrases", None),
+    ("blend", "magic"),
+    ("blend", None),
+    ("blend", ["guided"]),
+    ("latents", [[1, 2]]),
+    ("latents", []),
+    ("latents", [[[None]]]),
+    ("latents", [[[float("nan")]]]),
+]
+WRONG_TENSORS = [
+    ("weights", torch.ones(1, 2, dtype=torch.bool)),
+    ("weights", torch.ones(1, 2, dtype=torch.complex64)),
+    ("weights", torch.full((1, 2), 1e39, dtype=torch.float64)),
+    ("weights", torch.ones(2)),
+    ("latents", torch.ones(4, 4)),
+    ("latents", torch.full((1, 1, 1), torch.inf)),
+    ("phrases", "a cat"),
+    ("phrases", '"a"'),
+    ("phrases", "[1]"),
+    ("blend", "magic"),
+]
+
+
+@pytest.mark.parametrize(
+    "name, field, value",
+    [("w.json", *wrong) for wrong in WRONG] + [("w.safetensors", *wrong) for wrong in WRONG_TENSORS],
+)
+def test_what_is_wrong_in_a_file_is_named_with_it(tmp_path, name, field, value):
+    sound = FILE if name == "w.json" else FILE | {"weights": torch.ones(1, 2)}
+    path = write(tmp_path / name, sound | {field: value})
+    with pytest.raises(ValueError, match=f"{name}' is no file of weights: .*`{field}`"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("field", FILE)
+@pytest.mark.parametrize("name", ["w.json", "w.safetensors"])
+def test_what_a_file_lacks_is_named(tmp_path, name, field):
+    sound = FILE if name == "w.json" else FILE | {"weights": torch.ones(1, 2)}
+    with pytest.raises(ValueError, match=rf"{name}' is no file of weights: it lacks \['{field}'\]"):
+        load_weights(write(tmp_path / name, {key: value for key, value in sound.items() if key != field}))
+
+
+@pytest.mark.parametrize("name", ["w.json", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"3", b"[" * 100_000, b"\x89PNG\r\n\x1a\n" * 9, b"\xff\xfe\x00"])
+def test_other_files_are_told_to_hold_no_weights(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name}' is no file of weights"):
+        load_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["w.json", "w.safetensors"])
+def test_files_far_too_large_are_refused_unread(tmp_path, name):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(2**40)  # of zeros, which take no place on the disk
+    with pytest.raises(ValueError, match=f"{name}' is no file of weights: it has more than 64 MB"):
+        load_weights(tmp_path / name)
+
+
+@pytest.mark.parametrize("weights", [True, [True], torch.ones(1, 2, dtype=torch.bool), 10**400, [[1, None]], 1j])
+def test_what_is_no_number_is_no_weight(weights):
+    with pytest.raises(TypeError, match="`weights` has to be a real number"):
+        batch_weights(weights, [["a cat"]], 2, "guided")
 
 
 def test_paths_are_read_wherever_they_stand(tmp_path):
