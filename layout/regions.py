@@ -412,7 +412,7 @@ class Layout:
         except OSError as error:
             raise ValueError(f"`layout` names no file that can be read: {shortened(str(path))} ({error}).") from None
         except (TypeError, ValueError) as error:
-            raise ValueError(f"The layout file {shortened(str(path))} holds no layout: {error}") from None
+            raise ValueError(f"The layout file {str(path)!r} holds no layout: {error}") from None
 
     @classmethod
     def coerce(cls, layout: "Layout | dict | str | os.PathLike") -> "Layout":
