@@ -1,11 +1,14 @@
 """Layouts as pictures: `draw_layout` and `side_by_side`."""
 
 import colorsys
+import math
+from bisect import bisect_right
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from .regions import Layout, Region
+from .shapes import MOST_PIXELS
 
 
 _PAPER = (250, 249, 246)
@@ -28,23 +31,26 @@ def draw_layout(
 
     Returns:
         `PIL.Image`: RGB.
+
+    Raises:
+        ValueError: A width or height that is no whole number from 1, or both together more than 67 million pixels.
     """
-    if image is None:
-        width = width or 512
-        canvas = Image.new("RGB", (width, height or width), _PAPER)
-    else:
-        width = width or max(image.width, _READABLE)
-        canvas = image.convert("RGB").resize((width, round(width * image.height / image.width)))
+    if width is None:
+        width = 512 if image is None else max(image.width, _READABLE)
+    if image is not None:
+        height = max(round(width * image.height / image.width), 1)
+    size = width, width if height is None else height
+    _check_canvas(*size)
+    canvas = Image.new("RGB", size, _PAPER) if image is None else image.convert("RGB").resize(size)
     colours = [region_colour(index) for index in range(len(layout))]
     for region, colour in zip(layout.regions, colours):
         canvas = _tinted(canvas, region, colour)
-    pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(max(10, min(canvas.size) // 28))
     for region, colour in zip(layout.regions, colours):
-        _outline(pen, region, colour, canvas.size)
-    taken: list[tuple[float, float, float, float]] = []
+        _outline(canvas, region, colour)
+    font = ImageFont.load_default(max(10, min(size) // 28))
+    taken = np.zeros((canvas.height, canvas.width), dtype=bool)  # by labels
     for region, colour in zip(layout.regions, colours):
-        taken.append(_label(pen, region, colour, font, canvas.size, taken))
+        _label(canvas, region, colour, font, taken)
     return canvas
 
 
@@ -53,7 +59,8 @@ def side_by_side(*images: Image.Image, gap: int = 8) -> Image.Image:
     if not images:
         raise ValueError("`side_by_side` needs at least one image.")
     height = images[0].height
-    scaled = [image.convert("RGB").resize((round(image.width * height / image.height), height)) for image in images]
+    widths = [max(round(image.width * height / image.height), 1) for image in images]
+    scaled = [image.convert("RGB").resize((width, height)) for image, width in zip(images, widths)]
     row = Image.new("RGB", (sum(image.width for image in scaled) + gap * (len(scaled) - 1), height), (255, 255, 255))
     left = 0
     for image in scaled:
@@ -68,48 +75,75 @@ def region_colour(index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def _check_canvas(width: int, height: int) -> None:
+    for name, pixels in {"width": width, "height": height}.items():
+        if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
+            raise ValueError(f"`{name}` of a drawing has to be a whole number of pixels from 1, got {pixels!r}.")
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"A drawing of {width} x {height} pixels is too large: pass a smaller `width`.")
+
+
 def _tinted(canvas: Image.Image, region: Region, colour: tuple[int, int, int]) -> Image.Image:
     mask = region.rasterize(canvas.height, canvas.width)
     alpha = Image.fromarray((255 * _TINT * mask).astype(np.uint8))
     return Image.composite(Image.new("RGB", canvas.size, colour), canvas, alpha)
 
 
-def _outline(pen: ImageDraw.ImageDraw, region: Region, colour, size: tuple[int, int]) -> None:
-    width, height = size
-    thickness = max(2, min(size) // 170)
+def _outline(canvas: Image.Image, region: Region, colour) -> None:
+    width, height = canvas.size
+    thickness = max(2, min(canvas.size) // 170)
+    pen = ImageDraw.Draw(canvas)
     if region.disc is not None:
-        x, y, radius = region.disc
-        corners = ((x - radius) * width, (y - radius) * height, (x + radius) * width, (y + radius) * height)
-        pen.ellipse(corners, outline=colour, width=thickness)
+        canvas.paste(colour, mask=Image.fromarray(_ring(region.disc, thickness, width, height)))
     elif region.box is not None:
-        pen.rectangle(_pixels(region.box, size), outline=colour, width=thickness)
+        pen.rectangle(_pixels(region.box, canvas.size), outline=colour, width=thickness)
     elif region.polygon is not None:
         pen.polygon([(x * (width - 1), y * (height - 1)) for x, y in region.polygon], outline=colour, width=thickness)
 
 
+def _ring(disc: tuple[float, float, float], thickness: int, width: int, height: int) -> np.ndarray:
+    """
+    The outline of a disc, so many pixels wide: bool of shape (height, width). Pillow takes the longer for it, the
+    larger the radius is, however little of the disc is in the picture.
+    """
+    x, y, radius = disc
+    columns, rows = np.arange(width) + 0.5 - x * width, np.arange(height)[:, None] + 0.5 - y * height
+
+    def inside(inset: int) -> np.ndarray:
+        radii = (max(radius * size - inset, 1e-9) for size in (width, height))
+        return np.hypot(*(offsets / length for offsets, length in zip((columns, rows), radii))) <= 1
+
+    return inside(0) & ~inside(thickness)
+
+
 def _pixels(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    width, height = size
-    return box[0] * width, box[1] * height, box[2] * width - 1, box[3] * height - 1
+    """The first and the last column and row, at least one of each."""
+    (x0, y0, x1, y1), (width, height) = box, size
+    left, top = min(x0 * width, width - 1), min(y0 * height, height - 1)
+    return left, top, max(x1 * width - 1, left), max(y1 * height - 1, top)
 
 
-def _label(pen, region: Region, colour, font, size: tuple[int, int], taken: list) -> tuple[float, float, float, float]:
-    """Writes the phrase at the top of the region, below other labels that are there already; gives the place used."""
-    left, top, _, _ = _pixels(region.bounds, size)
-    text = _fitted(pen, region.phrase, font, size[0] - 8)
+def _label(canvas: Image.Image, region: Region, colour, font, taken: np.ndarray) -> None:
+    """Writes the phrase at the top of the region, below other labels that are there already."""
+    pen = ImageDraw.Draw(canvas)
+    text = _fitted(pen, region.phrase, font, canvas.width - 8)
     _, _, right, bottom = pen.textbbox((0, 0), text, font=font)
-    width, height = right + 8, bottom + 6
-    left = max(0.0, min(left, size[0] - width))
-    while any(left < x1 and x0 < left + width and top < y1 and y0 < top + height for x0, y0, x1, y1 in taken):
+    width, height = math.ceil(right) + 8, math.ceil(bottom) + 6
+    left, top = map(int, _pixels(region.bounds, canvas.size)[:2])
+    left = max(0, min(left, canvas.width - width))
+    while taken[top : top + height, left : left + width].any():
         top += height
-    top = max(0.0, min(top, size[1] - height))
+    top = max(0, min(top, canvas.height - height))
+    taken[top : top + height, left : left + width] = True
     pen.rectangle((left, top, left + width, top + height), fill=colour)
     pen.text((left + 4, top + 2), text, fill=(255, 255, 255), font=font)
-    return left, top, left + width, top + height
 
 
-def _fitted(pen, phrase: str, font, width: float) -> str:
+def _fitted(pen: ImageDraw.ImageDraw, phrase: str, font, width: int) -> str:
     """The phrase on one line, shortened to a width in pixels."""
     text = " ".join(phrase.split())
-    while len(text) > 2 and pen.textlength(text, font=font) > width:
-        text = text[:-2].rstrip() + "…"
-    return text
+    if len(text) <= width and pen.textlength(text, font=font) <= width:  # no letter is narrower than a pixel
+        return text
+    lengths = range(1, max(width, 1))
+    fitting = bisect_right(lengths, width, key=lambda length: pen.textlength(text[:length] + "…", font=font))
+    return text[: max(fitting, 1)].rstrip() + "…"

@@ -241,11 +241,12 @@ def polygon_grid(polygon: Sequence[tuple[float, float]], height: int, width: int
     Pixels from whose centre a ray crosses the outline an odd number of times, so that what is enclosed twice is out.
     A polygon that holds no pixel's centre keeps the pixels of its points.
     """
-    x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
+    x, y = (np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height
     inside = np.zeros((height, width), dtype=bool)
     for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]]):
-        if y0 != y1:
-            inside ^= ((y0 <= y) != (y1 <= y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+        crossed = (y0 <= y) != (y1 <= y)
+        side = x0 + (y[crossed] - y0) * (x1 - x0) / (y1 - y0)
+        inside[crossed] ^= x < side[:, None]
     if not inside.any():
         for px, py in polygon:
             inside[_cell(py, height), _cell(px, width)] = True
