@@ -15,7 +15,10 @@ from .shapes import (
     SHAPE_CHECKS,
     box_grid,
     checked_number,
+    checked_numbers,
     checked_text,
+    cropped_box,
+    cropped_mask,
     disc_grid,
     encoded_mask,
     interval,
@@ -29,6 +32,8 @@ from .vocabulary import AXES, DEPTHS
 
 LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and masks as text; 2 no descriptions
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
+_THINNEST = 1e-3  # of the side of a part of the picture: what it shows of a box that only adjoins it is less
+_CROPPED_SIDE = 1024  # pixels of the drawing that a shape becomes
 
 _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
 _LAYOUT_TYPES = {
@@ -155,6 +160,26 @@ class Region:
         x0, y0, x1, y1 = self.box
         x, y, w, h = (x0 + x1) / 2, (y0 + y1) / 2, factor * (x1 - x0) / 2, factor * (y1 - y0) / 2
         return replace(self, box=tuple(min(max(side, 0.0), 1.0) for side in (x - w, y - h, x + w, y + h)))
+
+    def cropped(self, part: tuple[float, float, float, float]) -> "Region | None":
+        """
+        What a part of the picture shows of the region, `None` where that is nothing. Boxes with hard edges stay boxes,
+        discs stay discs where the part has the picture's proportions; the rest becomes a mask.
+        """
+        x0, y0, x1, y1 = part
+        if self.box is not None and not self.softness:
+            left, top, right, bottom = box = cropped_box(self.box, part)
+            return self.reshaped(box=box) if min(right - left, bottom - top) > _THINNEST else None
+        if self.disc is not None and math.isclose(x1 - x0, y1 - y0):
+            x, y, radius = self.disc
+            shape = {"disc": ((x - x0) / (x1 - x0), (y - y0) / (y1 - y0), radius / (x1 - x0))}
+        else:
+            drawing = self.rasterize(_CROPPED_SIDE, _CROPPED_SIDE) if self.mask is None else self.mask
+            shape = {"mask": cropped_mask(drawing, part)}
+        try:
+            return self.reshaped(**shape)
+        except ValueError:  # the checks of shapes tell those of which nothing is seen
+            return None
 
     def rasterize(self, height: int, width: int) -> np.ndarray:
         """The region on a grid: float32 of shape (height, width) in 0..1."""
@@ -324,6 +349,30 @@ class Layout:
     def with_scaled_boxes(self, factor: float) -> "Layout":
         """A copy whose boxes have their sides multiplied, see [`Region.scaled`]."""
         return replace(self, regions=tuple(region.scaled(factor) for region in self.regions))
+
+    def cropped(self, box: tuple[float, float, float, float]) -> "Layout":
+        """
+        The layout of a part of the picture, as when that part is drawn by itself. Objects outside it are left out, and
+        so are relations of theirs and to the picture.
+
+        Args:
+            box (`tuple[float, float, float, float]`): The part, `(x0, y0, x1, y1)` in units of the picture's sides. It
+                may stick out of the picture.
+
+        Raises:
+            ValueError, TypeError: No such box.
+        """
+        x0, y0, x1, y1 = box = checked_numbers("the part", "box", box, 4)
+        if x0 >= x1 or y0 >= y1:
+            raise ValueError(f"`box` has to be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {box}.")
+        shown = {number: region.cropped(box) for number, region in enumerate(self.regions)}
+        kept = [number for number, region in shown.items() if region is not None]
+        relations = (relation for relation in self.relations if len(relation.ends) > 1 and {*relation.ends} <= {*kept})
+        return replace(
+            self,
+            regions=tuple(shown[number] for number in kept),
+            relations=tuple(relation.renumbered(kept.index) for relation in relations),
+        )
 
     def to_dict(self) -> dict:
         """JSON-ready data; inverse of `from_dict`."""

@@ -266,6 +266,22 @@ def mask_grid(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return grid
 
 
+def cropped_box(box: tuple[float, float, float, float], part: tuple[float, float, float, float]) -> tuple[float, ...]:
+    """What a part of the picture shows of a box, in units of that part; without an area where that is nothing."""
+    x0, y0, x1, y1 = part
+    return tuple(
+        min(max((side - start) / (stop - start), 0.0), 1.0)
+        for side, start, stop in zip(box, (x0, y0) * 2, (x1, y1) * 2)
+    )
+
+
+def cropped_mask(mask: np.ndarray, part: tuple[float, float, float, float]) -> np.ndarray:
+    """A part of a drawing on as many pixels as the whole; what lies outside the drawing is empty."""
+    height, width = mask.shape
+    extent = tuple(side * length for side, length in zip(part, (width, height) * 2))
+    return np.asarray(Image.fromarray(np.array(mask)).transform((width, height), Image.Transform.EXTENT, extent))
+
+
 def mask_bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
     """The smallest box around what is drawn."""
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
