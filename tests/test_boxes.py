@@ -1,11 +1,11 @@
 """Boxes: what stands on what, what lies in what, and how large things are."""
 
-import time
 from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
 
+from spacetime_attn.layout import solver
 from spacetime_attn.layout.boxes import arrange_boxes
 from spacetime_attn.layout.holding import broken_relations
 from spacetime_attn.layout.regions import Layout, Region, Relation
@@ -253,15 +253,15 @@ def test_above_and_to_the_left_is_both():
     assert jug[2] <= pan[0] and jug[3] <= pan[1]
 
 
-# --- time -----------------------------------------------------------------------------------------------------------
+# --- work -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("relations", [[], all_pairs(range(8), "left of", range(8, 16))])
-def test_sixteen_objects_take_few_milliseconds(relations):
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        placed("goat mule " * 8, *relations)
-        times.append(time.process_time() - start)
-    assert min(times) < 0.04
+def test_each_of_many_things_is_placed_four_times_at_most(monkeypatch, relations):
+    tried, energy = [], solver._energy
+    monkeypatch.setattr(
+        solver, "_energy", lambda grid, index, *rest: tried.append(index) or energy(grid, index, *rest)
+    )
+    placed("goat mule " * 8, *relations)
+    assert set(tried) <= set(range(16)) and max(map(tried.count, range(16))) <= 4
 
 
 def test_things_in_a_circle_are_placed_all_the_same():

@@ -2,12 +2,12 @@
 
 import json
 import math
-import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from growth import growth
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacetime_attn.layout.prompt_syntax import parse_prompt
@@ -227,6 +227,7 @@ def test_offsets_lead_back_to_the_prompt():
     assert [prompt[piece.start] for piece in parsed.pieces] == ["a", "r", " ", "a"]
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from(FRAGMENTS + SPACES), max_size=40).map("".join))
 def test_any_text_is_read(prompt):
     parsed = parse_prompt(prompt)
@@ -242,9 +243,9 @@ def test_any_text_is_read(prompt):
 @pytest.mark.parametrize(
     "unit", [*r"( ) ([{ [a| [a:b: <a: \( a. _ :1. a+ 1::".split(), " ", "\n", "--no ", "—a 1 ", "AND "]
 )
-def test_long_prompts_take_little_time(unit):
-    text = unit * (10_000 // len(unit))
-    for prompt in (text, text + "]" * 10_000, text + ":0.5]" * 2_000, text + "a" + ")" * 10_000):
-        start = time.process_time()
-        parse_prompt(prompt)
-        assert time.process_time() - start < 0.5
+@pytest.mark.parametrize("end", ["", "]", ":0.5]", ")"])
+def test_the_time_is_linear_in_the_length_of_the_prompt(unit, end):
+    def prompt(length: int) -> str:
+        return (unit * length)[:length] + "a" + (end * length)[:length]
+
+    assert growth(parse_prompt, prompt(1_250), prompt(10_000)) < 24  # and 64 if it were quadratic

@@ -1,13 +1,12 @@
 """From a prompt to boxes."""
 
-import statistics
-import time
-
 import pytest
+from growth import growth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spacetime_attn.layout.boxes import arrange_boxes
+from spacetime_attn.layout.reader_model import ReaderNetwork
 from spacetime_attn.layout.regions import Layout, Relation
 from spacetime_attn.layout.rules import RuleLayoutPredictor
 from spacetime_attn.layout.solver import consistent_relations
@@ -227,15 +226,12 @@ PROMPTS_OF_ALL_KINDS = [
 ]
 
 
-def test_a_prompt_takes_a_tenth_of_a_second_at_most(predictor):
-    for prompt in PROMPTS_OF_ALL_KINDS:
-        predictor(prompt)
-        times = []
-        for _ in range(9):
-            start = time.process_time()
-            predictor(prompt)
-            times.append(time.process_time() - start)
-        assert statistics.median(times) < 0.1, prompt
+@pytest.mark.parametrize("prompt", PROMPTS_OF_ALL_KINDS)
+def test_a_prompt_is_read_in_one_pass_of_the_network(predictor, monkeypatch, prompt):
+    passes, encode = [], ReaderNetwork.encode
+    monkeypatch.setattr(ReaderNetwork, "encode", lambda self, ids: passes.append(ids.shape) or encode(self, ids))
+    predictor(prompt)
+    assert [rows for rows, _ in passes] == [1]
 
 
 # --- whatever the text -------------------------------------------------------------------------------------------
@@ -274,21 +270,12 @@ def test_ten_thousand_characters_are_no_trouble(predictor, piece):
 
 
 @pytest.mark.parametrize(
-    "prompt",
-    [
-        "A drum is left of a bell and above it. " * 256,
-        "two cups of tea. " * 588,
-        "inside a box " * 769,
-        "dog," * 2500,
-        "a-" * 5000,
-        "!?.," * 2500,
-        "_" * 10_000,
-    ],
+    "piece",
+    ["A drum is left of a bell and above it. ", "two cups of tea. ", "inside a box ", "dog,", "a-", "!?.,", "_"],
 )
-def test_long_prompts_take_seconds_at_most(predictor, prompt):
-    start = time.process_time()
-    assert all(is_inside_canvas(box) for box in boxes_of(predictor(prompt)))
-    assert time.process_time() - start < 20
+def test_the_time_is_linear_in_the_length_of_the_prompt(predictor, piece):
+    prompt = piece * 10_000
+    assert growth(predictor, prompt[:500], prompt[:4_000]) < 24  # and 64 if it were quadratic
 
 
 relation_names = st.sampled_from(
