@@ -75,6 +75,7 @@ class AnswerReader:
         is_box = isinstance(box, list) and len(box) == 4 and all(map(_is_coordinate, box))
         if not is_box or not isinstance(phrase, str):
             return None, f'is not {{"phrase": ..., "box": [x0, y0, x1, y1]}} with four numbers: {quoted(item)}'
+        phrase = phrase.encode("utf-8", "ignore").decode("utf-8")  # without halves of characters
         if len(phrase) > LONGEST_PHRASE or not self._occurs(phrase):
             return None, f"is not in the words of the prompt: {quoted(phrase)}"
         x0, y0, x1, y1 = box
@@ -174,6 +175,6 @@ def _not_placed(phrase: str) -> str:
 
 
 def quoted(value) -> str:
-    """As JSON on one line, not too long."""
-    text = json.dumps(value, ensure_ascii=False)
+    """As JSON on one line, not too long; halves of characters as escapes."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= 120 else text[:117] + "..."
