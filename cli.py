@@ -2,14 +2,26 @@
 
 import argparse
 import json
+import math
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
+from itertools import count, repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from . import __version__, default_model
+from .outputs import Output, check_picture_name, check_targets, same_on_some_disk, write_outputs, write_picture
+
+
+Targets = dict[str, list[Path]]  # the files that a job is going to write, by the option that asks for them
+
+_MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
 
 
 class Job(NamedTuple):
@@ -22,17 +34,36 @@ class Job(NamedTuple):
         """The file `path` for a single prompt, a file named by the id in the folder `path` for many."""
         return Path(path) if self.id is None else Path(path) / f"{self.id}{suffix}"
 
+    def places(self, path: str | None, suffix: str, count: int = 1) -> list[Path]:
+        """That file, or so many that are numbered from 1; none without `path`."""
+        if path is None:
+            return []
+        place = self.place(path, suffix)
+        return [place] if count == 1 else [place.with_stem(f"{place.stem}-{n + 1}") for n in range(count)]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code. Mistakes in what it was given end it with one line and code 2."""
-    args = build_parser().parse_args(argv)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other where cores are shared
+    """
+    Runs the command; returns its exit code. Mistakes in what it was given end it with one line and code 2, Ctrl-C with
+    one line and code 130, and who no longer reads what it prints with code 141.
+    """
     try:
-        args.command(args)
-    except (ValueError, TypeError, OSError) as error:
+        try:
+            args = build_parser().parse_args(argv)
+            os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on shared cores
+            args.command(args)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # which is flushed once more at the very end
+        return 141
+    except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"spacetime-attn: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("spacetime-attn: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -47,33 +78,37 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_prompts(parser: argparse.ArgumentParser, default_predictor: str) -> None:
+def _add_prompts(parser: argparse.ArgumentParser) -> None:
+    """What both commands that read prompts have: which model gets them, and what decides on its layouts."""
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
-    parser.add_argument("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
-    choices = ["rules", "transformer", "llm"]
-    parser.add_argument("--layout-predictor", choices=choices, help=f"default: {default_predictor}")
+    add = parser.add_argument
+    add("--model", metavar="PLACE", help="folder, file or Hub id: Stable Diffusion 1.x, 2.x, XL (default: what ships)")
+    add("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
+    add("--layout-predictor", choices=["rules", "transformer", "llm"], help="default: the checkpoint's")
+    add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
+    add("--box-scale", type=_number, metavar="X", help="sides of predicted boxes (default: the checkpoint's)")
+    add("--width", type=_count, metavar="PIXELS", help="default: the model's")
+    add("--height", type=_count, metavar="PIXELS", help="default: the model's")
+    add("--save-layout", metavar="FILE", help="write the layout (JSON); with --prompts a folder")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=generate)
-    _add_prompts(parser, "the checkpoint's")
+    _add_prompts(parser)
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
-    add("--model", metavar="ID_OR_PATH", help="any Stable Diffusion 1.x, 2.x or XL (default: the one that ships)")
+    add("--resume", action="store_true", help="leave out prompts whose files are all there")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
     add("--seed", type=_seed, default=0, help="of the first picture, the next ones count up (default: 0)")
-    add("--guidance-scale", type=float, metavar="X", help="classifier-free guidance (default: the pipeline's)")
+    add("--guidance-scale", type=_number, metavar="X", help="classifier-free guidance (default: the pipeline's)")
     add("--negative-prompt", metavar="TEXT", help="what the picture should not show")
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
     add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
     add("--weights", type=_number_or_path, metavar="X|FILE", help="combination weights (default: the checkpoint's)")
     add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
-    add("--width", type=_count, metavar="PIXELS", help="default: the model's")
-    add("--height", type=_count, metavar="PIXELS", help="default: the model's")
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
-    add("--save-layout", metavar="FILE", help="write the layout used (JSON); with --prompts a folder")
     add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")
     add("--show-layout", action="store_true", help="also write <name>.layout.png: the picture and its regions")
     add("--device", help="default: cuda or mps where there is one, else cpu")
@@ -82,9 +117,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=layout)
-    _add_prompts(parser, "transformer")
-    parser.add_argument("--width", type=_count, default=512, metavar="PIXELS", help="of the picture (default: 512)")
-    parser.add_argument("--height", type=_count, default=512, metavar="PIXELS", help="of the picture (default: 512)")
+    _add_prompts(parser)
     parser.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it; with --prompts a folder for <id>.png")
 
@@ -98,20 +131,19 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 def generate(args: argparse.Namespace) -> None:
     """Makes pictures."""
     jobs = _read_jobs(args)
-    if args.objects and args.layout:
-        raise ValueError("--objects says which objects are placed, and --layout has placed them: leave one out.")
-    for job in jobs:
-        _check_picture_file(job.place(args.output, ".png"))
-    for option, file, example in (
-        ("--save-layout", args.save_layout, "layout.json"),
-        ("--save-weights", args.save_weights, "weights.safetensors"),
-    ):
-        if file and args.prompts is None and Path(file).is_dir():
-            raise ValueError(f"{option} {file!r} is a folder: give a file name such as {example}.")
+    for option in ("objects", "layout_predictor", "box_scale"):
+        if args.layout and vars(args)[option] is not None:
+            raise ValueError(f"--{option.replace('_', '-')} is for layouts that are predicted, not for a --layout.")
+    targets = _checked_targets(_picture_targets, jobs, args)
+    if args.resume:
+        targets = {job: files for job, files in targets.items() if not _are_there(files)}
+        _say(f"{len(jobs) - len(targets)} of {len(jobs)} are there already")
+        if not targets:
+            return
     from .layout.regions import Layout
+    from .processors.weights import read_weights
 
-    layouts = [Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in jobs]
-    pipe = _load_pipeline(args)
+    layouts = {job: Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in targets}
     options = {
         "num_inference_steps": args.steps,
         "guidance_scale": args.guidance_scale,
@@ -120,66 +152,56 @@ def generate(args: argparse.Namespace) -> None:
         "height": args.height,
         "num_images_per_prompt": args.num_images,
         "blend": args.blend,
-        "weights": args.weights,
-        "optimize_weights": args.optimize,
+        "weights": read_weights(args.weights),
         "objects": args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    for job, layout in zip(jobs, layouts, strict=True):
-        output = pipe(job.prompt, layout=layout, generator=_generators(args), **options)
-        _save(job, output, args)
+    pipe = _load_pipeline(args, _device(args.device))
+    with Interrupts() as interrupts:
+        if args.optimize:
+            options["optimize_weights"] = interrupts.optimizer(args.optimize)
+        for job, files in targets.items():
+            output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
+            write_outputs(_outputs(output, files, args.seed), _say)
+            _say(output.layouts[0])
+            interrupts.end_of_job()
 
 
 def layout(args: argparse.Namespace) -> None:
-    """Prints and draws layouts, and what was read for them."""
+    """Prints and draws the layouts that `generate` would use, and what was read for them."""
     jobs = _read_jobs(args)
-    predict = _predictor(args.layout_predictor)
-    for job in jobs:
-        if args.output:
-            _check_picture_file(job.place(args.output, ".png"))
-        found = predict(job.prompt, aspect_ratio=args.width / args.height, objects=args.objects)
-        print(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
-        if args.output:
-            from .layout.draw import draw_layout
-
-            _write_image(draw_layout(found, width=args.width, height=args.height), job.place(args.output, ".png"))
+    targets = _checked_targets(_layout_targets, jobs, args)
+    pipe = _load_pipeline(args)
+    for job, files in targets.items():
+        found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
+        _say(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
+        drawings = [Output(path, partial(_save_drawing, found, *_size(pipe, args))) for path in files["--output"]]
+        saved = [Output(path, found.save) for path in files["--save-layout"]]
+        write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json else sys.stdout))
 
 
 def export(args: argparse.Namespace) -> None:
     """Writes the folder for the Hub."""
     from .examples.export import export as write
 
-    print(f"{len(write(args.folder, args.assets_repo))} files in {args.folder}")
-
-
-def _predictor(name: str | None):
-    if name == "rules":
-        from .layout.rules import RuleLayoutPredictor
-
-        return RuleLayoutPredictor()
-    if name == "llm":
-        from .layout.llm import LLMLayoutPredictor
-
-        return LLMLayoutPredictor()
-    from .layout.learned import TransformerLayoutPredictor
-
-    return TransformerLayoutPredictor()
+    for path in write(args.folder, args.assets_repo):
+        _say(path)
 
 
 def _summary(job: Job, layout, objects: Sequence[str] | None) -> str:
     """A layout and its reading as JSON; of many prompts, a line for each, with every region as its box."""
     data = layout.to_dict()
     if job.id is None:
-        data["reading"] = _read(job.prompt, objects).to_dict()
+        data["reading"] = _read(layout.prompt, objects).to_dict()
     else:
         boxes = [{"phrase": region.phrase, "box": list(region.bounds)} for region in layout.regions]
         data = {"id": job.id, "objects": boxes, "relations": data["relations"]}
-    return json.dumps(data, ensure_ascii=False)
+    return json.dumps(data)
 
 
 def _text(job: Job, layout, objects: Sequence[str] | None) -> str:
     """A layout and its reading in words."""
-    text = "\n".join([str(layout), *_beside_regions(_read(job.prompt, objects))])
+    text = "\n".join([str(layout), *_beside_regions(layout, _read(layout.prompt, objects))])
     return text if job.id is None else f"{job.id}: {job.prompt}\n{text}\n"
 
 
@@ -192,19 +214,28 @@ def _read(prompt: str, objects: Sequence[str] | None):
         return read_prompt(prompt, objects=objects)
 
 
-def _beside_regions(reading) -> list[str]:
-    """What a reading has beside things and relations, in words: descriptions, what is left out, what is absent."""
+def _beside_regions(layout, reading) -> list[str]:
+    """What goes beside regions and relations, in words: descriptions, what is left out, what is absent."""
     from .layout.objects import objects_of
 
-    things, _ = objects_of(reading)
-    lines = [f"{thing.phrase} is described as {thing.description!r}" for thing in things if thing.description]
-    placed = {(thing.start, thing.end) for thing in things}
+    lines = [f"{part.phrase} is described as {part.description!r}" for part in layout.regions if part.description]
+    placed = {(thing.start, thing.end) for thing in objects_of(reading)[0]}
     others = [e for e in reading.entities if e.kind != "object" and (e.start, e.end) not in placed]
     if others:
         lines.append(f"without a region: {', '.join(f'{entity.phrase} ({entity.kind})' for entity in others)}")
     if reading.negative_prompt:
         lines.append(f"negative prompt: {reading.negative_prompt}")
     return list(dict.fromkeys(lines))
+
+
+def _say(text, stream=None) -> None:
+    """Prints what a terminal's encoding lacks as escapes."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    print(str(text).encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
+
+# What is given
 
 
 def _count(text: str) -> int:
@@ -219,11 +250,19 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> float:
+    with suppress(ValueError):
+        if math.isfinite(float(text)):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"has to be a finite number, got {text!r}")
+
+
 def _number_or_path(text: str) -> float | str:
     try:
-        return float(text)
+        float(text)
     except ValueError:
         return text
+    return _number(text)
 
 
 def _read_jobs(args: argparse.Namespace) -> list[Job]:
@@ -235,13 +274,13 @@ def _read_jobs(args: argparse.Namespace) -> list[Job]:
         lines = Path(args.prompts).read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{args.prompts!r} is not UTF-8 text: {error}") from None
-    jobs = {}
+    jobs: dict[str, Job] = {}
     for number, line in enumerate(lines, 1):
         if line.strip():
             job = _read_job(line, f"line {number} of {args.prompts!r}")
-            if job.id in jobs:
-                raise ValueError(f"The id {job.id!r} comes twice in {args.prompts!r}; ids name the files.")
-            jobs[job.id] = job
+            other = jobs.setdefault(same_on_some_disk(job.id), job)
+            if other is not job:
+                raise ValueError(f"The ids {other.id!r} and {job.id!r} in {args.prompts!r} would name the same files.")
     if not jobs:
         raise ValueError(f"There are no prompts in {args.prompts!r}.")
     return list(jobs.values())
@@ -250,26 +289,80 @@ def _read_jobs(args: argparse.Namespace) -> list[Job]:
 def _read_job(line: str, where: str) -> Job:
     try:
         data = json.loads(line)
-        job = Job(data["prompt"], str(data["id"]) if data["id"] is not None else "")
-    except (ValueError, KeyError, TypeError):
+        job = Job(data["prompt"], data["id"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f'Each line has to be a JSON object {{"id": ..., "prompt": ...}}; {where} is not.') from None
     if not isinstance(job.prompt, str):
         raise TypeError(f"`prompt` has to be a string, got {job.prompt!r} in {where}.")
-    if job.id in ("", ".", "..") or set(job.id) & set('/\\:*?"<>|\0'):
+    if type(job.id) is int:
+        job = job._replace(id=str(job.id))
+    if not isinstance(job.id, str) or not _is_file_name(job.id):
         raise ValueError(f"`id` names the files, so {job.id!r} in {where} will not do: use letters and digits.")
     return job
 
 
-def _load_pipeline(args: argparse.Namespace):
+def _is_file_name(text: str) -> bool:
+    """Whether it is a plain one on every system."""
+    return text.isprintable() and text == text.strip() and text[:1] not in ("", ".") and not set(text) & _MEANINGFUL
+
+
+def _checked_targets(targets_of: Callable, jobs: Sequence[Job], args: argparse.Namespace) -> dict[Job, Targets]:
+    """What each job is going to write, which can be written."""
+    if args.output and args.prompts is None:
+        check_picture_name(args.output)
+    targets = {job: targets_of(job, args) for job in jobs}
+    check_targets((option, path) for files in targets.values() for option, paths in files.items() for path in paths)
+    return targets
+
+
+def _picture_targets(job: Job, args: argparse.Namespace) -> Targets:
+    pictures = job.places(args.output, ".png", args.num_images)
+    return {
+        "--output": pictures,
+        "--show-layout": [path.with_suffix(".layout.png") for path in pictures] if args.show_layout else [],
+        "--save-layout": job.places(args.save_layout, ".json"),
+        "--save-weights": job.places(args.save_weights, ".safetensors", args.num_images),
+    }
+
+
+def _layout_targets(job: Job, args: argparse.Namespace) -> Targets:
+    return {"--output": job.places(args.output, ".png"), "--save-layout": job.places(args.save_layout, ".json")}
+
+
+def _are_there(targets: Targets) -> bool:
+    return all(path.exists() for paths in targets.values() for path in paths)
+
+
+# The pipeline
+
+
+def _load_pipeline(args: argparse.Namespace, device: str | None = None):
+    """The pipeline of `--model` with what the other options change in it; without a device for layouts alone."""
+    if args.layout_predictor == "llm" and find_spec("xgrammar") is None:
+        raise ValueError('--layout-predictor llm needs xgrammar: pip install "spacetime_attn[llm]".')
     import torch
 
-    device = _device(args.device)
-    from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+    from .checkpoints import load_pipeline, load_without_weights
 
-    pipe = SpaceTimeAttnPipeline.from_pretrained(args.model or default_model(), dtype=getattr(torch, args.dtype))
+    model, settings = args.model or default_model(), {"preset": args.preset}
     if args.layout_predictor:
-        pipe.layout_predictor = args.layout_predictor
-    return pipe.to(device)
+        settings["layout_predictor"] = args.layout_predictor
+    if device is None:
+        pipe = load_without_weights(model, **settings)
+    else:
+        pipe = load_pipeline(model, getattr(torch, args.dtype), **settings).to(device)
+    if args.box_scale is not None:
+        if pipe.defaults.region_shape != "box":
+            raise ValueError("--box-scale is for boxes, and this checkpoint's regions are discs: add --preset early.")
+        pipe.box_scale = args.box_scale
+    return pipe
+
+
+def _size(pipe, args: argparse.Namespace) -> tuple[int, int]:
+    """The picture's height and width in pixels; the model's own where one is not given."""
+    size = pipe.unet.config.sample_size
+    rows, columns = (size, size) if isinstance(size, int) else size
+    return args.height or rows * pipe.vae_scale_factor, args.width or columns * pipe.vae_scale_factor
 
 
 def _device(name: str | None) -> str:
@@ -291,53 +384,92 @@ def _generators(args: argparse.Namespace) -> list:
     return [torch.Generator("cpu").manual_seed(args.seed + i) for i in range(args.num_images)]
 
 
-def _save(job: Job, output, args: argparse.Namespace) -> None:
-    path = job.place(args.output, ".png")
-    for number, (image, layout) in enumerate(zip(output.images, output.layouts, strict=True), 1):
-        numbered = _numbered(path, number, args)
-        _write_image(image, numbered)
-        print(numbered)
-        if args.show_layout:
-            _write_image(_shown(layout, image), numbered.with_suffix(".layout.png"))
-    if args.save_layout:
-        target = job.place(args.save_layout, ".json")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        output.layouts[0].save(target)
-    if args.save_weights:
-        _save_weights(job.place(args.save_weights, ".safetensors"), output, args)
-    print(output.layouts[0])
+class Interrupts:
+    """
+    Ctrl-C in a `with` block. It ends an optimisation with the best so far; what one has found is drawn and written all
+    the same, unless Ctrl-C comes twice.
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.found = False  # what is not written yet
+
+    def __enter__(self) -> "Interrupts":
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *error) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, *signal_and_frame) -> None:
+        self.count += 1
+        if self.count > 1 or not self.found:
+            raise KeyboardInterrupt
+
+    def end_of_job(self) -> None:
+        """Raises what was put off."""
+        self.found = False
+        if self.count:
+            raise KeyboardInterrupt
+
+    def optimizer(self, epochs: int):
+        """A `WeightOptimizer` that tells when it has found something."""
+        from .processors.optimizer import WeightOptimizer
+
+        class InterruptibleOptimizer(WeightOptimizer):
+            def minimise(optimizer, *arguments):
+                result = super().minimise(*arguments)
+                self.found = True
+                return result
+
+        return InterruptibleOptimizer(epochs)
 
 
-def _numbered(path: Path, number: int, args: argparse.Namespace) -> Path:
-    return path if args.num_images == 1 else path.with_stem(f"{path.stem}-{number}")
+# What is written
 
 
-def _save_weights(path: Path, output, args: argparse.Namespace) -> None:
+def _outputs(output, targets: Targets, seed: int) -> list[Output]:
+    """The files of a prompt's pictures, what an optimisation has found first."""
+    latents = repeat(None) if output.latents is None else output.latents
+    history = repeat(None) if output.loss_history is None else output.loss_history.tolist()
+    weights = zip(targets["--save-weights"], output.weights, output.layouts, latents)
+    pictures = zip(targets["--output"], output.images, count(seed), history)
+    shown = zip(targets["--show-layout"], output.images, output.layouts)
+    return [
+        *(Output(path, partial(_save_weights, output.blend, *found)) for path, *found in weights),
+        *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
+        *(Output(path, partial(write_picture, image), _note(*made)) for path, image, *made in pictures),
+        *(Output(path, partial(_save_shown, *picture)) for path, *picture in shown),
+    ]
+
+
+def _note(seed: int, distances: list[float] | None) -> str:
+    """What made a picture."""
+    if distances is None:
+        return f" (seed {seed})"
+    best = min(range(len(distances)), key=lambda n: math.inf if math.isnan(distances[n]) else distances[n])
+    tried = ", ".join(f"{distance:.4f}" for distance in distances)
+    return f" (seed {seed}; distances {tried}: number {best + 1} is kept)"
+
+
+def _save_weights(blend: str, weights, layout, latents, path: Path) -> None:
     from .processors.weights import save_weights
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for number, (weights, layout) in enumerate(zip(output.weights, output.layouts, strict=True)):
-        latents = None if output.latents is None else output.latents[number]
-        save_weights(_numbered(path, number + 1, args), weights, output.blend, layout.phrases, latents)
+    save_weights(path, weights, blend, layout.phrases, latents)
 
 
-def _shown(layout, image):
+def _save_shown(image, layout, path: Path) -> None:
     """The picture beside itself with its regions drawn on it, large enough to read."""
     from .layout.draw import draw_layout, side_by_side
 
     factor = max(1, 512 // image.height)
     image = image.resize((factor * image.width, factor * image.height))
-    return side_by_side(image, draw_layout(layout, image))
+    write_picture(side_by_side(image, draw_layout(layout, image)), path)
 
 
-def _check_picture_file(path: Path) -> None:
-    from PIL import Image
+def _save_drawing(layout, height: int, width: int, path: Path) -> None:
+    """The layout on a canvas of the picture's proportions, large enough to read."""
+    from .layout.draw import draw_layout
 
-    writable = Image.registered_extensions().get(path.suffix.lower()) in Image.SAVE
-    if not writable or path.is_dir() or any(parent.is_file() for parent in path.parents):
-        raise ValueError(f"{str(path)!r} is no name for a picture: give a file name such as picture.png.")
-
-
-def _write_image(image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
+    factor = max(1.0, 512 / max(height, width))
+    write_picture(draw_layout(layout, width=round(factor * width), height=round(factor * height)), path)
