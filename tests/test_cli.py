@@ -1,11 +1,20 @@
 """The console command on the checkpoint that ships, in few steps."""
 
+import io
 import json
+import re
 import shutil
+from pathlib import Path
 
+import diffusers
+import huggingface_hub
 import pytest
 import torch
+import transformers
+from diffusers.loaders import single_file_utils
+from original_checkpoints import original_checkpoint
 from PIL import Image
+from safetensors.torch import save_file
 
 from spacetime_attn import Layout, default_model, load_weights
 from spacetime_attn.cli import main
@@ -80,6 +89,110 @@ def test_the_options_reach_the_pipeline(tmp_path):
     assert Image.open(tmp_path / "a.png").size == (96, 32)
 
 
+def test_all_that_is_printed_is_files_seeds_and_what_went_where(tmp_path, capsys):
+    options = ["--num-images", "2", "--seed", "7", "--show-layout", "--save-layout", str(tmp_path / "l.json")]
+    options += ["--save-weights", str(tmp_path / "w.json")]
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options, *FAST]) == 0
+    told = capsys.readouterr()
+    named = [line.split()[0] for line in told.out.splitlines() if line.startswith(str(tmp_path))]
+    assert sorted(named) == sorted(map(str, tmp_path.iterdir())) and len(named) == 7
+    assert f"{tmp_path / 'a-1.png'} (seed 7)" in told.out and f"{tmp_path / 'a-2.png'} (seed 8)" in told.out
+    assert told.out.splitlines()[7:] == str(Layout.load(tmp_path / "l.json")).splitlines()
+    assert "Loading" not in told.err
+
+
+def test_loading_leaves_the_bars_as_they_were(capsys):
+    main(["layout", PROMPT])
+    assert diffusers.utils.logging.is_progress_bar_enabled()
+    assert transformers.utils.logging.is_progress_bar_enabled()
+    assert not huggingface_hub.utils.are_progress_bars_disabled()
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path, capsys, monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", narrow)
+    assert main(["layout", "a caf\u00e9 above a \ud800 cat"]) == 0
+    assert rb"a caf\xe9" in narrow.buffer.getvalue()
+
+
+# The model
+
+
+def test_a_single_file_is_a_model(tmp_path, capsys, stock, monkeypatch):
+    """Its configs are those of a repository, here a folder, that diffusers knows for such files."""
+    stock.save_pretrained(tmp_path / "folder")
+    save_file(original_checkpoint(stock), tmp_path / "model.safetensors")
+    monkeypatch.setitem(
+        single_file_utils.DIFFUSERS_DEFAULT_PIPELINE_PATHS,
+        "v1",
+        {"pretrained_model_name_or_path": str(tmp_path / "folder")},
+    )
+    for command, *options in (["generate", *FAST, "-o", str(tmp_path / "a.png")], ["layout"]):
+        said = []
+        for model in ("folder", "model.safetensors"):
+            assert main([command, PROMPT, *options, "--model", str(tmp_path / model)]) == 0
+            said.append(capsys.readouterr().out)
+            if command == "generate":
+                said[-1] += str(Image.open(tmp_path / "a.png").tobytes())
+        assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("command", ["generate", "layout"])
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        ("nothing", "There is no folder or file 'nothing'."),
+        ("./nothing", "There is no folder or file './nothing'."),
+        ("/no/thing/here", "There is no folder or file '/no/thing/here'."),
+        ("nothing.safetensors", "There is no folder or file 'nothing.safetensors'."),
+        ("empty", "model_index.json"),
+        ("flux", "'flux' is for FluxPipeline. Supported are Stable Diffusion 1.x, 2.x and XL."),
+        ("video", "'video' is for StableVideoDiffusionPipeline. Supported are Stable Diffusion 1.x, 2.x and XL."),
+        ("flux.safetensors", "Supported are Stable Diffusion 1.x, 2.x and XL."),
+        ("cut.safetensors", "cut.safetensors"),
+    ],
+)
+def test_what_is_no_model_is_told(tmp_path, monkeypatch, capsys, command, model, complaint):
+    monkeypatch.chdir(tmp_path)
+    indices = {"flux": ("FluxPipeline", {}), "video": ("StableVideoDiffusionPipeline", {"unet": "UNetSpatioTemporal"})}
+    for folder, (name, parts) in indices.items():
+        Path(folder).mkdir()
+        parts = {"vae": ["diffusers", "AutoencoderKL"]} | {part: ["diffusers", kind] for part, kind in parts.items()}
+        Path(folder, "model_index.json").write_text(json.dumps({"_class_name": name} | parts))
+    Path("empty").mkdir()
+    save_file({"double_blocks.0.img_attn.norm.key_norm.scale": torch.zeros(1)}, "flux.safetensors")
+    Path("cut.safetensors").write_bytes(Path("flux.safetensors").read_bytes()[:-3])
+    assert main([command, PROMPT, "--model", model, "-o", "a.png"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("spacetime-attn: error: ") and complaint in line
+
+
+def test_a_file_that_lacks_a_part_of_the_model_is_told(tmp_path, capsys, stock, monkeypatch):
+    stock.save_pretrained(tmp_path / "folder")
+    state = original_checkpoint(stock)
+    file = tmp_path / "model.safetensors"
+    save_file({name: weight for name, weight in state.items() if not name.startswith("first_stage_model")}, file)
+    monkeypatch.setattr("spacetime_attn.checkpoints._repository_like", lambda file: str(tmp_path / "folder"))
+    assert main(["generate", PROMPT, "--model", str(file), "-o", str(tmp_path / "a.png")]) == 2
+    assert "is no whole checkpoint: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_model_that_the_hub_does_not_give_is_told(tmp_path, capsys, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("no connection")
+
+    monkeypatch.setattr("spacetime_attn.checkpoints.snapshot_download", refuse)
+    assert main(["layout", PROMPT, "--model", "owner/model"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        told
+        == "spacetime-attn: error: There is no folder 'owner/model', and the Hub does not give it: no connection\n"
+    )
+
+
+# Weights
+
+
 @pytest.fixture
 def model_with_clip(tmp_path, clip):
     """The checkpoint that ships with a tiny random CLIP beside it."""
@@ -93,11 +206,16 @@ def model_with_clip(tmp_path, clip):
     return folder
 
 
-def test_saved_weights_make_the_same_picture_again(tmp_path, model_with_clip):
+def test_saved_weights_make_the_same_picture_again(tmp_path, model_with_clip, capsys):
     saved = tmp_path / "weights" / "w.safetensors"
     options = ["--model", str(model_with_clip), "--optimize", "2", "--num-images", "2", "--save-weights", str(saved)]
     assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options, *FAST]) == 0
     assert sorted(path.name for path in saved.parent.iterdir()) == ["w-1.safetensors", "w-2.safetensors"]
+    told = capsys.readouterr().out.splitlines()
+    for name, seed in (("a-1.png", 0), ("a-2.png", 1)):
+        [line] = [line for line in told if name in line]
+        found = re.fullmatch(rf".*{name} \(seed {seed}; distances (\S+), (\S+): number ([12]) is kept\)", line)
+        assert float(found[int(found[3])]) == min(float(found[1]), float(found[2]))
     first, second = (load_weights(saved.with_stem(f"w-{number}")) for number in (1, 2))
     assert first.phrases == ["a red apple", "a blue car"] and not torch.equal(first.latents, second.latents)
     weights = ["--weights", str(saved.with_stem("w-1"))]
@@ -181,6 +299,34 @@ def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, capsys, 
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("spacetime-attn: error: ") and complaint in last
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["generate", "--weights", "nope"], "There is no file of weights 'nope'."),
+        (["generate", "--layout", "nope"], "There is no layout file 'nope'."),
+        (["generate", "--device", "abacus"], "--device 'abacus' cannot be used here"),
+        (["generate", "--layout", "l.json", "--box-scale", "2"], "--box-scale is for layouts that are predicted"),
+        (["generate", "--layout-predictor", "llm"], '--layout-predictor llm needs xgrammar: pip install "spacetime_'),
+        (["layout", "--layout-predictor", "llm"], '--layout-predictor llm needs xgrammar: pip install "spacetime_'),
+    ],
+)
+def test_what_needs_no_model_is_checked_before_one_is_loaded(tmp_path, monkeypatch, capsys, arguments, complaint):
+    def load(*arguments, **options):
+        raise AssertionError("a model is loaded")
+
+    monkeypatch.setattr("spacetime_attn.cli.find_spec", lambda name: None)
+    monkeypatch.setattr("spacetime_attn.checkpoints.load_pipeline", load)
+    monkeypatch.setattr("spacetime_attn.checkpoints.load_without_weights", load)
+    assert main([*arguments, PROMPT, "-o", str(tmp_path / "a.png")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"spacetime-attn: error: {complaint}")
+
+
+def test_boxes_are_not_scaled_where_regions_are_discs(capsys):
+    assert main(["layout", PROMPT, "--preset", "official", "--box-scale", "2"]) == 2
+    assert "regions are discs: add --preset early" in capsys.readouterr().err
 
 
 def test_a_missing_reader_ends_with_one_line_and_code_2(monkeypatch, capsys):
