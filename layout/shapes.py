@@ -227,7 +227,7 @@ def interval(start: float, stop: float, size: int, softness: float = 0.0) -> np.
         cell = _cell((start + stop) / 2, size)
         centers[cell], inside[cell] = (start + stop) / 2, True
     if softness:
-        return np.clip(np.minimum(centers - start, stop - centers) / softness + 0.5, 0, 1)
+        return np.minimum(centers - start, stop - centers).clip(-softness / 2, softness / 2) / softness + 0.5
     return inside.astype(np.float64)
 
 

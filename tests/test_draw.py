@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from growth import growth
+from PIL import Image, ImageDraw
 
 from spacetime_attn.layout.draw import draw_layout, region_colour, side_by_side
 from spacetime_attn.layout.regions import Layout, Region
@@ -73,6 +74,70 @@ def test_the_colours_of_many_regions_differ():
 def test_any_phrase_can_be_drawn_at_any_size(phrase, width):
     crowded = Layout(tuple(Region(phrase, box=(0.9, 0.9, 1, 1)) for _ in range(5)))
     assert draw_layout(crowded, width=width).size == (width, width)
+
+
+@pytest.mark.parametrize("box", [(0.5, 0.5, 0.5001, 0.6), (0.9999, 0, 1, 1), (0.2, 0.99999, 0.8, 1)])
+def test_a_box_narrower_than_a_pixel_is_drawn(box):
+    image = draw_layout(Layout((Region("a pea", box=box),)))
+    assert region_colour(0) in {colour for _, colour in image.getcolors(512**2)}
+
+
+def test_a_discs_outline_is_where_it_ends():
+    white = Image.new("RGB", (400, 200), (255, 255, 255))
+    image = draw_layout(Layout((Region("a ball", disc=(0.5, 0.5, 0.25)),)), white)
+    assert [pixel(image, x, 0.5) == region_colour(0) for x in (0.245, 0.254, 0.26)] == [False, True, False]
+    assert [pixel(image, 0.5, y) == region_colour(0) for y in (0.743, 0.755)] == [True, False]
+    image = draw_layout(Layout((Region("the sea", disc=(-99.5, 0.5, 100)),)), white)
+    assert [pixel(image, x, 0.5) == region_colour(0) for x in (0.49, 0.498, 0.505)] == [False, True, False]
+
+
+def test_labels_that_would_cover_each_other_stand_below_each_other():
+    one, two = (draw_layout(Layout((Region("a cat", box=(0, 0, 1, 1)),) * count)) for count in (1, 2))
+    labels = [np.all(np.array(image) == region_colour(0), axis=2)[:, 4].sum() for image in (one, two)]
+    assert labels[0] > 512 // 28 and np.all(np.array(two) == region_colour(1), axis=2)[labels[0] - 512 :, 4].any()
+
+
+def test_the_time_does_not_grow_with_the_size_of_a_disc():
+    assert growth(draw_layout, *(Layout((Region("a ball", disc=(0.5, 0.5, r)),)) for r in (0.2, 1e6))) < 10
+
+
+def test_no_more_of_a_phrase_is_measured_than_may_fit(monkeypatch):
+    measured, textlength = [], ImageDraw.ImageDraw.textlength
+
+    def counting(self, text, *args, **options):
+        measured.append(len(text))
+        return textlength(self, text, *args, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "textlength", counting)
+    for phrase in ("a" * 500_000, "a " * 250_000):
+        draw_layout(Layout((Region(phrase, box=(0, 0, 1, 1)),)))
+    assert max(measured) <= 512 and len(measured) <= 2 * 10
+
+
+def test_the_time_is_linear_in_the_number_of_regions_and_of_points():
+    layouts = [Layout((Region("a cat", box=(0.1, 0.1, 0.9, 0.9)),) * count) for count in (50, 400)]
+    assert growth(lambda layout: draw_layout(layout, width=128), *layouts) < 24  # and 64 if it were quadratic
+    angles = [np.linspace(0, 6.28, count, endpoint=False) for count in (2_000, 16_000)]
+    rounds = [Layout((Region("a hat", polygon=0.5 + 0.4 * np.stack([np.cos(a), np.sin(a)], 1)),)) for a in angles]
+    assert growth(draw_layout, *rounds) < 24
+
+
+@pytest.mark.parametrize("size", [{"width": 0}, {"width": -1}, {"height": 1.5}, {"width": True}, {"height": "3"}])
+def test_a_drawings_size_is_whole_numbers_of_pixels(layout, size):
+    with pytest.raises(ValueError, match="`(width|height)` of a drawing has to be a whole number of pixels from 1"):
+        draw_layout(layout, **size)
+
+
+def test_drawings_of_absurd_sizes_are_refused(layout):
+    with pytest.raises(ValueError, match="1000000 x 1000000 pixels is too large"):
+        draw_layout(layout, width=10**6)
+    with pytest.raises(ValueError, match="320 x 3200000 pixels is too large"):
+        draw_layout(layout, Image.new("RGB", (1, 10_000)))
+
+
+def test_a_picture_may_be_as_narrow_as_it_likes(layout):
+    assert draw_layout(layout, Image.new("RGB", (1000, 1)), width=100).size == (100, 1)
+    assert side_by_side(Image.new("RGB", (8, 8)), Image.new("RGB", (1, 1000)), gap=0).size == (9, 8)
 
 
 def test_an_empty_layout_leaves_the_picture_as_it_is():

@@ -1,6 +1,8 @@
 """Regions, relations and layouts as data."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -455,6 +457,98 @@ def test_broken_files_are_refused_with_their_name(tmp_path, layout):
         Layout.load(path)
     with pytest.raises(ValueError, match="There is no layout file .*missing.json"):
         Layout.load(tmp_path / "missing.json")
+
+
+CAT = {"phrase": "a cat", "box": [0, 0, 1, 1]}
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    "field, data",
+    [
+        (field, CAT | {field: value})
+        for field in ("softness", "strength", "start", "end")
+        for value in (True, HUGE, "1")
+    ]
+    + [("box", CAT | {"box": box}) for box in ("0011", [0, 0, 1, True], [0, 0, 1, HUGE], [0, 0, None, 1], {"x0": 0})]
+    + [("disc", {"phrase": "a cat", "disc": disc}) for disc in ([0, 0, HUGE], [0.5, 0.5, 1e7], [1e300, 0.5, 1e300], 1)]
+    + [("polygon", {"phrase": "a cat", "polygon": p}) for p in ([[0, 0], [1, 0], [1, None]], ["ab", "cd", "ef"], {})]
+    + [("mask", {"phrase": "a cat", "mask": mask}) for mask in ([[None]], [[HUGE]], ["01"], {}, [[float("nan")]])]
+    + [("order", CAT | {"order": order}) for order in (True, 1.5, float("nan"))]
+    + [("adapters['x']", CAT | {"adapters": {"x": value}}) for value in (True, float("inf"), HUGE, None)]
+    + [(name, CAT | {name: "\ud800"}) for name in ("phrase", "negative_prompt", "description")],
+)
+def test_what_is_wrong_in_a_file_is_named_with_it(field, data, tmp_path):
+    path = tmp_path / "layout.json"
+    path.write_text(json.dumps({"objects": [data]}))
+    with pytest.raises(ValueError) as error:
+        Layout.load(path)
+    assert "layout.json' holds no layout: " in str(error.value) and f"`{field}`" in str(error.value)
+
+
+@pytest.mark.parametrize("index", [True, 0.0, 0.5, HUGE, float("nan"), "0", None])
+def test_relations_are_between_whole_numbers(index):
+    with pytest.raises(ValueError, match="points at object .* whole numbers from 0"):
+        Layout.from_dict({"objects": [CAT, CAT], "relations": [{"subject": index, "relation": "above", "object": 1}]})
+
+
+@pytest.mark.parametrize("version", [True, None, 2.0, HUGE])
+def test_the_version_is_a_whole_number(version):
+    with pytest.raises(ValueError, match="ersion.*(has to be a whole number|newer)"):
+        Layout.from_dict({"objects": [], "version": version})
+
+
+def test_numbers_of_any_real_type_are_numbers():
+    for number in (1, np.float16(1), np.int64(1), np.array(1.0), torch.tensor(1)):
+        region = Region("a cat", box=(0, 0, number, number), strength=number, adapters={"coral": number})
+        assert json.loads(json.dumps(region.to_dict()["box"])) == [0, 0, 1, 1] and region.strength == 1
+    assert Region("a cat", box=torch.tensor([0, 0, 0.5, 1])).box == (0, 0, 0.5, 1)
+
+
+def test_numbers_of_more_digits_than_can_be_written_are_refused():
+    with pytest.raises(ValueError, match="`strength` of 'a cat' has to be a finite number, got a huge number"):
+        Region("a cat", box=(0, 0, 1, 1), strength=10**5000)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_byte_order_marks_are_read_over(layout, tmp_path, encoding):
+    layout = layout.edit(0, phrase="a café")
+    text = json.dumps(layout.to_dict(), ensure_ascii=False)
+    (tmp_path / "layout.json").write_text(text, encoding=encoding)
+    assert Layout.load(tmp_path / "layout.json") == layout
+
+
+def test_halves_of_characters_in_a_prompt_are_saved_and_read(tmp_path):
+    Layout(prompt="a cat \ud83d, a café").save(tmp_path / "layout.json")
+    assert (tmp_path / "layout.json").read_text(encoding="utf-8").count("é") == 1
+    assert Layout.load(tmp_path / "layout.json").prompt == "a cat \ud83d, a café"
+
+
+def test_files_far_too_large_are_refused_unread(tmp_path):
+    with (tmp_path / "layout.json").open("wb") as file:
+        file.truncate(2**40)  # of zeros, which take no place on the disk
+    with pytest.raises(ValueError, match="layout.json' holds no layout: it has more than 64 MB"):
+        Layout.load(tmp_path / "layout.json")
+
+
+def test_what_could_not_be_read_again_is_not_saved(layout, tmp_path):
+    path = tmp_path / "layout.json"
+    layout.save(path)
+    with pytest.raises(ValueError, match="cannot be saved: it has more than 64 MB. Draw its masks smaller"):
+        Layout(prompt="a" * 2**26).save(path)
+    assert Layout.load(path) == layout
+
+
+def test_a_full_disk_leaves_the_old_layout(layout, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "layout.json"
+    layout.save(path)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device: .*layout.json"):
+        Layout().save(path)
+    assert Layout.load(path) == layout and os.listdir(tmp_path) == ["layout.json"]
 
 
 def test_regions_of_other_kinds_are_refused():
