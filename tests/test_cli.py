@@ -111,7 +111,7 @@ def test_loading_leaves_the_bars_as_they_were(capsys):
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path, capsys, monkeypatch):
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", narrow)
-    assert main(["layout", "a caf\u00e9 above a \ud800 cat"]) == 0
+    assert main(["layout", "a caf\u00e9 above a cat"]) == 0
     assert rb"a caf\xe9" in narrow.buffer.getvalue()
 
 
