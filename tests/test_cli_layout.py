@@ -116,6 +116,10 @@ def test_a_checkpoints_own_defaults_and_layout_model_decide(tmp_path, capsys, ma
     pipe.save_pretrained(tmp_path / "whole")
     model = without_weights(tmp_path / "model", tmp_path / "whole")
     found = shown(capsys, "a cat above a dog", "--model", str(model))
+    used = tmp_path / "used.json"
+    options = ["--dtype", "bfloat16", "--save-layout", str(used), "-o", str(tmp_path / "a.png"), *FAST]
+    assert main(["generate", "a cat above a dog", "--model", str(tmp_path / "whole"), *options]) == 0
+    assert json.loads(used.read_text()) == found
     assert found == json.loads(json.dumps(pipe.predict_layout("a cat above a dog").to_dict()))
     assert found != shown(
         capsys, "a cat above a dog", "--layout-predictor", "transformer", "--preset", "early", "--box-scale", "0.8"
