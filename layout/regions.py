@@ -32,7 +32,7 @@ from .vocabulary import AXES, DEPTHS
 
 LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and masks as text; 2 no descriptions
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
-_THINNEST = 1e-3  # of the side of a part of the picture: what it shows of a box that only adjoins it is less
+_NARROWEST = 1e-3  # of the side of a part of the picture: what it shows of a box that only adjoins it is less
 _CROPPED_SIDE = 1024  # pixels of the drawing that a shape becomes
 
 _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
@@ -169,7 +169,7 @@ class Region:
         x0, y0, x1, y1 = part
         if self.box is not None and not self.softness:
             left, top, right, bottom = box = cropped_box(self.box, part)
-            return self.reshaped(box=box) if min(right - left, bottom - top) > _THINNEST else None
+            return self.reshaped(box=box) if min(right - left, bottom - top) > _NARROWEST else None
         if self.disc is not None and math.isclose(x1 - x0, y1 - y0):
             x, y, radius = self.disc
             shape = {"disc": ((x - x0) / (x1 - x0), (y - y0) / (y1 - y0), radius / (x1 - x0))}
