@@ -26,7 +26,7 @@ def write_whole(path: str | os.PathLike, content: bytes) -> None:
         if os.path.exists(path) and not os.path.isfile(path):
             Path(path).write_bytes(content)
         else:
-            _write_beside(Path(path).resolve(), content)
+            _write_beside(Path(os.path.realpath(path)), content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
