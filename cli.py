@@ -1,14 +1,19 @@
 """The console command `spacetime-attn`: argument parsing over the pipeline."""
 
 import argparse
+import errno
+import io
 import json
 import math
 import os
+import re
 import signal
 import sys
+import tempfile
+import unicodedata
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import count, repeat
@@ -16,12 +21,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import __version__, default_model
-from .outputs import Output, check_picture_name, check_targets, same_on_some_disk, write_outputs, write_picture
+from .layout.files import write_whole
 
 
 Targets = dict[str, list[Path]]  # the files that a job is going to write, by the option that asks for them
 
+_SUPPORTED = "Stable Diffusion 1.x, 2.x and XL"
 _MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
+
+
+class Output(NamedTuple):
+    """A file: its path, what writes it there, and what is to be said of it."""
+
+    path: Path
+    write: Callable[[Path], None]
+    note: str = ""
 
 
 class Job(NamedTuple):
@@ -162,7 +176,7 @@ def generate(args: argparse.Namespace) -> None:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
         for job, files in targets.items():
             output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
-            write_outputs(_outputs(output, files, args.seed), _say)
+            _write_outputs(_outputs(output, files, args.seed), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
 
@@ -177,7 +191,7 @@ def layout(args: argparse.Namespace) -> None:
         _say(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
         drawings = [Output(path, partial(_save_drawing, found, *_size(pipe, args))) for path in files["--output"]]
         saved = [Output(path, found.save) for path in files["--save-layout"]]
-        write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json else sys.stdout))
+        _write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json else sys.stdout))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -278,7 +292,7 @@ def _read_jobs(args: argparse.Namespace) -> list[Job]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             job = _read_job(line, f"line {number} of {args.prompts!r}")
-            other = jobs.setdefault(same_on_some_disk(job.id), job)
+            other = jobs.setdefault(_same_on_some_disk(job.id), job)
             if other is not job:
                 raise ValueError(f"The ids {other.id!r} and {job.id!r} in {args.prompts!r} would name the same files.")
     if not jobs:
@@ -309,9 +323,9 @@ def _is_file_name(text: str) -> bool:
 def _checked_targets(targets_of: Callable, jobs: Sequence[Job], args: argparse.Namespace) -> dict[Job, Targets]:
     """What each job is going to write, which can be written."""
     if args.output and args.prompts is None:
-        check_picture_name(args.output)
+        _check_picture_name(args.output)
     targets = {job: targets_of(job, args) for job in jobs}
-    check_targets((option, path) for files in targets.values() for option, paths in files.items() for path in paths)
+    _check_targets(targets.values())
     return targets
 
 
@@ -337,25 +351,116 @@ def _are_there(targets: Targets) -> bool:
 
 
 def _load_pipeline(args: argparse.Namespace, device: str | None = None):
-    """The pipeline of `--model` with what the other options change in it; without a device for layouts alone."""
+    """The pipeline of `--model` with what other options change in it; without a device, for layouts alone."""
     if args.layout_predictor == "llm" and find_spec("xgrammar") is None:
         raise ValueError('--layout-predictor llm needs xgrammar: pip install "spacetime_attn[llm]".')
-    import torch
-
-    from .checkpoints import load_pipeline, load_without_weights
-
-    model, settings = args.model or default_model(), {"preset": args.preset}
+    model = args.model or default_model()
+    configs = _configs_of(model)
+    settings = {"preset": args.preset}
     if args.layout_predictor:
         settings["layout_predictor"] = args.layout_predictor
-    if device is None:
-        pipe = load_without_weights(model, **settings)
-    else:
-        pipe = load_pipeline(model, getattr(torch, args.dtype), **settings).to(device)
+    with _quiet_loading():
+        if device is None:
+            pipe = _load_without_weights(configs, **settings)
+        else:
+            pipe = _load_whole(model, configs, args.dtype, **settings).to(device)
     if args.box_scale is not None:
         if pipe.defaults.region_shape != "box":
             raise ValueError("--box-scale is for boxes, and this checkpoint's regions are discs: add --preset early.")
         pipe.box_scale = args.box_scale
     return pipe
+
+
+def _load_whole(model: str, configs: str, dtype: str, **settings):
+    import torch
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
+
+    from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+
+    dtype = getattr(torch, dtype)
+    if not Path(model).is_file():
+        dtypes = {"default": dtype, "layout_transformer": torch.float32}  # which places the same in any of them
+        return SpaceTimeAttnPipeline.from_pretrained(model, dtype=dtypes, **settings)
+    try:
+        return SpaceTimeAttnPipeline.from_single_file(model, config=configs, dtype=dtype, **settings)
+    except SingleFileComponentError as error:
+        raise ValueError(f"{model!r} is no whole checkpoint: {error}") from None
+
+
+def _load_without_weights(configs: str, **settings):
+    """Of the diffusion model nothing is read but the configs of UNet and VAE, which tell sizes, and the tokenizers."""
+    import diffusers
+    import torch
+
+    from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+
+    index = SpaceTimeAttnPipeline.load_config(configs)
+    parts = dict.fromkeys(("text_encoder", "text_encoder_2", "image_encoder", "safety_checker", "feature_extractor"))
+    with torch.device("meta"):
+        for name in ("unet", "vae"):
+            kind = getattr(diffusers, index[name][1])
+            parts[name] = kind.from_config(kind.load_config(configs, subfolder=name))
+    if "requires_safety_checker" in index:
+        settings["requires_safety_checker"] = False
+    return SpaceTimeAttnPipeline.from_pretrained(configs, **parts, **settings)
+
+
+def _configs_of(model: str) -> str:
+    """
+    The folder with the configs and tokenizers of a checkpoint, which is a folder, a single file or an id on the Hub.
+
+    Raises:
+        ValueError, OSError: There is no such checkpoint, or its family is not supported.
+    """
+    from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+
+    place = _repository_like(model) if Path(model).is_file() else model
+    folder = place if Path(place).is_dir() else _fetched(place)
+    index = SpaceTimeAttnPipeline.load_config(folder)
+    if (index.get("unet") or [None, None])[1] != "UNet2DConditionModel" or "vae" not in index:
+        raise ValueError(f"{model!r} is for {index.get('_class_name')}. Supported are {_SUPPORTED}.")
+    return folder
+
+
+def _repository_like(file: str) -> str:
+    """The repository whose configs fit a checkpoint in one file."""
+    from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
+
+    state = load_single_file_checkpoint(file)
+    if "model.diffusion_model.input_blocks.0.0.weight" not in state:
+        raise ValueError(f"{file!r} is no checkpoint of a supported family. Supported are {_SUPPORTED}.")
+    return fetch_diffusers_config(state)["pretrained_model_name_or_path"]
+
+
+def _fetched(repository: str) -> str:
+    from huggingface_hub import snapshot_download
+
+    if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", repository):
+        raise ValueError(f"There is no folder or file {repository!r}.")
+    try:
+        return snapshot_download(repository, allow_patterns=["*.json", "tokenizer*/*", "layout_transformer/*"])
+    except OSError as error:
+        raise ValueError(f"There is no folder {repository!r}, and the Hub does not give it: {error}") from None
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Without the bars of what is loaded; those of what is downloaded stay."""
+    from diffusers.utils import logging as diffusers_logging
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils import logging as transformers_logging
+
+    downloads = not are_progress_bars_disabled()
+    libraries = [x for x in (diffusers_logging, transformers_logging) if x.is_progress_bar_enabled()]
+    for library in libraries:
+        library.disable_progress_bar()
+    if downloads:
+        enable_progress_bars()  # transformers has switched them off with its own
+    try:
+        yield
+    finally:
+        for library in libraries:
+            library.enable_progress_bar()
 
 
 def _size(pipe, args: argparse.Namespace) -> tuple[int, int]:
@@ -438,7 +543,7 @@ def _outputs(output, targets: Targets, seed: int) -> list[Output]:
     return [
         *(Output(path, partial(_save_weights, output.blend, *found)) for path, *found in weights),
         *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
-        *(Output(path, partial(write_picture, image), _note(*made)) for path, image, *made in pictures),
+        *(Output(path, partial(_write_picture, image), _note(*made)) for path, image, *made in pictures),
         *(Output(path, partial(_save_shown, *picture)) for path, *picture in shown),
     ]
 
@@ -464,7 +569,7 @@ def _save_shown(image, layout, path: Path) -> None:
 
     factor = max(1, 512 // image.height)
     image = image.resize((factor * image.width, factor * image.height))
-    write_picture(side_by_side(image, draw_layout(layout, image)), path)
+    _write_picture(side_by_side(image, draw_layout(layout, image)), path)
 
 
 def _save_drawing(layout, height: int, width: int, path: Path) -> None:
@@ -472,4 +577,93 @@ def _save_drawing(layout, height: int, width: int, path: Path) -> None:
     from .layout.draw import draw_layout
 
     factor = max(1.0, 512 / max(height, width))
-    write_picture(draw_layout(layout, width=round(factor * width), height=round(factor * height)), path)
+    _write_picture(draw_layout(layout, width=round(factor * width), height=round(factor * height)), path)
+
+
+def _check_targets(targets: Iterable[Targets]) -> None:
+    """
+    Makes nothing, not even the folders that are missing.
+
+    Raises:
+        ValueError: A path that cannot be written, or that comes twice. It names option and path.
+    """
+    taken: dict[str, Path] = {}
+    folders: set[Path] = set()
+    for option, path in ((option, path) for files in targets for option, paths in files.items() for path in paths):
+        try:
+            _check_place(path, folders)
+        except (OSError, UnicodeEncodeError) as error:
+            reason = getattr(error, "strerror", "no name for a file here")
+            raise ValueError(f"{option}: {str(path)!r} cannot be written ({reason}).") from None
+        other = taken.setdefault(_same_on_some_disk(os.path.realpath(path)), path)
+        if other is not path:
+            raise ValueError(f"{option}: {str(path)!r} would be the same file as {str(other)!r}.")
+
+
+def _same_on_some_disk(name: str) -> str:
+    """Equal for names that some disks take for one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _check_place(path: Path, writable: set[Path]) -> None:
+    """Raises an OSError or a UnicodeEncodeError unless the file can be written; adds to the folders known to be so."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if path.is_file():
+        open(path, "r+b").close()
+    elif path.exists():  # a pipe or a device
+        return
+    path = Path(os.path.realpath(path))
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    for part in path.parts[len(folder.parts) :]:
+        with suppress(FileNotFoundError):
+            os.lstat(folder / part)  # which fails for a name that is too long, or that cannot be encoded
+    if folder not in writable:
+        tempfile.TemporaryFile(dir=folder).close()
+        writable.add(folder)
+
+
+def _check_picture_name(path: str | os.PathLike) -> None:
+    """Raises a ValueError unless the name asks for a format in which pictures can be written."""
+    from PIL import Image
+
+    try:
+        _encoded(Image.new("RGB", (8, 8)), Path(path))
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{str(path)!r} is no name for a picture: give a file name such as picture.png.") from None
+
+
+def _write_picture(image, path: Path) -> None:
+    """Writes a `PIL.Image` in the format that the name asks for."""
+    write_whole(path, _encoded(image, path))
+
+
+def _encoded(image, path: Path) -> bytes:
+    from PIL import Image
+
+    data = io.BytesIO()
+    image.save(data, format=Image.registered_extensions()[path.suffix.lower()])
+    return data.getvalue()
+
+
+def _write_outputs(outputs: Iterable[Output], say: Callable[[str], None]) -> None:
+    """
+    Writes all files that can be written, in this order, and then says which.
+
+    Raises:
+        OSError: The first of them that could not be written.
+    """
+    written, errors = [], []
+    for path, write, note in outputs:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path)
+            written.append(f"{path}{note}")
+        except OSError as error:
+            errors.append(error)
+    for line in written:
+        say(line)
+    if errors:
+        raise errors[0]

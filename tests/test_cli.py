@@ -172,7 +172,7 @@ def test_a_file_that_lacks_a_part_of_the_model_is_told(tmp_path, capsys, stock, 
     state = original_checkpoint(stock)
     file = tmp_path / "model.safetensors"
     save_file({name: weight for name, weight in state.items() if not name.startswith("first_stage_model")}, file)
-    monkeypatch.setattr("spacetime_attn.checkpoints._repository_like", lambda file: str(tmp_path / "folder"))
+    monkeypatch.setattr("spacetime_attn.cli._repository_like", lambda file: str(tmp_path / "folder"))
     assert main(["generate", PROMPT, "--model", str(file), "-o", str(tmp_path / "a.png")]) == 2
     assert "is no whole checkpoint: " in capsys.readouterr().err.splitlines()[-1]
 
@@ -181,7 +181,7 @@ def test_a_model_that_the_hub_does_not_give_is_told(tmp_path, capsys, monkeypatc
     def refuse(*arguments, **options):
         raise OSError("no connection")
 
-    monkeypatch.setattr("spacetime_attn.checkpoints.snapshot_download", refuse)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     assert main(["layout", PROMPT, "--model", "owner/model"]) == 2
     told = capsys.readouterr().err
     assert (
@@ -317,8 +317,7 @@ def test_what_needs_no_model_is_checked_before_one_is_loaded(tmp_path, monkeypat
         raise AssertionError("a model is loaded")
 
     monkeypatch.setattr("spacetime_attn.cli.find_spec", lambda name: None)
-    monkeypatch.setattr("spacetime_attn.checkpoints.load_pipeline", load)
-    monkeypatch.setattr("spacetime_attn.checkpoints.load_without_weights", load)
+    monkeypatch.setattr("spacetime_attn.cli._configs_of", load)
     assert main([*arguments, PROMPT, "-o", str(tmp_path / "a.png")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"spacetime-attn: error: {complaint}")
