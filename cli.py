@@ -658,7 +658,7 @@ def _write_outputs(outputs: Iterable[Output], say: Callable[[str], None]) -> Non
     written, errors = [], []
     for path, write, note in outputs:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
             write(path)
             written.append(f"{path}{note}")
         except OSError as error:

@@ -114,6 +114,9 @@ def test_a_protected_file_is_refused(work, idle, capsys):
 def test_folders_that_are_missing_are_made_when_there_is_something_to_write(work):
     assert main(["layout", PROMPT, "-o", "new/deep/a.png"]) == 0
     assert files() == ["new/deep/a.png"]
+    Path("link.json").symlink_to("other/b.json")
+    assert main(["layout", PROMPT, "--save-layout", "link.json"]) == 0
+    assert Path("link.json").is_symlink() and files() == ["link.json", "new/deep/a.png", "other/b.json"]
 
 
 @pytest.mark.parametrize("name", ["a", "a.psd", "a.xbm", "a.h5", ".png", "a.png.", "a.txt"])
