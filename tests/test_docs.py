@@ -1,0 +1,235 @@
+"""
+Every code block of the documents runs, page by page, in order and as written. Links lead somewhere.
+
+The blocks of a page share their variables and one folder, new for each page. In it lie, under the names of models on
+the Hub, tiny ones with random weights: diffusers looks for a folder first. Pictures take a few steps where a block
+does not say how many, and "cuda" means the CPU.
+
+- `python` runs.
+- `bash`: `spacetime-attn` runs. Of a script, which would draw or train for long, its own parser reads the arguments,
+  and the work is left out. So is what sets up (git, venv, pip), which `.ci/run` does; the extras and files that it
+  names have to be there.
+- `text` is what the block above has to print.
+- `json` with the name of a file becomes that file.
+"""
+
+import argparse
+import inspect
+import re
+import runpy
+import shlex
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import partial, partialmethod
+from itertools import dropwhile, groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from conftest import tiny_components, tiny_sdxl_components
+from diffusers import (
+    ControlNetModel,
+    DiffusionPipeline,
+    ModelMixin,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+)
+from original_checkpoints import original_checkpoint
+from PIL import Image
+from safetensors.torch import save_file
+
+from spacetime_attn import SpaceTimeAttnPipeline, __version__, default_model
+from spacetime_attn.cli import main
+from spacetime_attn.examples.export import export
+
+
+ROOT = Path(default_model()).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "layout/*/*.md", "examples/*/*.md", "examples/*/*/*.md")
+    for path in ROOT.glob(pattern)
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+STEPS = 2  # of a picture
+LEFT_OUT = ("git", "cd", "python3", ".", "pytest", "ruff", "jupyter")
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    language: str
+    name: str  # of the file that it becomes
+    code: str
+    line: int  # of the page, that its first line is
+
+
+def blocks(page: Path) -> list[Block]:
+    """All of them, in order."""
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^```(\w*) ?(\S*)\n(.*?)^```$", text, re.M | re.S)
+    return [Block(*match.group(1, 2, 3), text.count("\n", 0, match.start(3)) + 1) for match in found]
+
+
+PAGES = [page for page in DOCUMENTS if any(block.language in ("python", "bash") for block in blocks(page))]
+
+
+# Pages
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory) -> Path:
+    """A folder with what the pages load and read."""
+    folder = tmp_path_factory.mktemp("hub")
+    stock = StableDiffusionPipeline(**tiny_components(), requires_safety_checker=False)
+    stock.save_pretrained(folder / "stable-diffusion-v1-5/stable-diffusion-v1-5")
+    save_file(original_checkpoint(stock), folder / "model.safetensors")
+    StableDiffusionXLPipeline(**tiny_sdxl_components()).save_pretrained(
+        folder / "stabilityai/stable-diffusion-xl-base-1.0"
+    )
+    controlnet = ControlNetModel.from_unet(stock.unet, conditioning_embedding_out_channels=(16, 32))
+    controlnet.save_pretrained(folder / "lllyasviel/sd-controlnet-canny")
+    (folder / "openai").mkdir()
+    (folder / "openai/clip-vit-large-patch14").symlink_to(Path(default_model(), "clip"))
+    export(folder / "user/spacetime_attn")
+    (folder / "path/to").mkdir(parents=True)
+    (folder / "path/to/spacetime_attn").symlink_to(ROOT)
+    drawing = np.zeros((32, 32), np.uint8)
+    drawing[4:12, 20:30] = 255
+    for name in ("drawing.png", "edges.png"):
+        Image.fromarray(drawing).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def desk(hub, tmp_path, monkeypatch) -> None:
+    """A folder to work in, with all of that; few steps, and no GPU."""
+    for place in hub.iterdir():
+        (tmp_path / place.name).symlink_to(place)
+    monkeypatch.chdir(tmp_path)
+    for kind in (SpaceTimeAttnPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline):
+        call = inspect.unwrap(kind.__call__)
+        defaults = [STEPS if value == 50 else value for value in call.__defaults__]
+        monkeypatch.setattr(call, "__defaults__", tuple(defaults))
+    for kind in (DiffusionPipeline, ModelMixin):
+        monkeypatch.setattr(kind, "to", partialmethod(_to_cpu, kind.to))
+
+
+def _to_cpu(model, to: Callable, *args, **kwargs):
+    return to(model, *("cpu" if arg == "cuda" else arg for arg in args), **kwargs)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_block_of_a_page_runs_as_written(page, desk, capsys, monkeypatch):
+    names, printed = {"__name__": "__main__"}, ""
+    for block in blocks(page):
+        where = f"{page.name}, line {block.line}"
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.code, page, "exec"), names)
+        elif block.language == "bash":
+            for command in commands(block.code):
+                run(command, monkeypatch, where)
+        elif block.language == "text":
+            assert printed == block.code, where
+        elif block.language == "json":
+            Path(block.name).write_text(block.code, encoding="utf-8")
+        else:
+            assert block.language == "bibtex", f"{where}: blocks of {block.language!r} are not run"
+        printed = capsys.readouterr().out
+
+
+def commands(block: str) -> Iterator[list[str]]:
+    """The words of each command, without the environment that is set for it."""
+    for line in block.replace("\\\n", " ").splitlines():
+        for joined, words in groupby(shlex.split(line, comments=True), "&&".__eq__):
+            if not joined:
+                yield list(dropwhile(re.compile(r"[A-Z_]+=").match, words))
+
+
+def run(command: list[str], monkeypatch, where: str) -> None:
+    """Runs a command as far as the top of this file says."""
+    program, *arguments = command
+    missing = [word for word in arguments if word.startswith(("examples/", "tests/")) and not (ROOT / word).exists()]
+    assert not missing, f"{where}: there is no {missing}"
+    if program == "spacetime-attn":
+        assert main(arguments) == 0, where
+    elif program == "python":
+        parse(arguments, monkeypatch, where)
+    elif program == "pip":
+        extras = set(re.findall(r"\[(\w+)\]", " ".join(arguments)))
+        assert extras <= PROJECT["optional-dependencies"].keys(), where
+    else:
+        assert program in LEFT_OUT, f"{where}: {program} is not known"
+
+
+def parse(arguments: list[str], monkeypatch, where: str) -> None:
+    """Starts a script, and ends it when its parser has taken the arguments."""
+    known, parse_args = set(sys.modules), argparse.ArgumentParser.parse_args
+
+    def parse_and_end(*given):
+        parse_args(*given)
+        raise _ParsedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_end)
+        if arguments[0] == "-m":
+            patch.setattr(sys, "argv", arguments[1:])
+            start = partial(runpy.run_module, arguments[1], run_name="__main__")
+        else:
+            script = ROOT / arguments[0]
+            patch.setattr(sys, "argv", arguments)
+            patch.syspath_prepend(str(script.parent))
+            if "argparse" not in script.read_text(encoding="utf-8"):
+                assert len(arguments) == 1, f"{where}: {script.name} takes no arguments"
+                return
+            start = partial(runpy.run_path, str(script), run_name="__main__")
+        with pytest.raises(_ParsedError):
+            start()
+    for name in sys.modules.keys() - known:
+        if "." not in name and str(ROOT) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]  # another one of that name lies beside another script
+
+
+class _ParsedError(Exception):
+    """The arguments of a script are understood."""
+
+
+# What pages say of the project
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_relative_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        file, _, heading = target.partition("#")
+        place = page.parent / file if file else page
+        if not re.match(r"\w+:", target):
+            assert place.exists(), target
+            assert not heading or heading in headings(place), target
+
+
+def headings(page: Path) -> set[str]:
+    """As links name them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_test_that_the_model_card_names_exists():
+    named = set(re.findall(r"`(test_\w+\.py)::(\w+)`", (ROOT / "model_card.md").read_text(encoding="utf-8")))
+    texts = {file: (ROOT / "tests" / file).read_text(encoding="utf-8") for file, _ in named}
+    present = {(file, name) for file, text in texts.items() for name in re.findall(r"^def (\w+)", text, re.M)}
+    assert named and not named - present
+
+
+def test_the_readme_is_short_and_leads_to_every_page():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    pages = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS if path.parent.name == "docs"]
+    assert not [page for page in [*pages, "CONTRIBUTING.md", "CHANGELOG.md"] if f"]({page})" not in text]
+
+
+def test_the_changelog_has_this_version():
+    assert f"\n## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
