@@ -14,12 +14,14 @@ import math
 import os
 import re
 import shutil
+import zlib
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +84,32 @@ from .layout.vocabulary import RELATIONS  # noqa: F401
 from .layout.words import DETERMINERS  # noqa: F401
 from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
-from .processors.checks import check_batch, check_choice, check_options, check_text_to_image
+from .processors.checks import (
+    check_batch,
+    check_choice,
+    check_length,
+    check_options,
+    check_pictures,
+    check_text,
+    check_text_to_image,
+    encodable,
+    short_repr,
+)
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import BLENDS, RegionalControl
 from .processors.defaults import DEFAULT_NAMES, PRESETS, Defaults, chosen_defaults
-from .processors.families import STOCK_ARGUMENTS, family_of, text_model_within
+from .processors.families import (
+    STOCK_ARGUMENTS,
+    check_index,
+    cut_texts_untold,
+    family_of,
+    loading_untold,
+    missing_text_parts,
+    text_model_within,
+)
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
-from .processors.patch import check_kind, regional_attention
+from .processors.patch import check_kind, drawn_part, regional_attention
 from .processors.steps import evaluation_columns
 from .processors.weights import batch_weights, has_noise, pad_weights, read_weights, saved_blend, saved_noise
 
@@ -111,6 +131,8 @@ _SHARED_SETTINGS = (
     "_progress_bar_config",
     "_offload_gpu_id",
 )
+
+_UNREAD_PROMPT = "the prompt, so objects named there get no region"  # where the layout is predicted
 
 # What belongs to a checkpoint beside its components.
 _SETTINGS = (*DEFAULT_NAMES, "clip_model", "layout_predictor")
@@ -268,6 +290,7 @@ class SpaceTimeAttnPipeline(
     @classmethod
     def extract_init_dict(cls, config_dict: dict, **kwargs) -> tuple[dict, dict, dict]:
         """See [`ConfigMixin.extract_init_dict`]; other pipelines have saved those settings with their underscore."""
+        check_index(config_dict)
         kept = {name: config_dict[f"_{name}"] for name in _SETTINGS if f"_{name}" in config_dict}
         return super().extract_init_dict(kept | config_dict, **kwargs)
 
@@ -277,6 +300,7 @@ class SpaceTimeAttnPipeline(
         See [`DiffusionPipeline.from_pipe`]; also from pipelines of SDXL, which have no safety checker. A
         `layout_transformer` is taken over from a pipeline of this class and from its `stock`.
         """
+        check_index({"_class_name": type(pipeline).__name__, **pipeline.config})
         if "safety_checker" not in pipeline.components:
             kwargs.setdefault("safety_checker", None)
         kwargs.setdefault("layout_transformer", getattr(pipeline, "layout_transformer", None))
@@ -399,6 +423,7 @@ class SpaceTimeAttnPipeline(
         width: int | None = None,
         objects: Sequence[str] | None = None,
         preset: str | None = None,
+        generator: torch.Generator | None = None,
     ) -> Layout:
         """
         What `__call__` would do with the prompt's objects; edit it and pass it as `layout`.
@@ -409,35 +434,80 @@ class SpaceTimeAttnPipeline(
             objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
                 corrected (see `read_prompt`).
             preset (`str`, *optional*): See `__call__`.
+            generator (`torch.Generator`, *optional*): That of the call, where a predictor draws layouts: this is the
+                layout of its first picture. Without it layouts are drawn from torch's own.
 
         Returns:
             [`Layout`]: May be without regions, with a warning.
+
+        Raises:
+            TypeError, ValueError: The prompt is no string, or another argument makes no sense.
         """
+        if not isinstance(prompt, str):
+            raise TypeError(f"`prompt` has to be a string, got {short_repr(prompt)}.")
         defaults = chosen_defaults(preset, self.config)
         height, width = self._size(height, width)
-        visible = self._visible(prompt)
-        if visible != prompt:
-            logger.warning(
-                "The text encoder does not read the end of the prompt, so objects named there get no region: %r",
-                prompt[len(visible) :],
-            )
-        named = {} if objects is None else {"objects": objects}
-        layout = Layout.coerce(self.layout_predictor(visible, aspect_ratio=width / height, **named))
-        if not layout.regions:
-            logger.warning(
-                "No object was found in the prompt %r, which is read as English: the picture is made without regions.",
-                prompt,
-            )
-        if not getattr(self.layout_predictor, "for_any_checkpoint", False):
-            return layout
-        if defaults.region_shape == "disc":
-            return layout.with_discs(defaults.disc_radius).without_descriptions()
-        return layout.with_scaled_boxes(defaults.box_scale)
+        read = self._read_part(encodable(prompt), _UNREAD_PROMPT)
+        generators = [generator] if generator is None else _layout_generators(generator, 1, self._execution_device)
+        return self._predict(read, width / height, objects, defaults, generators)[0]
 
-    def encode_prompt(self, *args, **kwargs) -> tuple[torch.Tensor | None, ...]:
-        """See [`StableDiffusionPipeline.encode_prompt`] or [`StableDiffusionXLPipeline.encode_prompt`]."""
-        with text_model_within(self.text_encoder):
-            return self._stock.encode_prompt(*args, **kwargs)
+    def _predict(
+        self,
+        text: str,
+        aspect_ratio: float,
+        objects: Sequence[str] | None,
+        defaults: Defaults,
+        generators: Sequence[torch.Generator | None],
+    ) -> list[Layout]:
+        """A layout by each of the generators, fitted to the checkpoint where the predictor ships."""
+        predictor, named = self.layout_predictor, {} if objects is None else {"objects": objects}
+
+        def predict(predictor: Callable[..., Layout], **options) -> Layout:
+            return Layout.coerce(predictor(text, aspect_ratio=aspect_ratio, **named, **options))
+
+        try:
+            draws = "generator" in inspect.signature(predictor).parameters
+            layouts = [predict(predictor, **({"generator": part} if draws else {})) for part in generators]
+        except Exception as error:  # others' predictors may raise anything
+            predictor = RuleLayoutPredictor(self.nlp)
+            layouts = [predict(predictor)] * len(generators)  # raises what is the caller's own mistake
+            logger.warning(
+                "The layout predictor failed, so the rules place the objects (%s: %s).", type(error).__name__, error
+            )
+        if not layouts[0].regions:
+            logger.warning(
+                "No object was found in the prompt %s, which is read as English: the picture is made without regions.",
+                short_repr(text),
+            )
+        if not getattr(predictor, "for_any_checkpoint", False):
+            return layouts
+        if defaults.region_shape == "disc":
+            return [layout.with_discs(defaults.disc_radius).without_descriptions() for layout in layouts]
+        return [layout.with_scaled_boxes(defaults.box_scale) for layout in layouts]
+
+    @property
+    def encode_prompt(self) -> Callable[..., tuple[torch.Tensor | None, ...]]:
+        """[`StableDiffusionPipeline.encode_prompt`] or [`StableDiffusionXLPipeline.encode_prompt`]."""
+        encode = self._stock.encode_prompt
+
+        @wraps(encode)
+        def encode_prompt(*args, **kwargs):
+            given = inspect.signature(encode).bind(*args, **kwargs)
+            given.apply_defaults()
+            self._check_text_parts(given.arguments, given.arguments["do_classifier_free_guidance"])
+            with text_model_within(self.text_encoder):
+                return encode(*args, **kwargs)
+
+        return encode_prompt
+
+    def _check_text_parts(self, given: dict, guided: bool) -> None:
+        """Raises a ValueError if texts have to be encoded, and what that takes is missing."""
+        zeros = self.config.get("force_zeros_for_empty_prompt") and given["negative_prompt"] is None
+        has_negative = not guided or zeros or given["negative_prompt_embeds"] is not None
+        missing = missing_text_parts(self.components)
+        if missing and (given["prompt_embeds"] is None or not has_negative):
+            texts = "`prompt_embeds`" if has_negative else "`prompt_embeds` and `negative_prompt_embeds`"
+            raise ValueError(f"The pipeline has no {missing}: load what is missing, or pass {texts}.")
 
     @torch.no_grad()
     def __call__(
@@ -483,6 +553,7 @@ class SpaceTimeAttnPipeline(
         local_prompt_template: str = "a photo of {}",
         optimize_weights: int | WeightOptimizer | None = None,
         preset: str | None = None,
+        layout_prompt: str | list[str] | None = None,
     ) -> SpaceTimeAttnPipelineOutput | tuple:
         """
         Draws the prompt with each object in its region. All arguments up to `callback_on_step_end_tensor_inputs` are
@@ -494,7 +565,8 @@ class SpaceTimeAttnPipeline(
             guidance_scale (`float`, *optional*): Defaults to 7.5, and to 5 for SDXL.
             layout ([`Layout`], `dict`, path, or a list of these for each prompt, *optional*):
                 Where the objects go; predicted from the prompt by default, for each of its pictures anew if the
-                predictor has a `temperature` above 0. Needed with `prompt_embeds`. A [`Region`] may also say how
+                predictor has a `temperature` above 0 (see [`TransformerLayoutPredictor`]), by the seeds of
+                `generator`. With `prompt_embeds`, regions need it or `layout_prompt`. A [`Region`] may also say how
                 strongly and when it acts, and have a negative prompt of its own.
             blend (`str`, *optional*): `"guided"` or `"convex"` (see [`RegionalAttnProcessor`]). By default the
                 checkpoint's under classifier-free guidance, convex without it.
@@ -514,20 +586,23 @@ class SpaceTimeAttnPipeline(
                 the same picture.
             preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's `defaults` for
                 this call.
+            layout_prompt (`str` or `list[str]`, *optional*): What layouts are predicted from in the place of
+                `prompt`, all of it; for `prompt_embeds`, above all.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.
 
         Raises:
-            ValueError, TypeError: Arguments that make no sense, before any model runs.
+            ValueError, TypeError: Arguments that make no sense, before any model runs. Pictures that came out as NaN.
         """
         given = dict(locals())
         options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
         self._check_and_complete(options)
-        _check_template(local_prompt_template)
+        local_prompt_template = _checked_template(local_prompt_template)
         defaults = chosen_defaults(preset, self.config)
         steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
         guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
+        self._check_text_parts(options, guided)
         weights = read_weights(weights)
         blend = _choose_blend(blend, weights, guided, defaults.default_blend)
         if options["latents"] is None:
@@ -535,26 +610,22 @@ class SpaceTimeAttnPipeline(
 
         optimizer = self._choose_optimizer(optimize_weights, options)
 
-        layouts = self._layouts(layout, prompt, prompt_embeds, options["height"], options["width"], objects, preset)
+        layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults)
         _check_negatives(layouts, guided)
-        phrases = [item.phrases for item in layouts]
-        matrices = batch_weights(weights, phrases, steps, blend, **defaults.weights(blend))
-        copies, loss_history = num_images_per_prompt, None
-        draws = layout is None and getattr(self.layout_predictor, "temperature", 0) > 0
-        if optimizer is not None or draws:  # every picture has weights, or a layout, of its own
-            layouts, matrices = ([item for item in items for _ in range(copies)] for items in (layouts, matrices))
-            if draws:
-                layouts = [
-                    self.predict_layout(item.prompt, options["height"], options["width"], objects, preset)
-                    if number % copies
-                    else item
-                    for number, item in enumerate(layouts)
-                ]
-            copies = 1
+        matrices = []
+        for number in range(drawn):  # every prompt's first picture, second picture, ...
+            phrases = [item.phrases for item in layouts[number::drawn]]
+            matrices.append(batch_weights(weights, phrases, steps, blend, **defaults.weights(blend)))
+        matrices = [matrix for of_prompt in zip(*matrices) for matrix in of_prompt]
+        own = num_images_per_prompt if optimizer else drawn  # pictures of a prompt that have weights of their own
+        layouts, matrices = ([item for item in items for _ in range(own // drawn)] for items in (layouts, matrices))
+        copies, loss_history = num_images_per_prompt // own, None
 
-        with text_model_within(self.text_encoder):
+        with text_model_within(self.text_encoder), cut_texts_untold(self._family):
             control = None
             if any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
+                for text in {region.local_text: None for item in layouts for region in item.regions}:
+                    self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
                 control = _regional_control(
                     self._stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
@@ -563,12 +634,14 @@ class SpaceTimeAttnPipeline(
                 found, options["latents"] = self._optimize(optimizer, options, layouts, control, local_prompt_template)
                 control.weights, loss_history = found.weights, found.loss_history
                 matrices = control.weights.split([len(item) for item in layouts])
+            as_arrays = {"output_type": "np"} if output_type == "pil" else {}  # in which NaN can be told
             with regional_attention(self._stock, control) if control else nullcontext():
-                output = self._stock(**options)
+                output = self._stock(**options | as_arrays)
         self.maybe_free_model_hooks()
+        check_pictures(output.images)
 
         output = SpaceTimeAttnPipelineOutput(
-            images=output.images,
+            images=self.numpy_to_pil(output.images) if as_arrays else output.images,
             nsfw_content_detected=output.get("nsfw_content_detected"),
             layouts=[item for item in layouts for _ in range(copies)],
             weights=pad_weights(matrices).repeat_interleave(copies, dim=0),
@@ -648,7 +721,8 @@ class SpaceTimeAttnPipeline(
             name = clip or self.clip_model
             if name not in self._image_text_models:
                 place = _own_folder(name, self.config) if name.startswith("./") else name
-                self._image_text_models[name] = ImageTextModel.from_pretrained(place)
+                with loading_untold() if os.path.isdir(place) else nullcontext():
+                    self._image_text_models[name] = ImageTextModel.from_pretrained(place)
             clip = self._image_text_models[name]
         clip.model.to(self._execution_device)
         return clip
@@ -657,6 +731,9 @@ class SpaceTimeAttnPipeline(
         """Refuses the stock pipeline's arguments where they make no sense, and fills in the size and the callback."""
         check_text_to_image(self.unet.config.in_channels, self.unet.config.out_channels)
         check_options(options)
+        for name in ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2"):
+            if options.get(name) is not None:
+                options[name] = encodable(options[name])
         options["height"], options["width"] = self._size(options["height"], options["width"])
         if callback := options["callback_on_step_end"]:
             if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
@@ -682,20 +759,59 @@ class SpaceTimeAttnPipeline(
         rows, columns = (size, size) if isinstance(size, int) else size
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
-    def _layouts(self, layout, prompt, prompt_embeds, height: int, width: int, objects, preset) -> list[Layout]:
-        """One layout for each prompt, predicted where none is given."""
-        prompts = [prompt] if isinstance(prompt, str) else prompt or [None] * len(prompt_embeds)
-        given = layout if isinstance(layout, (list, tuple)) else [layout] * (1 if layout is not None else len(prompts))
-        if len(given) != len(prompts):
-            raise ValueError(f"`layout` holds {len(given)} layouts, but there are {len(prompts)} prompts.")
+    def _layouts(self, layout, options: dict, layout_prompt, objects, defaults: Defaults) -> tuple[list[Layout], int]:
+        """
+        The layouts of all prompts, given or predicted, one for each picture if the predictor draws them; and how many
+        each prompt has.
+        """
+        prompts = _listed(options["prompt"]) or [None] * len(options["prompt_embeds"])
+        given = list(layout) if isinstance(layout, (list, tuple)) else [layout]
+        given = given if layout is not None else given * len(prompts)
+        check_text("layout_prompt", layout_prompt)
+        for name, values in {"layout": given, "layout_prompt": _listed(layout_prompt)}.items():
+            check_length(name, values, len(prompts), "prompts")
         if objects is not None and (len(prompts) > 1 or layout is not None):
             raise ValueError("`objects` goes with a single `prompt` and without `layout`.")
-        if prompt is None and any(item is None for item in given):
-            raise ValueError("`prompt_embeds` say nothing of objects: pass `layout` with them, or pass `prompt`.")
-        return [
-            self.predict_layout(text, height, width, objects, preset) if item is None else Layout.coerce(item)
-            for text, item in zip(prompts, given)
+        if layout_prompt is not None and all(item is not None for item in given):
+            raise ValueError("`layout_prompt` is what a `layout` is predicted from: leave one of them out.")
+        given = [item if item is None else Layout.coerce(item) for item in given]
+        texts = self._layout_texts(prompts, given, layout_prompt)
+
+        draws = getattr(self.layout_predictor, "temperature", 0) > 0 and None in given
+        each = options["num_images_per_prompt"] if draws else 1
+        generators = [None] * len(prompts)
+        if draws:
+            generators = _layout_generators(options["generator"], len(prompts) * each, self._execution_device)
+        layouts: list[Layout] = []
+        for text, item in zip(texts, given):
+            if item is None and text is not None:
+                own = generators[len(layouts) : len(layouts) + each]
+                layouts += self._predict(text, options["width"] / options["height"], objects, defaults, own)
+            else:
+                layouts += [Layout() if item is None else item] * each
+        return layouts, each
+
+    def _layout_texts(self, prompts: list, given: list[Layout | None], layout_prompt) -> list[str | None]:
+        """What each layout is to be predicted from, if there is anything; warnings show what no encoder reads."""
+        texts = [
+            prompt and self._read_part(prompt, _UNREAD_PROMPT if item is None else "the prompt")
+            for prompt, item in zip(prompts, given)
         ]
+        if layout_prompt is not None:
+            texts = [encodable(text) for text in _listed(layout_prompt)]
+        if (None, None) in zip(texts, given):
+            logger.warning(
+                "`prompt_embeds` say nothing of objects, so the pictures are made without regions: pass `layout`, or"
+                " `layout_prompt`, the text to predict it from."
+            )
+        return texts
+
+    def _read_part(self, text: str, what: str) -> str:
+        """The part of a text that the text encoders read; a warning shows the rest."""
+        visible = self._visible(text)
+        if visible != text:
+            logger.warning("The text encoder does not read the end of %s: %s", what, short_repr(text[len(visible) :]))
+        return visible
 
     def _visible(self, prompt: str) -> str:
         """The part of the prompt that the text encoders read."""
@@ -707,11 +823,12 @@ class SpaceTimeAttnPipeline(
                 for tokenizer in tokenizers
             )
 
-        if is_read(prompt):
-            return prompt
-        words = re.findall(r"\s*\S+", prompt)
-        fitting = bisect_left(range(len(words)), True, key=lambda last: not is_read("".join(words[: last + 1])))
-        return "".join(words[:fitting])
+        with cut_texts_untold(self._family):
+            if is_read(prompt):
+                return prompt
+            ends = [0, *(word.end() for word in re.finditer(r"\S+", prompt))]
+            fitting = bisect_left(range(1, len(ends)), True, key=lambda words: not is_read(prompt[: ends[words]]))
+            return prompt[: ends[fitting]]
 
 
 @contextmanager
@@ -732,7 +849,9 @@ def spacetime_attention(
     Args:
         pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If its checkpoint, or the pipeline that it
             was made from, has defaults of its own, these hold; otherwise the official settings.
-        layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch.
+        layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
+            video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
+            [`Layout.cropped`], with the weights that the objects have in the whole.
         blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
             guidance, convex in runs without.
         weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
@@ -744,7 +863,7 @@ def spacetime_attention(
         ValueError, TypeError: Arguments that make no sense.
     """
     check_kind(pipe, "unet", "encode_prompt", "do_classifier_free_guidance")
-    _check_template(local_prompt_template)
+    local_prompt_template = _checked_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]
     weights, defaults = read_weights(weights), chosen_defaults(preset, _checkpoint_config(pipe.config))
@@ -754,23 +873,27 @@ def spacetime_attention(
         return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults.weights(chosen))
 
     @torch.no_grad()
-    def controlled(blend: str, matrices: list[torch.Tensor]) -> RegionalControl:
+    def controlled(layouts: list[Layout], blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
         return _regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
 
     def begin_run(guided: bool, steps: int, first: int) -> None:
-        nonlocal encoding
-        _check_negatives(layouts, guided)
-        control.blend, matrices = settings(guided, steps, first)
-        control.weights, control.strengths = torch.cat(matrices), _region_strengths(layouts, steps)
-        asked = _text_settings(pipe)
-        if asked != encoding:
-            encoding = asked
-            of_run = controlled(control.blend, matrices)
-            control.contexts, control.negatives = of_run.contexts, of_run.negatives
+        nonlocal known
+        drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
+        if shown := part():
+            drawn = [item.cropped(shown) for item in layouts]
+            seen = [[region.cropped(shown) is not None for region in item.regions] for item in layouts]
+            matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
+        _check_negatives(drawn, guided)
+        control.weights, control.strengths = torch.cat(matrices), _region_strengths(drawn, steps)
+        asked = _text_settings(pipe), shown
+        if asked != known:
+            of_run, known = controlled(drawn, control.blend, matrices, **asked[0]), asked
+            for name in ("contexts", "owners", "masks", "negatives", "negated"):
+                setattr(control, name, getattr(of_run, name))
 
-    encoding: dict[str, float | int] = {}
-    control = controlled(*settings(guided=blend != "convex"))
-    with text_model_within(pipe.text_encoder), regional_attention(pipe, control, begin_run):
+    known: tuple[dict, tuple | None] = {}, None
+    control = controlled(layouts, *settings(guided=blend != "convex"))
+    with regional_attention(pipe, control, begin_run), text_model_within(pipe.text_encoder), drawn_part(pipe) as part:
         yield control
 
 
@@ -785,10 +908,10 @@ def _regional_control(
     pipe, layouts: list[Layout], weights: list[torch.Tensor], blend: str, template: str, **encoding
 ) -> RegionalControl:
     """Encodes the local descriptions of all layouts and brings them together with their regions and weights."""
-    if getattr(pipe, "text_encoder_2", pipe.text_encoder) is None:
+    if missing := missing_text_parts(pipe.components):
         raise ValueError(
-            "Regions have local descriptions, which need a text encoder, and the pipeline has none (SDXL needs"
-            " `text_encoder_2`): load it, or pass weights=0."
+            f"Regions have local descriptions to be encoded, and the pipeline has no {missing}: load what is missing,"
+            " or pass weights=0."
         )
     regions = [region for layout in layouts for region in layout.regions]
     negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
@@ -879,6 +1002,31 @@ def _check_negatives(layouts: list[Layout], guided: bool) -> None:
             )
 
 
-def _check_template(template: str) -> None:
+def _checked_template(template: str) -> str:
     if not isinstance(template, str) or "{}" not in template:
         raise ValueError(f"`local_prompt_template` has to hold {{}} where the phrase goes, got {template!r}.")
+    return encodable(template)
+
+
+def _listed(texts: str | list[str] | None) -> list[str] | None:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _layout_generators(generator, pictures: int, device: torch.device) -> list[torch.Generator]:
+    """
+    For what a predictor draws, one for each picture, on the CPU. They follow from the generators of the noise and each
+    picture's number, and leave these as they are: the same seed gives the same layouts, and with these layouts given,
+    the same pictures.
+    """
+    sources = generator if isinstance(generator, list) else [generator] * pictures
+    numbers, generators = Counter(), []
+    for source in sources:
+        if source is None:  # the noise is drawn from torch's own
+            module = torch if device.type == "cpu" else torch.get_device_module(device)
+            seed = zlib.crc32(module.get_rng_state().numpy())
+        else:
+            seed = source.initial_seed()
+        [mixed] = np.random.SeedSequence((seed, numbers[id(source)])).generate_state(1, np.uint64)
+        generators.append(torch.Generator().manual_seed(int(mixed)))
+        numbers[id(source)] += 1
+    return generators

@@ -120,14 +120,9 @@ def plain_text(messages: Sequence[dict]) -> str:
 
 def constrained(model, tokenizer, max_new_tokens: int) -> Callable[[Sequence[dict]], str]:
     """A function that lets a model of transformers answer a conversation, in the form of the schema, greedily."""
-    try:
-        from xgrammar import GrammarCompiler, TokenizerInfo
-        from xgrammar.contrib.hf import LogitsProcessor
-    except ImportError as error:
-        raise ImportError(
-            'A language model that answers in a given form needs xgrammar: pip install "spacetime_attn[llm]". Without'
-            " it, pass a function as `model`."
-        ) from error
+    from xgrammar import GrammarCompiler, TokenizerInfo
+    from xgrammar.contrib.hf import LogitsProcessor
+
     if tokenizer is None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer

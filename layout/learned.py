@@ -11,7 +11,7 @@ import torch
 from spacy.language import Language
 
 from .assets import find_asset
-from .language import read_prompt
+from .language import load_language, read_prompt
 from .objects import objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout, grouped
@@ -34,7 +34,8 @@ class TransformerLayoutPredictor:
             which the rules stand in, with a warning, where it is not to be found (see `find_asset`).
         nlp (`str` or `spacy.Language`, *optional*): See [`RuleLayoutPredictor`].
         temperature (`float`): 0 gives the likeliest layout, more gives others; 1 draws as the model believes.
-        generator (`torch.Generator`, *optional*): For what is drawn, on the CPU, wherever the model is.
+        generator (`torch.Generator`, *optional*): For what is drawn, on the CPU, wherever the model is. It comes
+            before that of a call.
     """
 
     for_any_checkpoint = True  # its boxes know of none: a pipeline fits them to its own
@@ -49,7 +50,7 @@ class TransformerLayoutPredictor:
         if not 0 <= temperature < float("inf"):
             raise ValueError(f"`temperature` has to be a number from 0, got {temperature!r}.")
         self._model = model
-        self._nlp = nlp
+        self._nlp = None if nlp is None else load_language(nlp)
         self.temperature = temperature
         self.generator = generator
 
@@ -63,8 +64,15 @@ class TransformerLayoutPredictor:
         return self._model
 
     @torch.no_grad()
-    def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
-        """See [`RuleLayoutPredictor`]."""
+    def __call__(
+        self,
+        prompt: str,
+        *,
+        aspect_ratio: float = 1.0,
+        objects: Sequence[str] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Layout:
+        """See [`RuleLayoutPredictor`]; and `generator` is for what is drawn."""
         check_aspect_ratio(aspect_ratio)
         reading, model = read_prompt(prompt, self._nlp, objects), self.model
         things, relations = objects_of(reading)
@@ -75,7 +83,8 @@ class TransformerLayoutPredictor:
         sides = [model.side(thing.head, thing.modifiers) for thing in things]
         inputs = [ids], [marked], [kinds], [sides], [float(aspect_ratio)]
         mixture = model(*(torch.tensor(part, device=model.device) for part in inputs))
-        boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, self.generator)[0].double()
+        drawn_by = generator if self.generator is None else self.generator
+        boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, drawn_by)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
         return with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
 

@@ -3,12 +3,13 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from spacy.language import Language
 
 from .answers import AnswerReader, quoted
 from .conversation import complaint, constrained, opening, plain_text
-from .language import read_prompt
+from .language import load_language, read_prompt
 from .objects import objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout
@@ -23,8 +24,8 @@ class LLMLayoutPredictor:
     """
     Asks a language model where the objects of a prompt go. It sees its mistakes once and may answer again; what is
     still wrong then is mended, which a warning tells: boxes are moved until the relations hold that the prompt states
-    (as the reader reads them) and that the model states. If nothing can be used, [`RuleLayoutPredictor`] takes over,
-    with a warning.
+    (as the reader reads them) and that the model states. If it does not answer, or nothing can be used,
+    [`RuleLayoutPredictor`] takes over, with a warning.
 
     Args:
         model (`str`, `transformers.PreTrainedModel` or `Callable`):
@@ -37,7 +38,8 @@ class LLMLayoutPredictor:
         max_new_tokens (`int`): The longest answer. Of one that is cut off, the whole objects are used.
 
     Raises:
-        TypeError, ValueError: `model` is none of these, or goes without its `tokenizer`.
+        TypeError, ValueError: `model` is none of these, or goes without its `tokenizer`; or `nlp` cannot be loaded.
+        ImportError: A model of transformers is to answer, and xgrammar is not installed.
     """
 
     for_any_checkpoint = True  # its boxes know of none: a pipeline fits them to its own
@@ -55,10 +57,16 @@ class LLMLayoutPredictor:
             raise ValueError("A loaded `model` of transformers needs its `tokenizer`; nothing else takes one.")
         if max_new_tokens < 1:
             raise ValueError(f"`max_new_tokens` has to be at least 1, got {max_new_tokens!r}.")
+        is_service = tokenizer is None and callable(model)
+        if not is_service and find_spec("xgrammar") is None:
+            raise ImportError(
+                'A language model that answers in a given form needs xgrammar: pip install "spacetime_attn[llm]".'
+                " Without it, pass a function as `model`, or take another predictor."
+            )
         self.model = model
         self.tokenizer = tokenizer
         self.max_new_tokens = max_new_tokens
-        self._nlp = nlp
+        self._nlp = None if nlp is None else load_language(nlp)
         self._write: Callable[[Sequence[dict]], str] | None = None
 
     def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
@@ -73,7 +81,7 @@ class LLMLayoutPredictor:
 
         Raises:
             TypeError, ValueError: The prompt is no string, or `aspect_ratio` is not a positive number.
-            ImportError: A model of transformers is to answer, and xgrammar is not installed.
+            TypeError: A function answers with something else than a string.
         """
         check_aspect_ratio(aspect_ratio)
         things, relations = objects_of(read_prompt(prompt, self._nlp, objects))
@@ -82,10 +90,11 @@ class LLMLayoutPredictor:
             return expected
         reader = AnswerReader(expected, things)
         messages = opening(prompt, aspect_ratio)
-        answer = self._ask(messages)
+        if (answer := self._ask(messages)) is None:
+            return expected
         layout, problems = reader.read(answer)
-        if problems:
-            second, remaining = reader.read(self._ask([*messages, *complaint(answer, problems)]))
+        if problems and (corrected := self._ask([*messages, *complaint(answer, problems)])) is not None:
+            second, remaining = reader.read(corrected)
             if len(second) and (len(remaining) <= len(problems) or not len(layout)):
                 layout, problems = second, remaining
         if not len(layout) and len(expected):
@@ -93,12 +102,21 @@ class LLMLayoutPredictor:
             return expected
         return _mended(layout, problems)
 
-    def _ask(self, messages: Sequence[dict]) -> str:
-        if self.tokenizer is None and callable(self.model):
-            answer = self.model(plain_text(messages))
-        else:
-            self._write = self._write or constrained(self.model, self.tokenizer, self.max_new_tokens)
-            answer = self._write(messages)
+    def _ask(self, messages: Sequence[dict]) -> str | None:
+        """The answer; None, with a warning, if there is none."""
+        try:
+            if self.tokenizer is None and callable(self.model):
+                answer = self.model(plain_text(messages))
+            else:
+                self._write = self._write or constrained(self.model, self.tokenizer, self.max_new_tokens)
+                answer = self._write(messages)
+        except Exception as error:  # services may fail in any way
+            _llm_logger.warning(
+                "The language model did not answer, so the layout is made without it (%s: %s).",
+                type(error).__name__,
+                error,
+            )
+            return None
         if not isinstance(answer, str):
             raise TypeError(f"`model` has to return the answer as a string, got {type(answer).__name__}: {answer!r}.")
         return answer

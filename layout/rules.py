@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from spacy.language import Language
 
 from .boxes import arrange_boxes
-from .language import read_prompt
+from .language import load_language, read_prompt
 from .objects import Thing, objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout, Region, Relation
@@ -17,14 +17,17 @@ class RuleLayoutPredictor:
 
     Args:
         nlp (`str` or `spacy.Language`, *optional*):
-            A spaCy pipeline for English, or the name or folder of one; loaded at the first call. By default the one
-            that ships with the project (see `load_language`).
+            A spaCy pipeline for English, or the name or folder of one. By default the one that ships with the
+            project, loaded at the first call (see `load_language`).
+
+    Raises:
+        TypeError, ValueError: `nlp` is none of these.
     """
 
     for_any_checkpoint = True  # its boxes know of none: a pipeline fits them to its own
 
     def __init__(self, nlp: str | Language | None = None):
-        self._nlp = nlp
+        self._nlp = None if nlp is None else load_language(nlp)
 
     def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
         """

@@ -19,6 +19,10 @@ def _is_text(value) -> bool:
     return isinstance(value, str) or isinstance(value, list) and value and all(isinstance(x, str) for x in value)
 
 
+def _is_finite_tensor(value) -> bool:
+    return torch.is_tensor(value) and bool(value.isfinite().all())
+
+
 def _is_pair(value) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(isinstance(x, Integral) for x in value)
 
@@ -28,15 +32,17 @@ def _is_generator(value) -> bool:
     return all(isinstance(x, torch.Generator) for x in values)
 
 
+_TEXT = (_is_text, "a string, or a list of at least one string")
+_TENSOR = (_is_finite_tensor, "a tensor of finite numbers")
 _SIZE = (_is_pair, "a tuple of two whole numbers, (height, width)")
 _POSITION = (_is_pair, "a tuple of two whole numbers, (top, left)")
 
 # What each argument has to be where it is not None.
 _OPTION_RULES: dict[str, tuple[Callable, str]] = {
-    "prompt": (_is_text, "a string, or a list of at least one string"),
-    "prompt_2": (_is_text, "a string, or a list of at least one string"),
-    "negative_prompt": (_is_text, "a string, or a list of at least one string"),
-    "negative_prompt_2": (_is_text, "a string, or a list of at least one string"),
+    "prompt": _TEXT,
+    "prompt_2": _TEXT,
+    "negative_prompt": _TEXT,
+    "negative_prompt_2": _TEXT,
     "height": (_is_count, "a whole number of pixels from 8, divisible by 8"),
     "width": (_is_count, "a whole number of pixels from 8, divisible by 8"),
     "num_inference_steps": (_is_count, "a whole number from 1"),
@@ -45,11 +51,11 @@ _OPTION_RULES: dict[str, tuple[Callable, str]] = {
     "guidance_rescale": (_is_finite, "a finite number"),
     "eta": (_is_finite, "a finite number"),
     "generator": (_is_generator, "a torch.Generator or a list of them"),
-    "latents": (torch.is_tensor, "a tensor"),
-    "prompt_embeds": (torch.is_tensor, "a tensor"),
-    "negative_prompt_embeds": (torch.is_tensor, "a tensor"),
-    "pooled_prompt_embeds": (torch.is_tensor, "a tensor"),
-    "negative_pooled_prompt_embeds": (torch.is_tensor, "a tensor"),
+    "latents": _TENSOR,
+    "prompt_embeds": _TENSOR,
+    "negative_prompt_embeds": _TENSOR,
+    "pooled_prompt_embeds": _TENSOR,
+    "negative_pooled_prompt_embeds": _TENSOR,
     "denoising_end": (lambda value: _is_finite(value) and 0 <= value <= 1, "a number in 0..1"),
     "original_size": _SIZE,
     "crops_coords_top_left": _POSITION,
@@ -78,10 +84,21 @@ def check_options(options: dict) -> None:
     for name, (fits, wanted) in _OPTION_RULES.items():
         value = options.get(name)
         if (value is None and name in _NEEDED) or (value is not None and not fits(value)):
-            error = ValueError if isinstance(value, (Real, str, list)) else TypeError
-            raise error(f"`{name}` has to be {wanted}, got {_short_repr(value)}.")
+            raise _misfit(name, wanted, value)
     if options["num_inference_steps"] is None and options["timesteps"] is None and options["sigmas"] is None:
         raise ValueError("`num_inference_steps` is None: pass a whole number from 1, `timesteps` or `sigmas`.")
+
+
+def check_text(name: str, value) -> None:
+    """Raises a ValueError or TypeError unless the argument `name` is a text, some texts, or `None`."""
+    fits, wanted = _TEXT
+    if value is not None and not fits(value):
+        raise _misfit(name, wanted, value)
+
+
+def _misfit(name: str, wanted: str, value) -> Exception:
+    error = ValueError if isinstance(value, (Real, str, list, torch.Tensor)) else TypeError
+    return error(f"`{name}` has to be {wanted}, got {short_repr(value)}.")
 
 
 def check_batch(options: dict, context_width: int) -> int:
@@ -110,15 +127,15 @@ def check_batch(options: dict, context_width: int) -> int:
     if one_kind and None not in (negative_prompt, prompt) and type(negative_prompt) is not type(prompt):
         raise TypeError(
             "`negative_prompt` has to be a string where `prompt` is one, and a list where it is a list; got"
-            f" {_short_repr(negative_prompt)} with {_short_repr(prompt)}."
+            f" {short_repr(negative_prompt)} with {short_repr(prompt)}."
         )
     pictures = prompts * options["num_images_per_prompt"]
     prompt_2 = options.get("prompt_2")
-    _check_length("prompt_2", [prompt_2] if isinstance(prompt_2, str) else prompt_2, prompts, "prompts")
+    check_length("prompt_2", [prompt_2] if isinstance(prompt_2, str) else prompt_2, prompts, "prompts")
     for name in ("negative_prompt", "negative_prompt_2", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"):
-        _check_length(name, options.get(name), prompts, "prompts")
+        check_length(name, options.get(name), prompts, "prompts")
     for name in ("generator", "latents"):
-        _check_length(name, options[name], pictures, "pictures")
+        check_length(name, options[name], pictures, "pictures")
     return prompts
 
 
@@ -130,6 +147,26 @@ def check_text_to_image(in_channels: int, out_channels: int) -> None:
             " checkpoints for inpainting do: it makes no pictures from text alone. Load it with the stock pipeline of"
             " its task, such as StableDiffusionInpaintPipeline or StableDiffusionXLInpaintPipeline, and call that"
             " within `spacetime_attention(pipe, layout)`."
+        )
+
+
+def check_length(name: str, values, count: int, what: str) -> None:
+    """Raises a ValueError if the argument `name` is a list or tensor of another length than `count`."""
+    if isinstance(values, (list, torch.Tensor)) and len(values) != count:
+        raise ValueError(f"`{name}` holds {len(values)} entries, but there are {count} {what}: pass one for each.")
+
+
+def check_pictures(pictures) -> None:
+    """
+    Raises a ValueError if any of the pictures (or latents), a tensor or array with one in each row, is not a number
+    throughout.
+    """
+    finite = torch.as_tensor(pictures).isfinite().flatten(1).all(dim=1)
+    if not finite.all():
+        which = ", ".join(str(number) for number, fine in enumerate(finite.tolist(), 1) if not fine)
+        raise ValueError(
+            f"The model gave NaN or infinity for picture {which} of {len(finite)}. Lower `weights` and the regions'"
+            " strengths, check `latents` and embeddings, or take a dtype of a larger range than float16."
         )
 
 
@@ -146,11 +183,14 @@ def check_range(name: str, value: float, lowest: float = -math.inf, highest: flo
         raise ValueError(f"`{name}` has to be {wanted}, got {value!r}.")
 
 
-def _check_length(name: str, values, count: int, what: str) -> None:
-    if isinstance(values, (list, torch.Tensor)) and len(values) != count:
-        raise ValueError(f"`{name}` holds {len(values)} entries, but there are {count} {what}: pass one for each.")
+def encodable(texts: str | list[str]) -> str | list[str]:
+    """A text or texts, with a replacement character for each half of a character, which tokenizers cannot take."""
+    if isinstance(texts, list):
+        return [encodable(text) for text in texts]
+    return texts.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _short_repr(value) -> str:
+def short_repr(value) -> str:
+    """A value as a message shows it."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

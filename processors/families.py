@@ -1,11 +1,13 @@
 """The two families of checkpoints. What sets them apart stands in diffusers' own pipelines, and is asked of these."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from transformers.utils import logging as transformers_logging
 
 
 # Arguments for which each family has a default of its own.
@@ -74,6 +76,14 @@ class Family:
 STABLE_DIFFUSION = Family("Stable Diffusion 1.x or 2.x", StableDiffusionPipeline, unread_layers=0, upcasts_vae=False)
 SDXL = Family("SDXL", StableDiffusionXLPipeline, unread_layers=1, upcasts_vae=True)
 
+# What UNets may be conditioned on beside a text, and what the two families have there.
+_CONDITIONS = {
+    "addition_embed_type": (None, "text_time"),
+    "encoder_hid_dim_type": (None, "ip_image_proj"),
+    "class_embed_type": (None,),
+    "num_class_embeds": (None,),
+}
+
 # What a call of either stock pipeline takes.
 STOCK_ARGUMENTS = {
     name
@@ -84,10 +94,79 @@ STOCK_ARGUMENTS = {
 
 
 def family_of(components: dict) -> Family:
-    """The family of a checkpoint, by its UNet if it has one, otherwise by whether there is a second text encoder."""
-    if components["unet"] is not None:
-        return SDXL if components["unet"].config.addition_embed_type == "text_time" else STABLE_DIFFUSION
-    return SDXL if components["text_encoder_2"] is not None else STABLE_DIFFUSION
+    """
+    The family of a checkpoint, by its UNet if it has one, otherwise by whether there is a second text encoder.
+
+    Raises:
+        ValueError: The UNet is of neither family.
+    """
+    unet = components["unet"]
+    if unet is None:
+        return STABLE_DIFFUSION if components["text_encoder_2"] is None else SDXL
+    unet = getattr(unet, "_orig_mod", unet)  # of a compiled one
+    if not isinstance(unet, UNet2DConditionModel):
+        raise _unsupported(f"a {type(unet).__name__}")
+    for name, known in _CONDITIONS.items():
+        if (value := unet.config.get(name)) not in known:
+            raise _unsupported(f"a UNet that has {name}={value!r}")
+    return SDXL if unet.config.addition_embed_type == "text_time" else STABLE_DIFFUSION
+
+
+def check_index(index: dict) -> None:
+    """
+    Raises a ValueError if a `model_index.json`, or a pipeline's config, is of another family, before more is loaded.
+    """
+    library, kind = index.get("unet", ("diffusers", None))
+    if "vae" not in index or library == "diffusers" and kind != UNet2DConditionModel.__name__:
+        raise _unsupported(f"a checkpoint of {index.get('_class_name')}")
+
+
+def _unsupported(what: str) -> ValueError:
+    return ValueError(
+        f"SpaceTimeAttnPipeline cannot draw with {what}: it supports checkpoints of {STABLE_DIFFUSION.name} and"
+        f" {SDXL.name}."
+    )
+
+
+def missing_text_parts(components: dict) -> str:
+    """
+    The text encoders and tokenizers among a pipeline's components that are `None`, and without which no text is
+    encoded, as a message names them; "" if there are none. Of two pairs, the first may be left out as a whole (as in
+    SDXL's refiner).
+    """
+    pairs = [(f"text_encoder{n}", f"tokenizer{n}") for n in ("", "_2") if f"text_encoder{n}" in components]
+    needed = [pair for pair in pairs if pair == pairs[-1] or any(components[name] is not None for name in pair)]
+    return " and no ".join(f"`{name}`" for pair in needed for name in pair if components[name] is None)
+
+
+@contextmanager
+def cut_texts_untold(family: Family) -> Iterator[None]:
+    """Silences what diffusers and transformers say of texts that are longer than the text encoder reads."""
+    cuts = "The following part of your input was truncated", "Token indices sequence length is longer"
+
+    def is_told(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(cuts)
+
+    loggers = [logging.getLogger(name) for name in (family.stock.__module__, "transformers.tokenization_utils_base")]
+    for logger in loggers:
+        logger.addFilter(is_told)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_told)
+
+
+@contextmanager
+def loading_untold() -> Iterator[None]:
+    """Without the bars of transformers, as far as they are not switched off."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
 
 
 @contextmanager

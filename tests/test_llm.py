@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from spacetime_attn.layout.holding import broken_relations, is_complete
+from spacetime_attn.layout.learned import TransformerLayoutPredictor
 from spacetime_attn.layout.llm import LLMLayoutPredictor
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.rules import RuleLayoutPredictor
@@ -379,11 +380,40 @@ def test_an_answer_that_is_no_text_is_an_error():
         layout_by({"objects": []})
 
 
-def test_nothing_is_loaded_before_the_first_call(monkeypatch):
+def test_without_xgrammar_models_of_transformers_are_refused_at_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "xgrammar", None)
-    predictor = LLMLayoutPredictor("nobody/no-such-model")
-    with pytest.raises(ImportError, match=r'pip install "spacetime_attn\[llm\]"'):
-        predictor(PROMPT)
+    for model, tokenizer in (("nobody/no-such-model", None), (random_model(0, tokenizer_of_bytes()), object())):
+        with pytest.raises(ImportError, match=r'pip install "spacetime_attn\[llm\]"'):
+            LLMLayoutPredictor(model, tokenizer)
+
+
+def test_a_service_that_is_down_leaves_the_work_to_the_rules_with_one_warning(caplog):
+    def refuse(text):
+        raise ConnectionError("no route to host")
+
+    assert LLMLayoutPredictor(refuse)(PROMPT) == RuleLayoutPredictor()(PROMPT)
+    (record,) = caplog.records
+    assert "The language model did not answer" in record.getMessage() and "no route to host" in record.getMessage()
+
+
+def test_a_service_that_fails_when_it_is_asked_again_has_said_what_it_said_before(caplog):
+    answers = iter([answer_of([("A red drum", DRUM)])])
+    layout = LLMLayoutPredictor(lambda text: next(answers))(PROMPT)
+    assert DRUM in boxes_of(layout) and layout.phrases == ["A red drum", "a blue kettle"]
+    assert "did not answer" in caplog.text and "mended" in caplog.text
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_work_to_the_rules(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: True)
+    assert LLMLayoutPredictor(tmp_path / "gone")(PROMPT) == RuleLayoutPredictor()(PROMPT)
+    assert "did not answer" in caplog.text
+
+
+@pytest.mark.parametrize("predictor", [LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor])
+def test_a_misspelt_language_pipeline_is_refused_at_once(predictor):
+    options = {"model": Model(GOOD)} if predictor is LLMLayoutPredictor else {}
+    with pytest.raises(ValueError, match="nlp='typo' is neither an installed spaCy pipeline nor the folder of one"):
+        predictor(nlp="typo", **options)
 
 
 def test_a_function_needs_no_xgrammar(monkeypatch):
@@ -473,10 +503,3 @@ def test_a_model_is_loaded_from_its_folder_at_the_first_call(xgrammar, tmp_path)
     random_model(1, tokenizer).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     assert is_sound(LLMLayoutPredictor(tmp_path, max_new_tokens=100)(PROMPT))
-
-
-def test_a_missing_xgrammar_is_named_with_the_remedy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "xgrammar", None)
-    tokenizer = tokenizer_of_bytes()
-    with pytest.raises(ImportError, match=r'pip install "spacetime_attn\[llm\]"'):
-        LLMLayoutPredictor(random_model(0, tokenizer), tokenizer)(PROMPT)

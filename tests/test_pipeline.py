@@ -1,5 +1,6 @@
 """What a diffusers user expects of the pipeline, on tiny random models."""
 
+import inspect
 import logging
 
 import numpy as np
@@ -22,7 +23,14 @@ from peft import LoraConfig
 from PIL import Image
 from transformers import CLIPConfig, CLIPImageProcessor
 
-from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, spacetime_attention
+from spacetime_attn import (
+    Layout,
+    Region,
+    Relation,
+    SpaceTimeAttnPipeline,
+    WeightOptimizer,
+    spacetime_attention,
+)
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.weights import save_weights
@@ -38,6 +46,7 @@ NONE = Layout()
 
 
 def run(pipe, prompt=PROMPT, seed=0, **options):
+    pipe.set_progress_bar_config(**{"disable": True} | getattr(pipe, "_progress_bar_config", {}))
     options = {"num_inference_steps": 3, "output_type": "pt", "generator": torch.manual_seed(seed)} | options
     return pipe(prompt, **options)
 
@@ -255,10 +264,232 @@ def test_a_batchs_weights_may_be_a_list_or_a_padded_tensor(pipe):
     assert torch.equal(run(pipe, prompts, layout=layouts, weights=padded).images, listed.images)
 
 
-def test_prompt_embeds_without_a_layout_are_an_error(pipe):
-    embeds, negative = pipe.encode_prompt(PROMPT, "cpu", 1, True)
-    with pytest.raises(ValueError, match="`prompt_embeds` say nothing of objects: pass `layout`"):
-        run(pipe, None, prompt_embeds=embeds, negative_prompt_embeds=negative)
+EMBEDS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
+
+
+def embeds_of(pipe, prompt=PROMPT) -> dict:
+    options = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": True}
+    return dict(zip(EMBEDS, pipe.encode_prompt(prompt, **options)))
+
+
+@pytest.mark.parametrize("options", [{}, {"weights": 0}, {"num_images_per_prompt": 2}], ids=str)
+def test_prompt_embeds_alone_give_the_stock_picture_and_one_warning(make, family, options, caplog):
+    pipe, stock = make(family)
+    embeds = embeds_of(pipe, [PROMPT, "fog"])
+    output = run(pipe, None, **embeds, **options)
+    (record,) = caplog.records
+    assert "pass `layout`, or `layout_prompt`" in record.getMessage()
+    options.pop("weights", None)
+    assert torch.equal(output.images, run(stock, None, **embeds, **options).images)
+    assert output.layouts == [NONE] * len(output.images) and output.weights.shape[1] == 0
+
+
+def test_a_layout_prompt_says_what_prompt_embeds_do_not(make, family, caplog):
+    pipe, _ = make(family)
+    expected = run(pipe)
+    output = run(pipe, None, layout_prompt=PROMPT, **embeds_of(pipe))
+    assert output.layouts == expected.layouts and not caplog.records
+    torch.testing.assert_close(output.images, expected.images)
+
+
+def test_a_layout_prompt_takes_the_place_of_the_prompt_and_is_read_to_its_end(pipe, caplog):
+    long = "a very, very, very, very, very, very, very, very, very, very, very, very red cat, and a green bus"
+    output = run(pipe, "fog", layout_prompt=long)
+    assert output.layouts[0].phrases == pipe.layout_predictor(long).phrases and "bus" in output.layouts[0].phrases[-1]
+    named = run(pipe, "fog", layout_prompt=long, objects=["green bus"])
+    assert named.layouts[0].phrases == ["a green bus"] and not caplog.records
+    both = run(pipe, ["fog", "snow"], layout_prompt=["a cat", "a dog"]).layouts
+    assert [layout.phrases for layout in both] == [["a cat"], ["a dog"]]
+    assert run(pipe, ["fog", "snow"], layout_prompt=["a cat", "a dog"], layout=[ONE, None]).layouts == [ONE, both[1]]
+
+
+# Predictors that fail
+
+
+def test_the_rules_stand_in_for_a_predictor_that_fails_with_one_warning(pipe, caplog):
+    def fail(prompt, aspect_ratio):
+        raise ConnectionError("no route to host")
+
+    for broken in (fail, lambda prompt, aspect_ratio: "nothing.json", lambda prompt: NONE):
+        caplog.clear()
+        pipe.layout_predictor = broken
+        layout = pipe.predict_layout(PROMPT)
+        (record,) = caplog.records
+        assert "The layout predictor failed, so the rules place the objects" in record.getMessage()
+        pipe.layout_predictor = "rules"
+        assert layout == pipe.predict_layout(PROMPT)
+    with pytest.raises(ValueError, match="`objects` has 'a dog', which does not stand in the prompt"):
+        pipe.predict_layout(PROMPT, objects=["a dog"])
+
+
+def test_an_interrupted_prediction_is_interrupted(pipe):
+    def interrupt(prompt, aspect_ratio):
+        raise KeyboardInterrupt
+
+    pipe.layout_predictor = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(pipe)
+
+
+def test_what_a_predictor_lacks_is_told_when_it_is_chosen(pipe, components, monkeypatch):
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: None)
+    before = pipe.layout_predictor
+    with pytest.raises(ImportError, match="spacetime_attn.llm."):
+        pipe.layout_predictor = "llm"
+    assert pipe.layout_predictor is before and pipe.config.layout_predictor == "transformer"
+    for options in ({"nlp": "typo"}, {"nlp": "typo", "layout_predictor": "rules"}):
+        with pytest.raises(ValueError, match="nlp='typo' is neither"):
+            SpaceTimeAttnPipeline(**components, requires_safety_checker=False, **options)
+
+
+# Long and odd prompts
+
+
+class Records(logging.Handler):
+    """What is logged, by diffusers and transformers too, whose loggers do not propagate."""
+
+    LOGGERS = ("spacetime_attn", "diffusers", "transformers")
+
+    def __enter__(self) -> list[str]:
+        self.messages = []
+        for name in self.LOGGERS:
+            logging.getLogger(name).addHandler(self)
+        return self.messages
+
+    def __exit__(self, *_):
+        for name in self.LOGGERS:
+            logging.getLogger(name).removeHandler(self)
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+LONG = "a red cat" + " and a very, very green bus" * 40
+
+
+def test_a_cut_prompt_is_shown_once_and_shortened(make, family):
+    pipe, stock = make(family)
+    for options in ({}, {"layout": LAYOUT}, {"num_images_per_prompt": 2}):
+        with Records() as messages:
+            run(pipe, LONG, **options)
+        (message,) = messages
+        assert "does not read the end of the prompt" in message and "..." in message and len(message) < 200
+    with Records() as messages:
+        run(stock, LONG)
+    assert any("was truncated" in message for message in messages)
+
+
+def test_a_cut_description_is_shown_once_and_shortened(pipe):
+    with Records() as messages:
+        run(pipe, layout=Layout((Region(LONG, box=(0, 0, 1, 1)), Region(LONG, box=(0, 0, 0.5, 1)))))
+    (message,) = messages
+    assert "does not read the end of a local description" in message and len(message) < 200
+
+
+def test_a_call_prints_nothing_but_the_bar(pipe, clip, capfd):
+    with Records() as messages:
+        run(pipe)
+        run(pipe, layout=LAYOUT, optimize_weights=WeightOptimizer(epochs=2, clip=clip))
+    assert messages == [] and capfd.readouterr() == ("", "")
+    pipe.set_progress_bar_config(disable=False)
+    run(pipe)
+    printed = capfd.readouterr()
+    assert printed.out == "" and all("%|" in line for line in printed.err.replace("\r", "\n").split("\n") if line)
+
+
+def test_neither_length_nor_blanks_are_much_work(pipe):
+    """With what grows as the square of a length, this would take ten minutes."""
+    layout = pipe.predict_layout("a cat " * 60 + " " * 200_000)
+    assert layout.phrases[0] == "a cat"
+    assert pipe.predict_layout("a cat\n" + "\n \t" * 20_000 + "a dog").phrases == ["a cat", "a dog"]
+
+
+@pytest.mark.parametrize("name", ["prompt", "negative_prompt", "layout_prompt", "local_prompt_template"])
+def test_halves_of_characters_are_replaced(pipe, name):
+    def draw(character):
+        texts = {"prompt": PROMPT, "negative_prompt": "fog", "layout_prompt": PROMPT, "local_prompt_template": "{}"}
+        return run(pipe, **texts | {name: f"{texts[name]} {character}"})
+
+    assert torch.equal(draw("\ud800").images, draw("\ufffd").images)
+    assert "\ud800" not in draw("\ud800").layouts[0].prompt
+    assert pipe.predict_layout(PROMPT + " \udcff").phrases == ["a red cat", "a green bus"]
+
+
+# Pictures that are none
+
+
+@pytest.mark.parametrize("output_type", ["pil", "np", "pt", "latent"])
+def test_weights_that_are_too_much_are_told_instead_of_a_black_picture(pipe, output_type):
+    before = pipe.unet.attn_processors
+    weights = [torch.full((2, 3), 1.0), torch.full((2, 3), 1e38)]
+    with pytest.raises(ValueError, match="gave NaN or infinity for picture 3, 4 of 4. Lower `weights`"):
+        run(
+            pipe,
+            [PROMPT] * 2,
+            layout=[LAYOUT] * 2,
+            weights=weights,
+            num_images_per_prompt=2,
+            output_type=output_type,
+        )
+    assert same_processors(pipe.unet, before)
+
+
+def test_so_are_strengths(pipe):
+    with pytest.raises(ValueError, match="gave NaN or infinity for picture 1 of 1"):
+        run(pipe, layout=LAYOUT.edit(0, strength=1e38))
+
+
+def test_pictures_are_the_stock_pipelines(make, family):
+    pipe, stock = make(family)
+    for kind in ("pil", "np", "pt", "latent"):
+        ours, theirs = run(pipe, layout=NONE, output_type=kind).images, run(stock, output_type=kind).images
+        assert type(ours) is type(theirs) and type(ours[0]) is type(theirs[0])
+        assert np.array_equal(np.array(ours[0]), np.array(theirs[0]))
+
+
+# Text encoders
+
+
+def test_encode_prompt_has_the_familys_own_signature_and_all_methods_are_listed(make, family):
+    pipe, stock = make(family)
+    assert inspect.signature(pipe.encode_prompt) == inspect.signature(stock.encode_prompt)
+    assert {name for name in dir(stock) if name[0] != "_"} <= set(dir(pipe))
+    assert {"load_lora_weights", "guided_strength", "predict_layout"} <= set(dir(pipe))
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "tokenizer"])
+def test_missing_text_encoders_and_tokenizers_are_named(make, family, part):
+    pipe, stock = make(family)
+    positive, negative = (
+        {name: value for name, value in embeds_of(pipe).items() if name.startswith("negative") == is_negative}
+        for is_negative in (False, True)
+    )
+    for name in [part, f"{part}_2"][: 1 + (family == "SDXL")]:
+        lacking = SpaceTimeAttnPipeline(**pipe.components | {name: None})
+        for ask in (embeds_of, run, lambda pipe: run(pipe, layout=LAYOUT)):
+            with pytest.raises(ValueError, match=f"has no `{name}`: load what is missing, or pass `prompt_embeds`"):
+                ask(lacking)
+        with pytest.raises(ValueError, match=f"has no `{name}`: .* `prompt_embeds` and `negative_prompt_embeds`"):
+            run(lacking, None, negative_prompt="fog", **positive)
+        assert torch.equal(run(lacking, None, weights=0, **positive, **negative).images, run(stock).images)
+        with pytest.raises(ValueError, match=f"Regions have local descriptions .* no `{name}`"):
+            run(lacking, None, layout=LAYOUT, **positive, **negative)
+        with pytest.raises(ValueError, match=f"no `{name}`"), spacetime_attention(lacking.stock, LAYOUT):
+            pass
+
+
+def test_layouts_need_no_weights(make, family):
+    """Tokenizers, and the UNet's and the VAE's configs, are all that a layout takes."""
+    pipe, _ = make(family)
+    parts = dict(pipe.components)
+    with torch.device("meta"):
+        parts |= {name: type(parts[name]).from_config(parts[name].config) for name in ("unet", "vae")}
+    parts |= {name: None for name in parts if name.startswith("text_encoder")}
+    bare = SpaceTimeAttnPipeline(**parts)
+    assert {bare.unet.device.type, bare.vae.device.type} == {"meta"}
+    assert bare.predict_layout(PROMPT, height=64, width=48) == pipe.predict_layout(PROMPT, height=64, width=48)
+    long = "a cat above a very" + ", very" * 30 + " green bus and a dog"
+    assert bare.predict_layout(long) == pipe.predict_layout(long) and "a dog" not in bare.predict_layout(long).phrases
 
 
 # StableDiffusionPipeline's arguments
@@ -509,7 +740,7 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"layout": [LAYOUT, LAYOUT]}, "`layout` holds 2 layouts, but there are 1 prompts"),
+        ({"layout": [LAYOUT, LAYOUT]}, "`layout` holds 2 entries, but there are 1 prompts"),
         ({"layout": 3}, "`layout` has to be a Layout, a dict or a path to JSON, got int"),
         ({"layout": "missing.json"}, "no layout file 'missing.json'"),
         ({"layout": {"version": 99, "objects": []}}, "version 99.*Update spacetime_attn"),
@@ -559,6 +790,10 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
         ({"layout": None, "prompt": [PROMPT] * 2, "objects": ["a red cat"]}, "`objects` goes with a single `prompt`"),
         ({"layout": None, "objects": ["a dog"]}, "`objects` has 'a dog', which does not stand in the prompt"),
         ({"layout": None, "objects": "a red cat"}, "`objects` has to be a list of strings, got the string"),
+        ({"latents": torch.full((1, 4, 16, 16), torch.nan)}, "`latents` has to be a tensor of finite numbers"),
+        ({"layout_prompt": PROMPT}, "`layout_prompt` is what a `layout` is predicted from: leave one of them out"),
+        ({"layout": None, "layout_prompt": 3}, "`layout_prompt` has to be a string, or a list .* got 3"),
+        ({"layout": None, "layout_prompt": ["a", "b"]}, "`layout_prompt` holds 2 entries, but there are 1 prompts"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )

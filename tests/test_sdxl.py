@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import (
     DDIMScheduler,
+    DDPMPipeline,
     DiffusionPipeline,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
@@ -17,6 +18,7 @@ from diffusers import (
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
+    UNet2DModel,
 )
 from diffusers.callbacks import SDXLCFGCutoffCallback
 from diffusers.utils import dynamic_modules_utils
@@ -281,6 +283,44 @@ def test_the_unet_tells_the_family(make_components, make_sdxl_components):
         SpaceTimeAttnPipeline(**sdxl, requires_safety_checker=False)
 
 
+OTHERS = {
+    "StableDiffusion3Pipeline": {"transformer": "SD3Transformer2DModel", "vae": "AutoencoderKL"},
+    "FluxPipeline": {"transformer": "FluxTransformer2DModel", "vae": "AutoencoderKL"},
+    "AnimateDiffPipeline": {"unet": "UNetMotionModel", "vae": "AutoencoderKL"},
+    "KandinskyV22Pipeline": {"unet": "UNet2DConditionModel", "movq": "VQModel"},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("custom", [False, True], ids=["class", "custom pipeline"])
+def test_checkpoints_of_other_families_are_told_before_they_are_loaded(name, custom, tmp_path, modules_cache):
+    parts = {part: ["diffusers", kind] for part, kind in OTHERS[name].items()}
+    (tmp_path / "model_index.json").write_text(
+        json.dumps({"_class_name": name, "_diffusers_version": "0.42.1"} | parts)
+    )
+    message = f"cannot draw with a checkpoint of {name}: it supports .* Stable Diffusion 1.x or 2.x and SDXL"
+    with pytest.raises(ValueError, match=message):
+        if custom:
+            DiffusionPipeline.from_pretrained(tmp_path, **CUSTOM)
+        else:
+            SpaceTimeAttnPipeline.from_pretrained(tmp_path)
+
+
+def test_unets_and_pipelines_of_other_families_are_told(make_components, make_sdxl_components):
+    kolors = make_sdxl_components(encoder_hid_dim_type="text_proj", encoder_hid_dim=56)
+    upscaler = make_components(num_class_embeds=10)
+    for components, what in ((kolors, "encoder_hid_dim_type='text_proj'"), (upscaler, "num_class_embeds=10")):
+        with pytest.raises(ValueError, match=f"cannot draw with a UNet that has {what}: it supports"):
+            SpaceTimeAttnPipeline(**components)
+    unconditional = UNet2DModel(
+        16, block_out_channels=(32, 32), down_block_types=["DownBlock2D"] * 2, up_block_types=["UpBlock2D"] * 2
+    )
+    with pytest.raises(ValueError, match="cannot draw with a UNet2DModel: it supports"):
+        SpaceTimeAttnPipeline(**make_components() | {"unet": unconditional})
+    with pytest.raises(ValueError, match="cannot draw with a checkpoint of DDPMPipeline: it supports"):
+        SpaceTimeAttnPipeline.from_pipe(DDPMPipeline(unconditional, DDIMScheduler()))
+
+
 def assert_the_same(pictures, expected):
     """But for rounding: loaded weights lie elsewhere in memory, where kernels may split their sums otherwise."""
     torch.testing.assert_close(pictures, expected, atol=1e-5, rtol=0)
@@ -349,7 +389,7 @@ def test_without_text_encoders_embeddings_are_drawn_and_regions_are_refused(comp
     text = dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"))
     textless = SpaceTimeAttnPipeline(**components | text)
     assert torch.equal(run(textless, None, layout=LAYOUT, weights=0, **embeds).images, run(pipe, layout=NONE).images)
-    with pytest.raises(ValueError, match="need a text encoder, and the pipeline has none"):
+    with pytest.raises(ValueError, match="has no `text_encoder_2` and no `tokenizer_2`: load what is missing"):
         run(textless, None, layout=LAYOUT, **embeds)
 
 
@@ -551,7 +591,7 @@ def test_inpainting_checkpoints_are_refused_and_work_in_their_own_pipeline(make,
         ("SDXL", {"prompt_2": ["fog"] * 2}, "`prompt_2` holds 2 entries, but there are 1 prompts"),
         ("SDXL", {"negative_prompt": ["fog"] * 2}, "`negative_prompt` holds 2 entries, but there are 1 prompts"),
         ("SDXL", {"negative_prompt_2": ["fog"] * 2}, "`negative_prompt_2` holds 2 entries, but there are 1 prompts"),
-        ("SDXL", {"pooled_prompt_embeds": "fog"}, "`pooled_prompt_embeds` has to be a tensor, got 'fog'"),
+        ("SDXL", {"pooled_prompt_embeds": "fog"}, "`pooled_prompt_embeds` has to be a tensor .* got 'fog'"),
         ("SDXL", {"pooled_prompt_embeds": torch.zeros(2, 16)}, "`pooled_prompt_embeds` holds 2 entries, but there"),
         ("SDXL", {"prompt": None, "prompt_embeds": torch.zeros(1, 77, 56)}, "`pooled_prompt_embeds` also have to be"),
         (
@@ -564,7 +604,7 @@ def test_inpainting_checkpoints_are_refused_and_work_in_their_own_pipeline(make,
         ("SDXL", {"denoising_end": 0.5, "optimize_weights": 2}, "finished pictures .* leave out `denoising_end`"),
         ("SDXL", {"clip_skip": 3}, "`clip_skip` is 3, but the text encoder has 2 layers to skip"),
         ("SDXL", {"height": 30}, "divisible by 8"),
-        ("SDXL", {"layout": [LAYOUT, LAYOUT]}, "`layout` holds 2 layouts, but there are 1 prompts"),
+        ("SDXL", {"layout": [LAYOUT, LAYOUT]}, "`layout` holds 2 entries, but there are 1 prompts"),
         ("SDXL", {"blend": "guided", "guidance_scale": 1.0}, "`blend='guided'` needs classifier-free guidance"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",

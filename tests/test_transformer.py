@@ -226,7 +226,8 @@ def test_without_one_the_index_does_not_name_it(components, tmp_path):
     assert "layout_transformer" not in json.loads((tmp_path / "model_index.json").read_text())
 
 
-def test_predictors_are_chosen_by_name_or_given(pipe):
+def test_predictors_are_chosen_by_name_or_given(pipe, monkeypatch):
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: True)  # as if xgrammar were installed
     assert type(pipe.layout_predictor) is TransformerLayoutPredictor
     pipe.layout_predictor = "rules"
     assert type(pipe.layout_predictor) is RuleLayoutPredictor
@@ -242,8 +243,8 @@ def test_the_name_of_the_predictor_is_saved_with_the_pipeline_and_may_be_overrul
     pipe = SpaceTimeAttnPipeline(**components, requires_safety_checker=False, layout_predictor="rules")
     pipe.save_pretrained(tmp_path)
     assert type(SpaceTimeAttnPipeline.from_pretrained(tmp_path).layout_predictor) is RuleLayoutPredictor
-    other = SpaceTimeAttnPipeline.from_pretrained(tmp_path, layout_predictor="llm")
-    assert type(other.layout_predictor) is LLMLayoutPredictor
+    other = SpaceTimeAttnPipeline.from_pretrained(tmp_path, layout_predictor="transformer")
+    assert type(other.layout_predictor) is TransformerLayoutPredictor
 
 
 def test_pictures_of_one_prompt_have_different_layouts_if_these_are_drawn(pipe, model):
@@ -254,6 +255,59 @@ def test_pictures_of_one_prompt_have_different_layouts_if_these_are_drawn(pipe, 
     assert first != second and third != fourth
     same, again = pipe("a dog and a cat", layout=first, **call).layouts
     assert same == again == first
+
+
+PROMPTS = ["a dog and a cat", "a red lamppost"]
+
+
+def generators(kind: str):
+    """The same seeds each time, as one generator for all pictures, one for each, or torch's own."""
+    torch.manual_seed(3)
+    return {
+        "one": torch.Generator().manual_seed(3),
+        "list": [torch.Generator().manual_seed(seed) for seed in (3, 4, 5, 6)],
+        "none": None,
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["one", "list", "none"])
+def test_a_seed_repeats_its_drawn_layouts_and_they_give_the_same_pictures(pipe, model, kind):
+    pipe.layout_predictor = TransformerLayoutPredictor(model, temperature=1.0)
+    call = {"num_inference_steps": 1, "num_images_per_prompt": 2, "output_type": "pt"}
+    drawn = pipe(PROMPTS, generator=generators(kind), **call)
+    assert pipe(PROMPTS, generator=generators(kind), **call).layouts == drawn.layouts
+    given = pipe(PROMPTS, layout=drawn.layouts[::2], generator=generators(kind), **call)
+    torch.testing.assert_close(given.images[::2], drawn.images[::2])
+    assert len({str(layout) for layout in drawn.layouts}) == 4
+
+
+def test_drawn_layouts_leave_the_generator_as_it_is(pipe, model):
+    pipe.layout_predictor = TransformerLayoutPredictor(model, temperature=1.0)
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state(), torch.get_rng_state()
+    first = pipe.predict_layout(PROMPTS[0], generator=generator)
+    assert torch.equal(generator.get_state(), before[0]) and torch.equal(torch.get_rng_state(), before[1])
+    assert pipe(PROMPTS[0], generator=generator, num_inference_steps=1, output_type="np").layouts == [first]
+
+
+def test_neighbouring_seeds_share_no_layouts(pipe, model):
+    pipe.layout_predictor = TransformerLayoutPredictor(model, temperature=1.0)
+    call = {"num_inference_steps": 1, "num_images_per_prompt": 3, "output_type": "np"}
+    layouts = [
+        layout
+        for seed in range(3)
+        for layout in pipe(PROMPTS[0], generator=torch.Generator().manual_seed(seed), **call).layouts
+    ]
+    assert len({str(layout) for layout in layouts}) == 9
+
+
+def test_a_generator_of_the_predictors_own_comes_first(pipe, model):
+    def drawn(seed):
+        own = torch.Generator().manual_seed(1)
+        pipe.layout_predictor = TransformerLayoutPredictor(model, temperature=1.0, generator=own)
+        return pipe.predict_layout(PROMPTS[0], generator=torch.Generator().manual_seed(seed))
+
+    assert drawn(2) == drawn(3)
 
 
 # The one that ships
