@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib.util import find_spec
 from itertools import count, repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -352,8 +351,10 @@ def _are_there(targets: Targets) -> bool:
 
 def _load_pipeline(args: argparse.Namespace, device: str | None = None):
     """The pipeline of `--model` with what other options change in it; without a device, for layouts alone."""
-    if args.layout_predictor == "llm" and find_spec("xgrammar") is None:
-        raise ValueError('--layout-predictor llm needs xgrammar: pip install "spacetime_attn[llm]".')
+    if args.layout_predictor == "llm":
+        from .layout.llm import LLMLayoutPredictor
+
+        LLMLayoutPredictor()  # which tells at once what it lacks
     model = args.model or default_model()
     configs = _configs_of(model)
     settings = {"preset": args.preset}

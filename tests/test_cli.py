@@ -308,15 +308,15 @@ def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, capsys, 
         (["generate", "--layout", "nope"], "There is no layout file 'nope'."),
         (["generate", "--device", "abacus"], "--device 'abacus' cannot be used here"),
         (["generate", "--layout", "l.json", "--box-scale", "2"], "--box-scale is for layouts that are predicted"),
-        (["generate", "--layout-predictor", "llm"], '--layout-predictor llm needs xgrammar: pip install "spacetime_'),
-        (["layout", "--layout-predictor", "llm"], '--layout-predictor llm needs xgrammar: pip install "spacetime_'),
+        (["generate", "--layout-predictor", "llm"], "A language model that answers in a given form needs xgrammar"),
+        (["layout", "--layout-predictor", "llm"], "A language model that answers in a given form needs xgrammar"),
     ],
 )
 def test_what_needs_no_model_is_checked_before_one_is_loaded(tmp_path, monkeypatch, capsys, arguments, complaint):
     def load(*arguments, **options):
         raise AssertionError("a model is loaded")
 
-    monkeypatch.setattr("spacetime_attn.cli.find_spec", lambda name: None)
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: None)
     monkeypatch.setattr("spacetime_attn.cli._configs_of", load)
     assert main([*arguments, PROMPT, "-o", str(tmp_path / "a.png")]) == 2
     [line] = capsys.readouterr().err.splitlines()
