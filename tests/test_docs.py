@@ -20,7 +20,7 @@ import runpy
 import shlex
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, partialmethod
 from itertools import dropwhile, groupby
 from pathlib import Path
@@ -38,6 +38,7 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
 )
+from diffusers.utils import dynamic_modules_utils
 from original_checkpoints import original_checkpoint
 from PIL import Image
 from safetensors.torch import save_file
@@ -94,7 +95,11 @@ def hub(tmp_path_factory) -> Path:
     controlnet.save_pretrained(folder / "lllyasviel/sd-controlnet-canny")
     (folder / "openai").mkdir()
     (folder / "openai/clip-vit-large-patch14").symlink_to(Path(default_model(), "clip"))
-    export(folder / "user/spacetime_attn")
+    code, *_ = export(folder / "user/spacetime_attn")
+    in_few = code.read_text(encoding="utf-8").replace(
+        "num_inference_steps: int = 50", f"num_inference_steps: int = {STEPS}"
+    )
+    code.write_text(in_few, encoding="utf-8")
     (folder / "path/to").mkdir(parents=True)
     (folder / "path/to/spacetime_attn").symlink_to(ROOT)
     drawing = np.zeros((32, 32), np.uint8)
@@ -105,17 +110,26 @@ def hub(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def desk(hub, tmp_path, monkeypatch) -> None:
+def desk(hub, tmp_path, monkeypatch) -> Iterator[None]:
     """A folder to work in, with all of that; few steps, and no GPU."""
     for place in hub.iterdir():
         (tmp_path / place.name).symlink_to(place)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     for kind in (SpaceTimeAttnPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline):
         call = inspect.unwrap(kind.__call__)
         defaults = [STEPS if value == 50 else value for value in call.__defaults__]
         monkeypatch.setattr(call, "__defaults__", tuple(defaults))
     for kind in (DiffusionPipeline, ModelMixin):
         monkeypatch.setattr(kind, "to", partialmethod(_to_cpu, kind.to))
+    yield
+    _forget(name for name in sys.modules if name.partition(".")[0] == "diffusers_modules")
+
+
+def _forget(modules: Iterable[str]) -> None:
+    for name in list(modules):
+        del sys.modules[name]
 
 
 def _to_cpu(model, to: Callable, *args, **kwargs):
@@ -188,9 +202,8 @@ def parse(arguments: list[str], monkeypatch, where: str) -> None:
             start = partial(runpy.run_path, str(script), run_name="__main__")
         with pytest.raises(_ParsedError):
             start()
-    for name in sys.modules.keys() - known:
-        if "." not in name and str(ROOT) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]  # another one of that name lies beside another script
+    beside = {name for name in sys.modules.keys() - known if "." not in name}
+    _forget(name for name in beside if str(ROOT) in str(getattr(sys.modules[name], "__file__", "")))
 
 
 class _ParsedError(Exception):
