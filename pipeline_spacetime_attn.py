@@ -57,7 +57,7 @@ from .layout.answers import AnswerReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
-from .layout.draw import draw_layout
+from .layout.draw import draw_layout, picture_rows
 from .layout.files import write_whole  # noqa: F401
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
@@ -162,6 +162,10 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
     blend: str
     loss_history: torch.Tensor | None = None
     latents: torch.Tensor | None = None
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: each picture beside its layout drawn on it, where the pictures are PIL's."""
+        return picture_rows(self.images, self.layouts)._repr_png_() if isinstance(self.images, list) else None
 
 
 class SpaceTimeAttnPipeline(

@@ -1,23 +1,24 @@
-"""Layouts as pictures: `draw_layout` and `side_by_side`."""
+"""Layouts as pictures: `draw_layout`, `side_by_side` and `picture_rows`."""
 
 import colorsys
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .regions import Layout, Region
 from .shapes import MOST_PIXELS
 
 
 _PAPER = (250, 249, 246)
-_READABLE = 320  # pixels of width
+_READABLE, _LARGE = 320, 512  # pixels of width
 _TINT = 0.28  # how much of its colour a region gets
+_DASH = 4  # times the thickness of a line
 
 
 def draw_layout(
-    layout: Layout, image: Image.Image | None = None, width: int | None = None, height: int | None = None
+    layout, image: Image.Image | None = None, width: int | None = None, height: int | None = None, acting=None
 ) -> Image.Image:
     """
     Draws the regions of a layout: tinted, outlined and labelled, each in a colour of its own.
@@ -28,15 +29,20 @@ def draw_layout(
         width (`int`, *optional*): Of the drawing, in pixels. By default the picture's own, but wide enough to read
             the labels; 512 for a plain canvas.
         height (`int`, *optional*): Of a plain canvas, by default as its width. With `image` its aspect ratio decides.
+        acting (`Layout`, *optional*): The regions of the same objects that control the picture, where they differ from
+            the layout's: a checkpoint may scale predicted boxes. Their outlines are dashed.
 
     Returns:
         `PIL.Image`: RGB.
 
     Raises:
-        ValueError: A width or height that is no whole number from 1, or both together more than 67 million pixels.
+        ValueError: A width or height that is no whole number from 1, or both together more than 67 million pixels; or
+            `acting` is of other objects.
     """
+    if acting is not None and acting.phrases != layout.phrases:
+        raise ValueError(f"`acting` has to be of the objects {layout.phrases}, got {acting.phrases}.")
     if width is None:
-        width = 512 if image is None else max(image.width, _READABLE)
+        width = _LARGE if image is None else max(image.width, _READABLE)
     if image is not None:
         height = max(round(width * image.height / image.width), 1)
     size = width, width if height is None else height
@@ -47,6 +53,8 @@ def draw_layout(
         canvas = _tinted(canvas, region, colour)
     for region, colour in zip(layout.regions, colours):
         _outline(canvas, region, colour)
+    for region, colour in zip(acting.regions if acting else (), colours):
+        _outline(canvas, region, colour, dashed=True)
     font = ImageFont.load_default(max(10, min(size) // 28))
     taken = np.zeros((canvas.height, canvas.width), dtype=bool)  # by labels
     for region, colour in zip(layout.regions, colours):
@@ -69,6 +77,15 @@ def side_by_side(*images: Image.Image, gap: int = 8) -> Image.Image:
     return row
 
 
+def picture_rows(images: Sequence[Image.Image], layouts: Sequence) -> Image.Image:
+    """Pictures of one size below each other, each beside its layout drawn on it."""
+    width = min(max(images[0].width, _READABLE), _LARGE)
+    drawn = [draw_layout(layout, image, width) for image, layout in zip(images, layouts)]
+    rows = [side_by_side(image.resize(drawing.size), drawing) for image, drawing in zip(images, drawn)]
+    turn = Image.Transpose.TRANSPOSE
+    return side_by_side(*(row.transpose(turn) for row in rows)).transpose(turn)
+
+
 def region_colour(index: int) -> tuple[int, int, int]:
     """The colour of the n-th region: hues a golden angle apart, so that neighbours differ."""
     red, green, blue = colorsys.hsv_to_rgb((0.58 + 0.381966 * index) % 1.0, 0.85, 0.8)
@@ -83,22 +100,27 @@ def _check_canvas(width: int, height: int) -> None:
         raise ValueError(f"A drawing of {width} x {height} pixels is too large: pass a smaller `width`.")
 
 
-def _tinted(canvas: Image.Image, region: Region, colour: tuple[int, int, int]) -> Image.Image:
+def _tinted(canvas: Image.Image, region, colour: tuple[int, int, int]) -> Image.Image:
     mask = region.rasterize(canvas.height, canvas.width)
     alpha = Image.fromarray((255 * _TINT * mask).astype(np.uint8))
     return Image.composite(Image.new("RGB", canvas.size, colour), canvas, alpha)
 
 
-def _outline(canvas: Image.Image, region: Region, colour) -> None:
+def _outline(canvas: Image.Image, region, colour, dashed: bool = False) -> None:
     width, height = canvas.size
     thickness = max(2, min(canvas.size) // 170)
-    pen = ImageDraw.Draw(canvas)
+    edge = Image.new("1", canvas.size)
+    pen = ImageDraw.Draw(edge)
     if region.disc is not None:
-        canvas.paste(colour, mask=Image.fromarray(_ring(region.disc, thickness, width, height)))
+        edge = Image.fromarray(_ring(region.disc, thickness, width, height))
     elif region.box is not None:
-        pen.rectangle(_pixels(region.box, canvas.size), outline=colour, width=thickness)
+        pen.rectangle(_pixels(region.box, canvas.size), outline=1, width=thickness)
     elif region.polygon is not None:
-        pen.polygon([(x * (width - 1), y * (height - 1)) for x, y in region.polygon], outline=colour, width=thickness)
+        pen.polygon([(x * (width - 1), y * (height - 1)) for x, y in region.polygon], outline=1, width=thickness)
+    if dashed:
+        stripes = np.add.outer(np.arange(height), np.arange(width)) // (_DASH * thickness) % 2 == 0
+        edge = Image.fromarray(np.array(edge) & stripes)
+    canvas.paste(colour, mask=edge)
 
 
 def _ring(disc: tuple[float, float, float], thickness: int, width: int, height: int) -> np.ndarray:
@@ -123,7 +145,7 @@ def _pixels(box: tuple[float, float, float, float], size: tuple[int, int]) -> tu
     return left, top, max(x1 * width - 1, left), max(y1 * height - 1, top)
 
 
-def _label(canvas: Image.Image, region: Region, colour, font, taken: np.ndarray) -> None:
+def _label(canvas: Image.Image, region, colour, font, taken: np.ndarray) -> None:
     """Writes the phrase at the top of the region, below other labels that are there already."""
     pen = ImageDraw.Draw(canvas)
     text = _fitted(pen, region.phrase, font, canvas.width - 8)

@@ -3,13 +3,14 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .draw import draw_layout
 from .files import read_json, write_json
 from .shapes import (
     SHAPE_CHECKS,
@@ -294,6 +295,17 @@ class Layout:
 
     def __len__(self) -> int:
         return len(self.regions)
+
+    def __iter__(self) -> Iterator[Region]:
+        return iter(self.regions)
+
+    def __getitem__(self, phrase: str | int) -> Region:
+        """The region of an object, named as in `edit`."""
+        return self.regions[self._index(phrase)]
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows."""
+        return draw_layout(self)._repr_png_()
 
     def __str__(self) -> str:
         lines = [f"{region.phrase}: {_region_text(region)}" for region in self.regions]

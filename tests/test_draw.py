@@ -5,7 +5,7 @@ import pytest
 from growth import growth
 from PIL import Image, ImageDraw
 
-from spacetime_attn.layout.draw import draw_layout, region_colour, side_by_side
+from spacetime_attn.layout.draw import draw_layout, picture_rows, region_colour, side_by_side
 from spacetime_attn.layout.regions import Layout, Region
 
 
@@ -150,3 +150,44 @@ def test_pictures_stand_side_by_side_at_one_height():
     assert row.size == (64 + 4 + 128, 64)
     with pytest.raises(ValueError, match="at least one"):
         side_by_side()
+
+
+@pytest.mark.parametrize("shape", [{"box": (0.3125, 0.3125, 0.6875, 0.6875)}, {"disc": (0.5, 0.5, 0.1875)}])
+def test_regions_that_act_are_dashed_within_those_that_are_drawn(shape):
+    predicted = Layout((Region("a lamp", box=(0.125, 0.125, 0.875, 0.875)),))
+    acting = predicted.edit("a lamp", **shape)
+    before, after, line = (
+        np.array(draw_layout(item, acting=inner))
+        for item, inner in ((predicted, None), (predicted, acting), (acting, None))
+    )
+    changed, outline = (before != after).any(axis=2), (line == region_colour(0)).all(axis=2)
+    outline[:256] = changed[:256] = False  # where the label is
+    assert not np.any(changed & ~outline) and 0.4 < changed.sum() / outline.sum() < 0.6
+    assert set(map(tuple, after[changed])) == {region_colour(0)}
+    assert np.diff(changed.any(axis=0)).sum() > 6
+
+
+def test_outlines_that_act_as_they_are_drawn_change_nothing(layout):
+    drawing = draw_layout(layout)
+    assert draw_layout(layout, acting=layout).tobytes() == drawing.tobytes()
+    assert draw_layout(layout, acting=layout.edit("a lamp", strength=2)).tobytes() == drawing.tobytes()
+
+
+def test_regions_that_act_are_of_the_same_objects(layout):
+    with pytest.raises(ValueError, match="`acting` has to be of the objects .*'a pond'.*, got .'a lamp'"):
+        draw_layout(layout, acting=Layout(layout.regions[:1]))
+
+
+def test_pictures_stand_below_each_other_beside_their_layouts(layout):
+    pictures = [Image.new("RGB", (320, 160), colour) for colour in ((255, 0, 0), (0, 0, 255))]
+    rows = picture_rows(pictures, [Layout(), layout])
+    assert rows.size == (320 + 8 + 320, 160 + 8 + 160)
+    assert rows.crop((0, 0, 320, 160)).tobytes() == rows.crop((328, 0, 648, 160)).tobytes() == pictures[0].tobytes()
+    assert rows.crop((0, 168, 320, 328)).tobytes() == pictures[1].tobytes()
+    assert rows.crop((328, 168, 648, 328)).tobytes() == draw_layout(layout, pictures[1]).tobytes()
+
+
+@pytest.mark.parametrize("size, shown", [((64, 32), (320, 160)), ((400, 400), (400, 400)), ((1024, 1024), (512, 512))])
+def test_rows_are_wide_enough_to_read_and_no_wider_than_they_need_to_be(size, shown):
+    rows = picture_rows([Image.new("RGB", size)], [Layout()])
+    assert rows.size == (2 * shown[0] + 8, shown[1])

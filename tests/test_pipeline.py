@@ -1,6 +1,7 @@
 """What a diffusers user expects of the pipeline, on tiny random models."""
 
 import inspect
+import io
 import logging
 
 import numpy as np
@@ -31,6 +32,7 @@ from spacetime_attn import (
     WeightOptimizer,
     spacetime_attention,
 )
+from spacetime_attn.layout.draw import picture_rows
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.weights import save_weights
@@ -97,6 +99,13 @@ def test_the_output_tells_layouts_and_weights(pipe):
     assert output.images.shape == (1, 3, 32, 32) and output.nsfw_content_detected is None
     assert [region.phrase for region in output.layouts[0].regions] == ["a red cat", "a green bus"]
     assert torch.equal(output.weights, torch.full((1, 2, 3), 2.5))  # the official 5/N
+
+
+def test_a_notebook_shows_pictures_beside_their_layouts(pipe):
+    output = run(pipe, layout=LAYOUT, num_images_per_prompt=2, output_type="pil")
+    with Image.open(io.BytesIO(output._repr_png_())) as shown:
+        assert shown.tobytes() == picture_rows(output.images, output.layouts).tobytes()
+    assert run(pipe, layout=LAYOUT)._repr_png_() is None  # tensors are printed
 
 
 def test_the_same_seed_gives_the_same_picture(pipe):

@@ -1,6 +1,7 @@
 """Regions, relations and layouts as data."""
 
 import errno
+import io
 import json
 import os
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from spacetime_attn.layout.draw import draw_layout
 from spacetime_attn.layout.regions import Layout, Region, Relation
 
 
@@ -308,6 +310,29 @@ def test_layouts_print_readably(layout):
     assert reef in str(layout)
     assert "the boat between a red kite and an island" in str(layout)
     assert str(Layout()) == "no objects"
+
+
+# --- as a collection, and in a notebook --------------------------------------------------------------------------
+def test_a_layout_is_indexed_by_number_and_by_phrase(layout):
+    assert layout[0] is layout["a red kite"] is layout["Red Kite"] is layout.regions[0]
+    assert layout[-1] is layout.regions[-1]
+
+
+@pytest.mark.parametrize("index", ["a dragon", 5, slice(2)])
+def test_what_is_no_object_of_a_layout_is_told_with_those_that_are(layout, index):
+    with pytest.raises(ValueError, match="names 0 objects .*a red kite"):
+        layout[index]
+
+
+def test_a_layout_goes_through_its_regions(layout):
+    assert tuple(layout) == layout.regions
+    assert [region.phrase for region in layout] == layout.phrases
+    assert layout.regions[1] in layout and len(layout) == len(layout.regions) and layout and not Layout()
+
+
+def test_a_notebook_shows_a_layout_as_its_drawing(layout):
+    with Image.open(io.BytesIO(layout._repr_png_())) as shown:
+        assert shown.tobytes() == draw_layout(layout).tobytes()
 
 
 # --- editing -----------------------------------------------------------------------------------------------------
