@@ -614,6 +614,8 @@ class SpaceTimeAttnPipeline(
 
         optimizer = self._choose_optimizer(optimize_weights, options)
 
+        for text in _listed(options.get("prompt_2")) or ():
+            self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults)
         _check_negatives(layouts, guided)
         matrices = []
@@ -733,8 +735,11 @@ class SpaceTimeAttnPipeline(
 
     def _check_and_complete(self, options: dict) -> None:
         """Refuses the stock pipeline's arguments where they make no sense, and fills in the size and the callback."""
-        check_text_to_image(self.unet.config.in_channels, self.unet.config.out_channels)
         check_options(options)
+        needed = ("unet", "scheduler") if options["output_type"] == "latent" else ("unet", "scheduler", "vae")
+        if missing := [f"`{name}`" for name in needed if getattr(self, name) is None]:
+            raise ValueError(f"The pipeline has no {' and no '.join(missing)}: load what is missing.")
+        check_text_to_image(self.unet.config.in_channels, self.unet.config.out_channels)
         for name in ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2"):
             if options.get(name) is not None:
                 options[name] = encodable(options[name])
@@ -759,6 +764,8 @@ class SpaceTimeAttnPipeline(
 
     def _size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """The picture's height and width in pixels; the UNet's own where one is missing."""
+        if height and width:
+            return height, width
         size = self.unet.config.sample_size
         rows, columns = (size, size) if isinstance(size, int) else size
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
@@ -798,7 +805,7 @@ class SpaceTimeAttnPipeline(
     def _layout_texts(self, prompts: list, given: list[Layout | None], layout_prompt) -> list[str | None]:
         """What each layout is to be predicted from, if there is anything; warnings show what no encoder reads."""
         texts = [
-            prompt and self._read_part(prompt, _UNREAD_PROMPT if item is None else "the prompt")
+            prompt and self._read_part(prompt, _UNREAD_PROMPT if item is layout_prompt is None else "the prompt")
             for prompt, item in zip(prompts, given)
         ]
         if layout_prompt is not None:

@@ -317,6 +317,21 @@ def test_the_checkpoints_clip_is_found_from_other_working_directories(checkpoint
     assert SpaceTimeAttnPipeline.from_pipe(pipe.stock).image_text_model().image_size == 32
 
 
+def test_the_clip_of_a_checkpoint_on_the_hub_is_fetched(checkpoint, tmp_path, monkeypatch):
+    asked = []
+
+    def fetch(repo, allow_patterns):
+        asked.append((repo, allow_patterns))
+        return str(checkpoint)
+
+    monkeypatch.setattr("spacetime_attn.pipeline_spacetime_attn.snapshot_download", fetch)
+    pipe = SpaceTimeAttnPipeline.from_pretrained(checkpoint)
+    pipe.register_to_config(_name_or_path="user/checkpoint")
+    assert pipe.image_text_model().image_size == 32 and asked == [("user/checkpoint", "clip/*")]
+    pipe.save_pretrained(tmp_path / "copy")
+    assert (tmp_path / "copy" / "clip" / "model.safetensors").is_file()
+
+
 def test_a_clip_that_is_not_there_is_named(pipe, checkpoint, tmp_path, caplog):
     pipe.clip_model = "./clip"
     with pytest.raises(ValueError, match="'./clip' lies beside a checkpoint, and the pipeline was not loaded"):

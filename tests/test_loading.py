@@ -146,6 +146,23 @@ def test_an_installed_pipeline_saved_and_loaded_again_makes_the_same_picture(pip
     assert after == before
 
 
+def test_importing_loading_and_drawing_say_nothing_that_diffusers_does_not_say():
+    """But for bars."""
+    script = """
+import sys
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from transformers import CLIPModel
+print("ours", file=sys.stderr)
+from spacetime_attn import SpaceTimeAttnPipeline, default_model
+pipe = SpaceTimeAttnPipeline.from_pretrained(default_model())
+pipe("a red apple to the left of a blue car", num_inference_steps=2, optimize_weights=2)
+"""
+    done = subprocess.run([sys.executable, "-W", "default", "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout == "", done.stderr
+    lines = done.stderr.rpartition("ours\n")[2].replace("\r", "\n").splitlines()
+    assert [line for line in lines if line.strip("\x1b[A ") and "%|" not in line] == []
+
+
 def test_the_pipeline_file_names_every_module_that_it_needs():
     """diffusers copies what this file names, and looks no further."""
     text = (ROOT / f"{PIPELINE}.py").read_text(encoding="utf-8")

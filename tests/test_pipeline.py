@@ -487,6 +487,24 @@ def test_missing_text_encoders_and_tokenizers_are_named(make, family, part):
             pass
 
 
+@pytest.mark.parametrize("part", ["unet", "scheduler", "vae"])
+def test_other_parts_that_are_missing_are_named(make, family, part):
+    pipe, _ = make(family)
+    lacking = SpaceTimeAttnPipeline(**pipe.components | {part: None})
+    with pytest.raises(ValueError, match=f"has no `{part}`: load what is missing"):
+        run(lacking, height=32, width=32)
+    assert lacking.predict_layout(PROMPT, height=64, width=48) == pipe.predict_layout(PROMPT, height=64, width=48)
+
+
+def test_latents_need_no_vae(make, family):
+    pipe, stock = make(family)
+    lacking = SpaceTimeAttnPipeline(**pipe.components | {"vae": None})
+    size = {"output_type": "latent", "height": 64, "width": 64}  # without a VAE, a latent is taken for 8 x 8 pixels
+    expected = run(type(stock)(**stock.components | {"vae": None}), **size).images
+    assert torch.equal(run(lacking, layout=NONE, **size).images, expected)
+    assert not torch.equal(run(lacking, layout=LAYOUT, **size).images, expected)
+
+
 def test_layouts_need_no_weights(make, family):
     """Tokenizers, and the UNet's and the VAE's configs, are all that a layout takes."""
     pipe, _ = make(family)

@@ -173,6 +173,12 @@ def test_objects_that_one_of_the_text_encoders_does_not_read_get_no_region(pipe,
     assert "objects named there get no region: ' dog'" in caplog.text
 
 
+def test_the_end_of_a_second_prompt_that_is_not_read_is_shown(pipe, caplog):
+    run(pipe, prompt_2="a dark night " * 40)
+    (record,) = caplog.records
+    assert "does not read the end of `prompt_2`: ' night a dark night" in record.getMessage()
+
+
 def test_a_batch_of_several_pictures_a_prompt_equals_single_calls(pipe):
     prompts, layouts = [PROMPT, "a bird", "fog"], [LAYOUT, ONE, NONE]
     latents = torch.randn(6, 4, 16, 16)
