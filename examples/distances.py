@@ -29,11 +29,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("prompts", type=Path, help="the prompt file")
-    add("--output", type=Path, required=True, help="the folder with the pictures")
-    add("--configurations", type=Path, required=True, help="the rows that were drawn")
+    add("prompts", type=Path, help="the prompt file that evaluate.py took")
+    add("--output", type=Path, required=True, help="the folder that evaluate.py filled")
+    add("--configurations", type=Path, required=True, help="the rows that it drew, YAML or JSON")
     add("--limit", type=int, help="only the first prompts")
-    add("--model", default=default_model(), help="whose CLIP it is (default: the checkpoint that ships)")
+    add("--model", default=default_model(), help="checkpoint whose CLIP measures, id or folder (default: what ships)")
     arguments = parser.parse_args(argv)
     prompts = read_prompts(arguments.prompts)[: arguments.limit]
     configurations = yaml.safe_load(arguments.configurations.read_text(encoding="utf-8"))

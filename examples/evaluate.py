@@ -33,6 +33,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from spacetime_attn import Layout, SpaceTimeAttnPipeline, default_model
+from spacetime_attn.examples.extras import need
 from spacetime_attn.examples.icon_world.judge import IconJudge
 from spacetime_attn.examples.methods import Draw, build, expand
 from spacetime_attn.examples.metrics import score_picture, split_phrase
@@ -48,6 +49,7 @@ Judge = Callable[[Sequence[Image.Image], Sequence[dict]], list[list[dict]]]
 def main(argv: Sequence[str] | None = None) -> None:
     """Draws, judges, and writes table.md, table.json and grid.png into the output folder."""
     arguments = build_parser().parse_args(argv)
+    need("matplotlib")
     diffusers.utils.logging.set_verbosity_error()
     state = PartialState(timeout=timedelta(days=7))  # who is done first waits for the others
     prompts = read_prompts(arguments.prompts)[: arguments.limit]
@@ -71,11 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
     """The arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("prompts", type=Path, help="the prompt file")
-    add("--output", type=Path, required=True, help="folder for the pictures, records, tables and grid")
+    add("prompts", type=Path, help="the prompt file, JSON lines as above")
+    add("--output", type=Path, required=True, help="folder for pictures, what was found in them, tables and grid")
     add("--configurations", type=Path, default=HERE / "benchmark.yaml", help="the table's rows, YAML or JSON")
-    add("--model", default=default_model(), help="id or folder (default: the checkpoint that ships)")
-    add("--judge", default=str(HERE / "icon_world" / "judge"), help="folder or id (default: icon world's)")
+    add("--model", default=default_model(), help="checkpoint, id or folder (default: what ships)")
+    add("--judge", default=str(HERE / "icon_world" / "judge"), help="detector, id or folder (default: icon world's)")
     add("--judge-threshold", type=float, help="of its scores (default: the judge's own)")
     add("--steps", type=int, default=50, help="default: %(default)s")
     add("--guidance-scale", type=float, default=7.5, help="default: %(default)s")

@@ -90,12 +90,12 @@ def main() -> None:
     """Learns, and prints how far it came."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--output", type=Path, required=True, help="the file that it goes to")
+    add("--output", type=Path, required=True, help="JSON file of the schedule; Adam's state goes beside it")
     add("--batches", type=int, default=50, help="steps of Adam (default: %(default)s)")
     add("--batch-size", type=int, default=10, help="prompts in each (default: %(default)s)")
     add("--learning-rate", type=float, default=0.2, help="in units of the strength (default: %(default)s)")
     add("--steps", type=int, default=25, help="sampling steps (default: %(default)s)")
-    add("--model", default=default_model(), help="id or folder (default: the checkpoint that ships)")
+    add("--model", default=default_model(), help="checkpoint, id or folder (default: what ships)")
     arguments = parser.parse_args()
     pipe = load_pipeline(arguments.model, torch.device("cpu"), torch.float32)
     pipe.set_progress_bar_config(disable=True)

@@ -44,6 +44,7 @@ def squares(half_width: float) -> Callable:
     return around
 
 
+JUDGE = str(Path(__file__).parent / "icon_world" / "judge")
 WAYS = {  # name: windows, options of ClipObjective
     "whole picture": (grown(1.0), {"local_factor": 0.0}),
     "regions": (grown(1.0), {"local_factor": 5.0}),
@@ -60,12 +61,12 @@ def main() -> None:
     """Draws, judges, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("prompts", type=Path, help="the prompt file")
+    add("prompts", type=Path, help="a prompt file as evaluate.py takes it")
     add("--limit", type=int, default=60, help="prompts (default: %(default)s)")
     add("--samples", type=int, default=6, help="pictures of each (default: %(default)s)")
     add("--steps", type=int, default=25, help="sampling steps (default: %(default)s)")
-    add("--model", default=default_model(), help="id or folder (default: the checkpoint that ships)")
-    add("--judge", default=str(Path(__file__).parent / "icon_world" / "judge"), help="default: icon world's")
+    add("--model", default=default_model(), help="checkpoint, id or folder (default: what ships)")
+    add("--judge", default=JUDGE, help="detector, id or folder (default: icon world's)")
     arguments = parser.parse_args()
     pipe = load_pipeline(arguments.model, torch.device("cpu"), torch.float32)
     pipe.set_progress_bar_config(disable=True)

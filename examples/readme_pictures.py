@@ -1,16 +1,12 @@
 """
-Makes the pictures of README.md: each prompt's picture beside its layout, on the checkpoint that ships.
+Makes the pictures of README.md: each prompt's picture beside its layout, on the checkpoint that ships. Dashed are the
+boxes that act, which are smaller than the predicted ones.
 
     python examples/readme_pictures.py
 """
 
+import argparse
 from pathlib import Path
-
-import torch
-from PIL import Image
-
-from spacetime_attn import SpaceTimeAttnPipeline, default_model, draw_layout
-from spacetime_attn.layout.draw import side_by_side
 
 
 FOLDER = Path(__file__).parent / "pictures"
@@ -24,12 +20,21 @@ PROMPTS = {  # name: prompt, seed
 
 def main():
     """Writes a file for each prompt."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    import torch
+    from PIL import Image
+
+    from spacetime_attn import SpaceTimeAttnPipeline, default_model, draw_layout
+    from spacetime_attn.layout.draw import side_by_side
+
     pipe = SpaceTimeAttnPipeline.from_pretrained(default_model())
     FOLDER.mkdir(exist_ok=True)
     for name, (prompt, seed) in PROMPTS.items():
         output = pipe(prompt, generator=torch.Generator().manual_seed(seed))
         picture = output.images[0].resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-        both = side_by_side(picture, draw_layout(output.layouts[0], width=SIDE))
+        acting = output.layouts[0]
+        predicted = acting.with_scaled_boxes(1 / pipe.defaults.box_scale)
+        both = side_by_side(picture, draw_layout(predicted, width=SIDE, acting=acting))
         both.quantize(128).save(FOLDER / f"{name}.png", optimize=True)
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from matplotlib.figure import Figure
 from PIL import Image
 
 from spacetime_attn.examples.metrics import COUNTED, METRICS, Estimate, compare, summarize
@@ -64,6 +63,8 @@ def picture_grid(
         scores (`Mapping[str, Sequence[dict]]`): See `write_tables`.
         file (`Path`): Where the grid goes.
     """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(2 * len(folders) + 2, 2.1 * len(prompts)), layout="constrained", dpi=100)
     axes = figure.subplots(len(prompts), len(folders), squeeze=False)
     for i, record in enumerate(prompts):

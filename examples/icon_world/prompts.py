@@ -1,4 +1,6 @@
-"""Prompts with known answers, for benchmarks: `python -m icon_world.prompts` writes the four files."""
+"""
+Prompts with known answers, for benchmarks: `python examples/icon_world/prompts.py` writes the four files.
+"""
 
 import argparse
 import json
@@ -7,8 +9,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from .captions import Caption, caption, exact_caption
-from .scenes import Scene, scene_stream
+from spacetime_attn.examples.icon_world.captions import Caption, caption, exact_caption
+from spacetime_attn.examples.icon_world.scenes import Scene, scene_stream
 
 
 MANY = 300  # prompts of 2 to 4 objects
@@ -67,8 +69,10 @@ def _record(scene: Scene, description: Caption, id: str) -> dict:
 
 def main(argv: list[str] | None = None) -> None:
     """Writes prompts_dev.jsonl, prompts_dev_single.jsonl and the same for test."""
-    parser = argparse.ArgumentParser(prog="python -m icon_world.prompts", description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder (default: %(default)s)")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent, help="folder for them (default: %(default)s)"
+    )
     arguments = parser.parse_args(argv)
     for split in ("dev", "test"):
         for name, records in ((split, prompts(split)), (f"{split}_single", single_prompts(split))):

@@ -1,4 +1,10 @@
-"""The icons in all their colours, as one small file: made once from the font, read without it."""
+"""
+The icons in all their colours, as one small file: made once from the font, read without it.
+
+    python examples/icon_world/sprites.py
+
+The font is Noto Color Emoji (Debian: fonts-noto-color-emoji).
+"""
 
 import argparse
 from dataclasses import dataclass
@@ -7,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .things import CATEGORIES, COLOURS
+from spacetime_attn.examples.icon_world.things import CATEGORIES, COLOURS
 
 
 FONT = "NotoColorEmoji.ttf"  # Debian: fonts-noto-color-emoji; Pillow finds it by its name
@@ -51,7 +57,7 @@ class Atlas:
         """
         if not Path(path).is_file():
             raise FileNotFoundError(
-                f"There is no sprite atlas at {path}. Make it with `python -m icon_world.sprites` in examples/; that "
+                f"There is no sprite atlas at {path}. Make it with `python examples/icon_world/sprites.py`; that "
                 "needs the font Noto Color Emoji (Debian: fonts-noto-color-emoji)."
             )
         with np.load(path) as file:
@@ -128,7 +134,7 @@ def _sprite(picture: np.ndarray) -> np.ndarray:
 
 def main(argv: list[str] | None = None) -> None:
     """Makes the atlas."""
-    parser = argparse.ArgumentParser(prog="python -m icon_world.sprites", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=ATLAS, help="file to write (default: %(default)s)")
     arguments = parser.parse_args(argv)
     atlas = Atlas.from_font()

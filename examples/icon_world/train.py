@@ -1,7 +1,7 @@
 """
-Trains icon world's models: `python -m icon_world.train`, in the folder `examples`.
+Trains icon world's models: `python examples/icon_world/train.py`.
 
-Needs the sprites (`python -m icon_world.sprites`). The stages, in their order:
+Needs the sprites (`python examples/icon_world/sprites.py`). The stages, in their order:
 
     vae     pictures to latents and back
     unet    the UNet and the text encoder, which is also asked what is where
@@ -12,7 +12,7 @@ Needs the sprites (`python -m icon_world.sprites`). The stages, in their order:
 Everything is in one folder, and the same command goes on where it was stopped. On a GPU (H200) six minutes of the UNet
 were enough. On a CPU it takes hours; jemalloc keeps the memory together, and a compiled UNet is faster:
 
-    LD_PRELOAD=libjemalloc.so.2 OMP_NUM_THREADS=2 python -m icon_world.train --compile --minutes 130
+    LD_PRELOAD=libjemalloc.so.2 OMP_NUM_THREADS=2 python examples/icon_world/train.py --compile --minutes 130
 """
 
 import argparse
@@ -29,10 +29,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from .data import PairBatch, TextBatch, loader, pair_batch, scene_batch, text_batch
-from .grounding import GroundedAttention, NounPlaces, ground
-from .loop import Trainer
-from .models import (
+from spacetime_attn.examples.icon_world.data import PairBatch, TextBatch, loader, pair_batch, scene_batch, text_batch
+from spacetime_attn.examples.icon_world.grounding import GroundedAttention, NounPlaces, ground
+from spacetime_attn.examples.icon_world.loop import Trainer
+from spacetime_attn.examples.icon_world.models import (
     PIXEL_MEAN,
     PIXEL_STD,
     SCALING_FACTOR,
@@ -43,15 +43,15 @@ from .models import (
     make_unet,
     make_vae,
 )
-from .reader import SceneReader
-from .render import compose, crop
-from .saving import save_checkpoint
-from .scenes import SceneBatch, sprite_tensor
-from .sprites import ATLAS, Atlas
-from .start import start_clip, start_text_encoder, start_unet, start_vae
-from .things import SIZE
-from .tokenizer import make_tokenizer
-from .train_judge import train_judge
+from spacetime_attn.examples.icon_world.reader import SceneReader
+from spacetime_attn.examples.icon_world.render import compose, crop
+from spacetime_attn.examples.icon_world.saving import save_checkpoint
+from spacetime_attn.examples.icon_world.scenes import SceneBatch, sprite_tensor
+from spacetime_attn.examples.icon_world.sprites import ATLAS, Atlas
+from spacetime_attn.examples.icon_world.start import start_clip, start_text_encoder, start_unet, start_vae
+from spacetime_attn.examples.icon_world.things import SIZE
+from spacetime_attn.examples.icon_world.tokenizer import make_tokenizer
+from spacetime_attn.examples.icon_world.train_judge import train_judge
 
 
 SHARES = {"vae": 0.1, "unet": 0.7, "clip": 0.1, "judge": 0.1}  # of the time, if all are trained
@@ -281,17 +281,15 @@ STAGES = {"vae": train_vae, "unet": train_unet, "clip": train_clip, "save": save
 
 def main(argv: list[str] | None = None) -> None:
     """Runs stages until all are done, or it is time to pause."""
-    parser = argparse.ArgumentParser(
-        prog="python -m icon_world.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--stage", nargs="+", choices=["all", *STAGES], default=["all"], help="what to do (default: all)")
     add("--minutes", type=float, default=25, help="of training, shared among these stages (default: %(default)s)")
     add("--pause-after", type=float, default=float("inf"), metavar="MINUTES", help="pause when this call is so old")
-    add("--folder", type=Path, default=Path("runs/icon_world"), help="states and results (default: %(default)s)")
-    add("--atlas", type=Path, default=ATLAS, help="the sprites (default: %(default)s)")
+    add("--folder", type=Path, default=Path("runs/icon_world"), help="for states and results (default: %(default)s)")
+    add("--atlas", type=Path, default=ATLAS, help="the file of sprites (default: %(default)s)")
     add("--compile", action="store_true", help="compile the UNet: a quarter faster on a CPU, needs g++ there")
-    add("--start", type=Path, metavar="CHECKPOINT", help="go on from its weights; it may know other words")
+    add("--start", type=Path, metavar="CHECKPOINT", help="folder: go on from its weights; it may know other words")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     deadline = time.monotonic() + 60 * arguments.pause_after

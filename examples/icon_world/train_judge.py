@@ -1,6 +1,8 @@
 """
 Trains the judge of icon world on renderings and measures its own error on others.
 
+    python examples/icon_world/train_judge.py FOLDER
+
 Pictures that a diffusion model makes are blurred, noisy, off-colour and bent; the renderings are made so, too.
 """
 
@@ -18,14 +20,14 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from .data import Stream, loader
-from .detection import Detection, intersection_over_union
-from .judge import IconJudge
-from .loop import Trainer
-from .render import compose, crop
-from .scenes import IconObject, SceneBatch, pack, render, scene_stream, sprite_tensor
-from .sprites import ATLAS, Atlas
-from .things import CATEGORIES, COLOURS, SIZE
+from spacetime_attn.examples.icon_world.data import Stream, loader
+from spacetime_attn.examples.icon_world.detection import Detection, intersection_over_union
+from spacetime_attn.examples.icon_world.judge import IconJudge
+from spacetime_attn.examples.icon_world.loop import Trainer
+from spacetime_attn.examples.icon_world.render import compose, crop
+from spacetime_attn.examples.icon_world.scenes import IconObject, SceneBatch, pack, render, scene_stream, sprite_tensor
+from spacetime_attn.examples.icon_world.sprites import ATLAS, Atlas
+from spacetime_attn.examples.icon_world.things import CATEGORIES, COLOURS, SIZE
 
 
 TARGETS = {1: 0.99, 4: 0.97}  # objects in a rendering: share of the pictures that has to be judged right
@@ -237,12 +239,12 @@ def _agrees(item: IconObject, seen: Detection) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains, measures, and prints what was measured."""
-    parser = argparse.ArgumentParser(prog="python -m icon_world.train_judge", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("folder", type=Path, help="where the judge goes")
+    add("folder", type=Path, help="for the judge, or with it where --minutes is 0")
     add("--minutes", type=float, default=15.0, help="of training; 0 only measures (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
-    add("--atlas", type=Path, default=ATLAS, help="the sprites (default: %(default)s)")
+    add("--atlas", type=Path, default=ATLAS, help="the file of sprites (default: %(default)s)")
     arguments = parser.parse_args(argv)
     atlas = Atlas.load(arguments.atlas)
     if arguments.minutes:

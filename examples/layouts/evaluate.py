@@ -1,13 +1,15 @@
 """
-Scores layout predictors; README's table of predictors comes from here.
+Scores layout predictors, for the table in docs/measurements.md.
 
     python examples/layouts/evaluate.py FOLDER                         # rules and transformer
     python examples/layouts/evaluate.py FOLDER --predictors llm --model Qwen/Qwen3-4B-Instruct-2507
 
 FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line; perhaps gpt_noise.json, ids whose
-ground truth does not agree with the sentence; and the score.py that judges layouts, which also judges those of
-tests/constructions.jsonl. Sizes are asked in prompts that name two things of one half of sizes.csv, or of all of it:
-of those whose areas differ by a factor of two or more, how often the larger one gets the larger box.
+ground truth does not agree with the sentence; and score.py, which judges layouts, also those of
+tests/constructions.jsonl, and is called as `score.py LAYOUTS.jsonl --json REPORT.json --data SETS`.
+
+Sizes are asked in prompts that name two things of one half of sizes.csv, or of all of it: of those whose areas differ
+by a factor of two or more, how often the larger one gets the larger box.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from imagined import sizes
 from tqdm import tqdm
 
 from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor
+from spacetime_attn.examples.extras import need
 
 
 EXAMPLES, TESTS = Path(__file__).parents[1], Path(__file__).parents[2] / "tests"
@@ -43,13 +46,17 @@ COLUMNS = ("relA", "promptA", "axis", "triple", "obj", "extra")  # of score.py
 def main() -> None:
     """Prints the scores of each predictor."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder with sets/*.jsonl and score.py")
+    parser.add_argument("folder", type=Path, help="with sets/*.jsonl and score.py, see above")
     names = ["rules", "transformer", "llm"]
     parser.add_argument("--predictors", nargs="+", choices=names, default=names[:2], help="default: %(default)s")
-    parser.add_argument("--model", help="of the transformer or the language model (default: the project's own)")
+    parser.add_argument(
+        "--model", help="folder of a transformer, or id or folder of a language model (default: our own)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="of the prompts of a set, at most (default: all)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, each time (default: %(default)s)")
     arguments = parser.parse_args()
+    if "llm" in arguments.predictors:
+        need("xgrammar")
     kinds = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor, "llm": LLMLayoutPredictor}
     for name in arguments.predictors:
         predictor = kinds[name](arguments.model) if arguments.model and name != "rules" else kinds[name]()

@@ -46,9 +46,18 @@ def main() -> None:
     """Reads, fits, scores and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--model", default="HuggingFaceTB/SmolLM2-135M-Instruct", help="a causal one (default: %(default)s)")
-    add("--nouns", type=Path, help="one a line, instead of those that the file has")
-    add("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder (default: %(default)s)")
+    add(
+        "--model",
+        default="HuggingFaceTB/SmolLM2-135M-Instruct",
+        help="causal language model, id or folder (default: %(default)s)",
+    )
+    add("--nouns", type=Path, help="a text file, one a line, in the place of those that guessed_sizes.txt has")
+    add(
+        "--wordnet",
+        type=Path,
+        default=Path("/usr/share/wordnet"),
+        help="folder with data.noun and index.noun (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.bfloat16).eval()

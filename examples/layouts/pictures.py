@@ -1,16 +1,16 @@
 """
-Draws the layouts in README.md: one prompt, placed by each predictor.
+Draws the layouts in docs/layouts.md: one prompt, placed by each predictor.
 
     python examples/layouts/pictures.py          # rules and transformer
     python examples/layouts/pictures.py --llm    # the language model, too (or --llm ID, of another one)
 
-The picture in README is of `--llm HuggingFaceTB/SmolLM2-135M-Instruct`.
+The picture there is of `--llm HuggingFaceTB/SmolLM2-135M-Instruct`.
 """
 
 import argparse
 from pathlib import Path
 
-from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor, draw_layout
+from spacetime_attn.examples.extras import need
 
 
 FOLDER = Path(__file__).parents[1] / "pictures"
@@ -24,6 +24,10 @@ def main() -> None:
     default = "Qwen/Qwen3-4B-Instruct-2507"
     parser.add_argument("--llm", nargs="?", const=default, metavar="ID", help=f"a language model (default: {default})")
     model = parser.parse_args().llm
+    if model:
+        need("xgrammar")
+    from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor, draw_layout
+
     predictors = {"rules": RuleLayoutPredictor(), "transformer": TransformerLayoutPredictor()}
     if model:
         predictors["llm"] = LLMLayoutPredictor(model)

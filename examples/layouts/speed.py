@@ -5,6 +5,7 @@ For a prompt, on those of tests/constructions.jsonl; and to start, beside import
 Times are those that the processor spent, so that other work on the machine does not count.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ STARTS = {
 
 def main() -> None:
     """Prints both."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for name, code in STARTS.items():
         print(f"{name}: {min(start_up(code) for _ in range(RUNS)):.2f} s to import", flush=True)
     import torch

@@ -40,7 +40,9 @@ def main() -> None:
     """Makes the corpus, trains and saves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--folder", type=Path, default=Path("runs/layouts"), help="corpus, state and result (default: %(default)s)")
+    add(
+        "--folder", type=Path, default=Path("runs/layouts"), help="for corpus, state and model/ (default: %(default)s)"
+    )
     add("--sentences", type=int, default=60_000, help="in the corpus (default: %(default)s)")
     add("--coco", type=Path, nargs=2, metavar=("CAPTIONS", "INSTANCES"), help="JSON files in COCO's format")
     add("--steps", type=int, default=5_000, help="default: %(default)s")

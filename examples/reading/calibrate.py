@@ -84,7 +84,9 @@ def gap(logits: torch.Tensor, truth: torch.Tensor) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(__file__).parents[2] / "layout" / "english"
-    parser.add_argument("pipeline", type=Path, nargs="?", default=default, help="folder that pack.py wrote, changed")
+    parser.add_argument(
+        "pipeline", type=Path, nargs="?", default=default, help="folder of pack.py, changed (default: what ships)"
+    )
     options = parser.parse_args()
     nlp = spacy.load(options.pipeline)
     reader = nlp.get_pipe(READER_NAME)

@@ -3,9 +3,10 @@ Scores what is read of prompts, and where it is placed:
 
     python examples/reading/evaluate.py FOLDER [--nlp PIPELINE] [--predictor transformer] [--dump ERRORS]
 
-FOLDER holds score.py, and in dev/ the development sets (JSON lines). The prompts in fresh/ beside this script, which
-nothing was chosen by, are scored too, by kind and together; and those of fresh_again/, the same ones marked a second
-time, against the first marks: nothing can be read better than two readers agree.
+FOLDER holds score.py, with a function `score(records, layouts, errors_file)`, and in dev/ the development sets (JSON
+lines with "id", "prompt" and the ground truth). The prompts in fresh/ beside this script, which nothing
+was chosen by, are scored too, by kind and together; and those of fresh_again/, the same ones marked a second time,
+against the first marks: nothing can be read better than two readers agree.
 """
 
 import argparse
@@ -71,10 +72,12 @@ def row(title: str, scores: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder with score.py and dev/*.jsonl")
-    parser.add_argument("--nlp", help="spaCy pipeline with a reader (default: the one that ships)")
-    parser.add_argument("--predictor", choices=("transformer", "rules"), default="transformer")
-    parser.add_argument("--sets", nargs="*", help="only these")
+    parser.add_argument("folder", type=Path, help="with score.py and dev/*.jsonl, see above")
+    parser.add_argument("--nlp", help="spaCy pipeline with a reader, name or folder (default: what ships)")
+    parser.add_argument(
+        "--predictor", choices=("transformer", "rules"), default="transformer", help="default: %(default)s"
+    )
+    parser.add_argument("--sets", nargs="*", help="only these, by the names that it prints")
     parser.add_argument("--dump", type=Path, help="file for the errors, JSON lines")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

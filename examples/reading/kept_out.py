@@ -43,7 +43,7 @@ def _prompts(path: Path) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", type=Path, help="what the reader is measured on")
+    parser.add_argument("files", nargs="+", type=Path, help="what the reader is measured on, .jsonl or .txt")
     digests = {digest(prompt) for path in parser.parse_args().files for prompt in _prompts(path)}
     LIST.write_text("".join(f"{line}\n" for line in sorted(digests)), encoding="ascii")
     print(f"{len(digests)} prompts are kept out")

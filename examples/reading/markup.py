@@ -120,8 +120,8 @@ def _statement(line: str, known: set[str]) -> tuple[str, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Checks marked prompts, and counts them.")
-    parser.add_argument("files", nargs="+", type=Path)
+    parser = argparse.ArgumentParser(description="Checks marked prompts, and counts what is marked.")
+    parser.add_argument("files", nargs="+", type=Path, help="text as MARKUP.md has it")
     records = read(*parser.parse_args().files)
     counts = Counter(mention.label for record in records for mention in record.mentions)
     print(f"{len(records)} prompts: " + ", ".join(f"{label} {count}" for label, count in counts.most_common()))

@@ -73,11 +73,11 @@ def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("minilm", type=Path)
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="of one training, whose weights are averaged")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the pipeline, overwritten")
-    parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .xz")
-    parser.add_argument("--size", type=int, default=20000, help="sub-words")
+    parser.add_argument("minilm", type=Path, help="folder with MiniLM's tokenizer.json")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="files of one training, whose weights are averaged")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the spaCy pipeline, overwritten")
+    parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .txt.xz")
+    parser.add_argument("--size", type=int, default=20000, help="sub-words (default: %(default)s)")
     options = parser.parse_args()
     tokenizer = load_tokenizer(options.minilm)
     network = ReaderNetwork(ReaderConfig())

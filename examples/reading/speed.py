@@ -4,21 +4,21 @@ import argparse
 import statistics
 import time
 
-import torch
-
 
 WORDS = "a red apple stands to the left of an old blue car with a white roof , and behind it sits a small dog . "
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--nlp", help="spaCy pipeline with a reader (default: the one that ships)")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--nlp", help="spaCy pipeline with a reader, name or folder (default: what ships)")
+    parser.add_argument("--repeats", type=int, default=20, help="default: %(default)s")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    import torch
+
     from spacetime_attn.layout.language import load_language
     from spacetime_attn.layout.reader import READER_NAME
 
+    torch.set_num_threads(1)
     begun = time.perf_counter()
     reader = load_language(options.nlp).get_pipe(READER_NAME)
     print(f"loading {time.perf_counter() - begun:.2f} s")

@@ -29,7 +29,7 @@ PROMPTS = 60
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the two files of prompts go")
+    parser.add_argument("folder", type=Path, help="for plain.jsonl and styled.jsonl")
     options = parser.parse_args()
     records = [json.loads(line) for line in DEVELOPMENT.read_text(encoding="utf-8").splitlines()]
     records = records[:: len(records) // PROMPTS]

@@ -107,10 +107,12 @@ class Training:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("minilm", type=Path)
-    parser.add_argument("--output", type=Path, default=Path("runs/reader"), help="where checkpoints go")
-    parser.add_argument("--settings", type=Path, default=HERE / "reader.yaml")
-    parser.add_argument("--minutes", type=float, default=100, help="of this piece")
+    parser.add_argument("minilm", type=Path, help="folder with MiniLM, see above")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/reader"), help="for checkpoints (default: %(default)s)"
+    )
+    parser.add_argument("--settings", type=Path, default=HERE / "reader.yaml", help="YAML (default: reader.yaml here)")
+    parser.add_argument("--minutes", type=float, default=100, help="of this call (default: %(default)s)")
     options = parser.parse_args()
     settings = yaml.safe_load(options.settings.read_text(encoding="utf-8"))
     Training(options.minilm, settings, options.output).run(options.minutes)
