@@ -614,7 +614,7 @@ class SpaceTimeAttnPipeline(
 
         optimizer = self._choose_optimizer(optimize_weights, options)
 
-        for text in _listed(options.get("prompt_2")) or ():
+        for text in _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults)
         _check_negatives(layouts, guided)
@@ -775,11 +775,11 @@ class SpaceTimeAttnPipeline(
         The layouts of all prompts, given or predicted, one for each picture if the predictor draws them; and how many
         each prompt has.
         """
-        prompts = _listed(options["prompt"]) or [None] * len(options["prompt_embeds"])
+        prompts = _as_list(options["prompt"]) or [None] * len(options["prompt_embeds"])
         given = list(layout) if isinstance(layout, (list, tuple)) else [layout]
         given = given if layout is not None else given * len(prompts)
         check_text("layout_prompt", layout_prompt)
-        for name, values in {"layout": given, "layout_prompt": _listed(layout_prompt)}.items():
+        for name, values in {"layout": given, "layout_prompt": _as_list(layout_prompt)}.items():
             check_length(name, values, len(prompts), "prompts")
         if objects is not None and (len(prompts) > 1 or layout is not None):
             raise ValueError("`objects` goes with a single `prompt` and without `layout`.")
@@ -809,7 +809,7 @@ class SpaceTimeAttnPipeline(
             for prompt, item in zip(prompts, given)
         ]
         if layout_prompt is not None:
-            texts = [encodable(text) for text in _listed(layout_prompt)]
+            texts = [encodable(text) for text in _as_list(layout_prompt)]
         if (None, None) in zip(texts, given):
             logger.warning(
                 "`prompt_embeds` say nothing of objects, so the pictures are made without regions: pass `layout`, or"
@@ -1019,7 +1019,7 @@ def _checked_template(template: str) -> str:
     return encodable(template)
 
 
-def _listed(texts: str | list[str] | None) -> list[str] | None:
+def _as_list(texts: str | list[str] | None) -> list[str] | None:
     return [texts] if isinstance(texts, str) else texts
 
 
