@@ -63,7 +63,7 @@ from .layout.foreign import is_foreign  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401
-from .layout.language import load_language  # noqa: F401
+from .layout.language import load_language
 from .layout.learned import TransformerLayoutPredictor
 from .layout.least_squares import least_move  # noqa: F401
 from .layout.llm import LLMLayoutPredictor
@@ -346,8 +346,9 @@ class SpaceTimeAttnPipeline(
     def clip_model(self, name: str) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"`clip_model` has to be an id, a path or './name' in the checkpoint, got {name!r}.")
-        if name.startswith("./") and ".." in Path(name).parts:
-            raise ValueError(f"`clip_model` has to lie in the checkpoint's own folder, got {name!r}.")
+        parts = Path(name).parts
+        if name.startswith("./") and (not parts or ".." in parts):
+            raise ValueError(f"`clip_model` has to name a folder in the checkpoint's own, got {name!r}.")
         self.register_to_config(clip_model=name)
 
     @property
@@ -362,17 +363,17 @@ class SpaceTimeAttnPipeline(
 
     @layout_predictor.setter
     def layout_predictor(self, predictor: str | Callable[..., Layout]) -> None:
-        name = None if callable(predictor) else predictor
-        if name is not None:
-            check_choice("layout_predictor", name, PREDICTORS)
+        named = not callable(predictor)
+        if named:
+            check_choice("layout_predictor", predictor, PREDICTORS)
             makers = {
                 "rules": RuleLayoutPredictor,
                 "transformer": partial(TransformerLayoutPredictor, self.layout_transformer),
                 "llm": LLMLayoutPredictor,
             }
-            predictor = makers[name](nlp=self.nlp)
-            self.register_to_config(layout_predictor=name)
-        self._layout_predictor, self._predictor_name = predictor, name
+            made = makers[predictor](nlp=self.nlp)
+            self.register_to_config(layout_predictor=predictor)
+        self._layout_predictor, self._predictor_is_named = made if named else predictor, named
 
     @property
     def stock(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
@@ -393,13 +394,15 @@ class SpaceTimeAttnPipeline(
         if name == "layout_transformer" and value is not None and self.config.get(name, [None])[0] is None:
             self.register_modules(layout_transformer=value)  # which sets it once more
             return
+        if name == "nlp" and value is not None:
+            load_language(value)  # or refuse it
         if name[0] != "_" and name not in vars(self) and not hasattr(type(self), name):
             _check_spelling(name)
         super().__setattr__(name, value)
         if "_stock" in vars(self) and (name in self._stock.config or name in _SHARED_SETTINGS):
             setattr(self._stock, name, value)
-        if name in ("layout_transformer", "nlp") and (predictor := vars(self).get("_predictor_name")):
-            self.layout_predictor = predictor  # made anew
+        if name in ("layout_transformer", "nlp") and vars(self).get("_predictor_is_named"):
+            self.layout_predictor = self.config.layout_predictor  # made anew
 
     draw_layout = staticmethod(draw_layout)
 

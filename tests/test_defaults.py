@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import spacy
 import torch
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image, StableDiffusionPipeline
 
@@ -157,8 +158,10 @@ def test_a_default_that_is_set_acts_and_is_saved(pipe, tmp_path):
         ("box_scale", "1"),
         ("weight_schedule", None),
         ("clip_model", "./../elsewhere"),
+        ("clip_model", "./"),
         ("clip_model", 3),
         ("layout_predictor", "ruels"),
+        ("layout_predictor", None),
     ],
 )
 def test_a_default_that_makes_no_sense_cannot_be_set(pipe, name, value):
@@ -181,6 +184,16 @@ def test_a_default_that_makes_no_sense_cannot_be_set(pipe, name, value):
 def test_a_misspelt_setting_is_told(pipe, name, meant):
     with pytest.raises(AttributeError, match=f"no setting {name!r}: {meant!r} is one"):
         setattr(pipe, name, 1)
+
+
+def test_a_language_pipeline_that_is_set_reads_from_then_on(pipe):
+    before = pipe.layout_predictor
+    with pytest.raises(ValueError, match="nlp='typo' is neither"):
+        pipe.nlp = "typo"
+    assert pipe.nlp is None and pipe.layout_predictor is before
+    pipe.nlp = nlp = spacy.blank("en")
+    assert pipe.nlp is nlp and pipe.layout_predictor is not before
+    assert pipe.predict_layout(PROMPT).phrases == ["a red cat", "a green bus"]
 
 
 def test_other_attributes_may_be_set(pipe):
