@@ -175,7 +175,7 @@ def generate(args: argparse.Namespace) -> None:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
         for job, files in targets.items():
             output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
-            _write_outputs(_outputs(output, files, args.seed), _say)
+            _write_outputs(_outputs(output, files, args.seed, 1 if args.layout else _shrunk(pipe)), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
 
@@ -188,7 +188,8 @@ def layout(args: argparse.Namespace) -> None:
     for job, files in targets.items():
         found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
         _say(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
-        drawings = [Output(path, partial(_save_drawing, found, *_size(pipe, args))) for path in files["--output"]]
+        draw = partial(_save_drawing, found, _shrunk(pipe), *_size(pipe, args))
+        drawings = [Output(path, draw) for path in files["--output"]]
         saved = [Output(path, found.save) for path in files["--save-layout"]]
         _write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json else sys.stdout))
 
@@ -534,8 +535,8 @@ class Interrupts:
 # What is written
 
 
-def _outputs(output, targets: Targets, seed: int) -> list[Output]:
-    """The files of a prompt's pictures, what an optimisation has found first."""
+def _outputs(output, targets: Targets, seed: int, shrunk: float) -> list[Output]:
+    """The files of a prompt's pictures, what an optimisation has found first; for `shrunk` see `_shrunk`."""
     latents = repeat(None) if output.latents is None else output.latents
     history = repeat(None) if output.loss_history is None else output.loss_history.tolist()
     weights = zip(targets["--save-weights"], output.weights, output.layouts, latents)
@@ -545,7 +546,7 @@ def _outputs(output, targets: Targets, seed: int) -> list[Output]:
         *(Output(path, partial(_save_weights, output.blend, *found)) for path, *found in weights),
         *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
         *(Output(path, partial(_write_picture, image), _note(*made)) for path, image, *made in pictures),
-        *(Output(path, partial(_save_shown, *picture)) for path, *picture in shown),
+        *(Output(path, partial(_save_shown, *picture, shrunk)) for path, *picture in shown),
     ]
 
 
@@ -564,21 +565,28 @@ def _save_weights(blend: str, weights, layout, latents, path: Path) -> None:
     save_weights(path, weights, blend, layout.phrases, latents)
 
 
-def _save_shown(image, layout, path: Path) -> None:
-    """The picture beside itself with its regions drawn on it, large enough to read."""
+def _shrunk(pipe) -> float:
+    """The factor by which the checkpoint makes predicted boxes smaller, 1 where it does not."""
+    return min(pipe.defaults.box_scale, 1) if pipe.defaults.region_shape == "box" else 1
+
+
+def _save_shown(image, layout, shrunk: float, path: Path) -> None:
+    """The picture beside itself with its regions drawn on it, large enough to read; what acts is dashed."""
     from .layout.draw import draw_layout, side_by_side
 
     factor = max(1, 512 // image.height)
     image = image.resize((factor * image.width, factor * image.height))
-    _write_picture(side_by_side(image, draw_layout(layout, image)), path)
+    drawing = draw_layout(layout.with_scaled_boxes(1 / shrunk), image, acting=layout)
+    _write_picture(side_by_side(image, drawing), path)
 
 
-def _save_drawing(layout, height: int, width: int, path: Path) -> None:
-    """The layout on a canvas of the picture's proportions, large enough to read."""
+def _save_drawing(layout, shrunk: float, height: int, width: int, path: Path) -> None:
+    """The layout on a canvas of the picture's proportions, large enough to read; what acts is dashed."""
     from .layout.draw import draw_layout
 
     factor = max(1.0, 512 / max(height, width))
-    _write_picture(draw_layout(layout, width=round(factor * width), height=round(factor * height)), path)
+    size = {"width": round(factor * width), "height": round(factor * height)}
+    _write_picture(draw_layout(layout.with_scaled_boxes(1 / shrunk), acting=layout, **size), path)
 
 
 def _check_targets(targets: Iterable[Targets]) -> None:

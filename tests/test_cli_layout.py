@@ -13,6 +13,7 @@ from PIL import Image
 
 from spacetime_attn import Layout, LayoutTransformer, default_model
 from spacetime_attn.cli import main
+from spacetime_attn.layout.draw import draw_layout
 from spacetime_attn.layout.language import read_prompt
 
 
@@ -202,6 +203,34 @@ def test_layout_draws(tmp_path):
 def test_a_drawing_has_the_pictures_proportions(tmp_path, options, size):
     assert main(["layout", PROMPT, "-o", str(tmp_path / "layout.png"), *options]) == 0
     assert Image.open(tmp_path / "layout.png").size == size
+
+
+@pytest.mark.parametrize("options, factor", [([], 0.6), (["--box-scale", "1.2"], 1), (["--preset", "official"], 1)])
+def test_drawings_show_what_was_predicted_and_what_acts(tmp_path, options, factor):
+    drawing, picture, saved = (tmp_path / name for name in ("layout.png", "a.png", "a.json"))
+    main(["layout", PROMPT, "-o", str(drawing), "--save-layout", str(saved), *options])
+    acting = Layout.load(saved)
+    predicted = acting.with_scaled_boxes(1 / factor)
+    assert Image.open(drawing).tobytes() == draw_layout(predicted, acting=acting).tobytes()
+    main(["generate", PROMPT, "-o", str(picture), "--show-layout", *options, *FAST])
+    assert regions_shown(picture).tobytes() == draw_layout(predicted, large(picture), acting=acting).tobytes()
+
+
+def test_regions_that_are_given_are_drawn_as_they_are(tmp_path):
+    picture, saved = tmp_path / "a.png", tmp_path / "a.json"
+    main(["layout", PROMPT, "--save-layout", str(saved)])
+    main(["generate", PROMPT, "-o", str(picture), "--show-layout", "--layout", str(saved), *FAST])
+    assert regions_shown(picture).tobytes() == draw_layout(Layout.load(saved), large(picture)).tobytes()
+
+
+def large(picture: Path) -> Image.Image:
+    return Image.open(picture).resize((512, 512))
+
+
+def regions_shown(picture: Path) -> Image.Image:
+    """The right half of what --show-layout writes."""
+    with Image.open(picture.with_suffix(".layout.png")) as both:
+        return both.crop((both.width - 512, 0, both.width, 512))
 
 
 def test_layout_writes_one_line_for_each_prompt(prompts, capsys):
