@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .control import RegionalControl
+from .patch import replaced_forward
 
 
 class _Recomputed(torch.autograd.Function):
@@ -46,7 +47,7 @@ def recomputed_evaluations(
     any scheduler that is differentiable in the model's output. Of each evaluation of `unet` one latent is kept; the
     rest is computed again on the way back. So autograd walks the run backwards as an adjoint method does, one
     evaluation at a time, and what the scheduler does in between (its history included) is differentiated as it is. The
-    gradients have to be taken inside the block.
+    gradients have to be taken inside the block, in any thread.
 
     The UNet has to be called as diffusers' Stable Diffusion pipelines do: the same latents in both halves of a batch
     under classifier-free guidance, and a tuple as the result.
@@ -60,35 +61,31 @@ def recomputed_evaluations(
             their own step's output only. Cheaper, and not the gradient.
         on_evaluation (`Callable`): Called after every evaluation, on the way forth and on the way back.
     """
-    forward, patched_before = unet.forward, "forward" in vars(unet)
+    forward = unet.forward
 
-    def differentiable_forward(sample, timestep, encoder_hidden_states, **options):
+    def differentiable_forward(sample, timestep, encoder_hidden_states, *further, **options):
+        if control.thread.plain or not control.recomputed:
+            return forward(sample, timestep, encoder_hidden_states, *further, **options)
         guided_batch, weights = control.guided_batch, control.step_weights
 
         def evaluate(latents, weights):
             if not control.recomputed:
                 raise RuntimeError("Gradients have to be taken before the block of `recomputed_evaluations` ends.")
-            control.guided_batch = guided_batch
-            control.weigh(weights)
             rows = torch.cat([latents, latents]) if guided_batch else latents
-            output = forward(rows, timestep, encoder_hidden_states, **options)[0]
+            control.evaluate_again(len(rows), guided_batch, weights)
+            output = forward(rows, timestep, encoder_hidden_states, *further, **options)[0]
             on_evaluation()
             return output
 
         latents = sample.chunk(2)[1].clone() if guided_batch else sample
         return (_Recomputed.apply(evaluate, latents.detach() if detach_latents else latents, weights),)
 
-    unet.forward = differentiable_forward
     control.recomputed = True
     try:
-        with layer_checkpointing(unet, recompute_layers):
+        with replaced_forward(unet, differentiable_forward), layer_checkpointing(unet, recompute_layers):
             yield
     finally:
         control.recomputed = False
-        if patched_before:
-            unet.forward = forward
-        else:
-            del unet.forward
 
 
 def pull_back(output: torch.Tensor, inputs: list[torch.Tensor], gradient: torch.Tensor) -> list[torch.Tensor]:

@@ -1,18 +1,19 @@
 """Regional attention: the cross-attention of the whole prompt blended with each object's own, inside its region."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
-from torch import nn
 
 from .control import Placement, RegionalControl
 
 
-class RegionalAttnProcessor(nn.Module):
+class RegionalAttnProcessor:
     r"""
-    Cross-attention with regions, in the place of another processor. With A(c) the layer's attention to context c, D
-    the whole prompt, L_i and m_i the local description and region of object i, and c_i its weight at this step, the
-    conditional half of the batch becomes
+    Cross-attention with regions, around another processor. With A(c) the layer's attention to context c, D the whole
+    prompt, L_i and m_i the local description and region of object i, and c_i its weight at this step, the conditional
+    half of the batch becomes
 
         guided: A(D) + sum_i m_i c_i (A(L_i) - A(uncond))        (official code of arXiv:2304.03869)
         convex: A(D) + sum_i m_i c_i (A(L_i) - A(D))             (the paper's text; sum_i m_i c_i at most 1)
@@ -34,13 +35,13 @@ class RegionalAttnProcessor(nn.Module):
     picture's negative prompt changes nothing.
 
     Args:
-        inner: The processor that is replaced. The standard ones are computed here; any other (IP-Adapter, xFormers,
-            sliced attention) is called once more for the texts that its blend needs.
+        inner: The other processor, or `Attention.forward`, which stands for the one that the layer has at the time.
+            The standard ones are computed here; any other (IP-Adapter, xFormers, sliced attention) is called once
+            more for the texts that its blend needs.
         control ([`RegionalControl`]): What all layers share.
     """
 
-    def __init__(self, inner, control: RegionalControl):
-        super().__init__()
+    def __init__(self, inner: Callable, control: RegionalControl):
         self.inner = inner
         self.control = control
         self._cache: dict = {}
@@ -52,6 +53,7 @@ class RegionalAttnProcessor(nn.Module):
         encoder_hidden_states: torch.Tensor | tuple | None = None,
         attention_mask: torch.Tensor | None = None,
         ip_adapter_masks: list[torch.Tensor] | None = None,
+        **options,
     ) -> torch.Tensor:
         """
         Args:
@@ -59,16 +61,18 @@ class RegionalAttnProcessor(nn.Module):
                 under classifier-free guidance, otherwise conditional only.
             encoder_hidden_states (`torch.Tensor` of shape (rows, tokens, channels)): One text for each row; with
                 IP-Adapter a tuple of that and the image states.
+            options: For the inner processor alone.
 
         Returns:
             `torch.Tensor` of the shape of `hidden_states`.
         """
-        images = {} if ip_adapter_masks is None else {"ip_adapter_masks": ip_adapter_masks}
-        if self.control.step_weights is None or encoder_hidden_states is None:
-            return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, **images)
+        if ip_adapter_masks is not None:
+            options["ip_adapter_masks"] = ip_adapter_masks
+        if not self.control.acts or encoder_hidden_states is None:
+            return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
         if attention_mask is None and _is_standard(attn, self.inner):
             return self._standard(attn, hidden_states, encoder_hidden_states)
-        return self._around_inner(attn, hidden_states, encoder_hidden_states, attention_mask, images)
+        return self._around_inner(attn, hidden_states, encoder_hidden_states, attention_mask, options)
 
     def _standard(self, attn: Attention, hidden_states: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         query = attn.to_q(hidden_states)
@@ -85,9 +89,9 @@ class RegionalAttnProcessor(nn.Module):
         output = self._blend(output, rows, place, local, negative, output)
         return attn.to_out[1](attn.to_out[0](output))
 
-    def _around_inner(self, attn, hidden_states, texts, attention_mask, images) -> torch.Tensor:
+    def _around_inner(self, attn, hidden_states, texts, attention_mask, options: dict) -> torch.Tensor:
         """The same sum around a foreign processor, after `to_out`. Image states take part in A(D) alone, once."""
-        output = self.inner(attn, hidden_states, texts, attention_mask, **images)
+        output = self.inner(attn, hidden_states, texts, attention_mask, **options)
         text_only = output
         if isinstance(texts, tuple):
             silent = texts[0], [torch.zeros_like(states) for states in texts[1]]
@@ -126,10 +130,6 @@ class RegionalAttnProcessor(nn.Module):
             output = _added(output, slice(0, rows.start), index, change)
         return _added(output, rows, place.index, amount * (local - base))
 
-    def get_processor(self):
-        """The replaced processor: what looks for it by type in `unet.attn_processors` finds it during a run, too."""
-        return self.inner
-
     def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of texts, projected once as long as texts, run and adapters are the same."""
         if torch.compiler.is_compiling():  # a graph that asks for versions breaks, so the projections are part of it
@@ -156,8 +156,9 @@ def _adapters(projection) -> tuple:
     return () if scaling is None else (projection.disable_adapters, *projection.active_adapters, *scaling.items())
 
 
-def _is_standard(attn: Attention, processor) -> bool:
+def _is_standard(attn: Attention, inner: Callable) -> bool:
     """Whether this file's own arithmetic equals the layer's: the standard processors without their extras."""
+    processor = attn.processor if inner is Attention.forward else inner
     extras = (attn.spatial_norm, attn.group_norm, attn.norm_q, attn.norm_k)
     return (
         type(processor) in (AttnProcessor, AttnProcessor2_0)

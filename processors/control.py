@@ -1,5 +1,6 @@
 """What the attention layers share in a run: local descriptions, regions and this step's combination weights."""
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -43,15 +44,23 @@ class _LayerRegions:
         return Placement(self.index, amount.to(self.mask.dtype)[..., None])
 
 
+class _Thread(threading.local):
+    """What is so in one thread."""
+
+    plain = False  # its evaluation is of a run that is not the controlled one
+
+
 @dataclass
 class RegionalControl:
     """
-    The spatial and temporal control of one run (arXiv:2304.03869, section 3).
+    The spatial and temporal control of one run (arXiv:2304.03869, section 3). Threads may share the layers, not the
+    control: it acts in all of them, autograd's own included, but those that tell of an evaluation of another run.
 
     Args:
         contexts (`torch.Tensor` of shape (E, tokens, channels)): The encoded local descriptions L_i.
         owners (`list[int]` of length E): The prompt each object belongs to, rising.
-        num_prompts (`int`): How many prompts a batch holds, those without objects included.
+        num_prompts (`int`): How many prompts a batch holds, those without objects included; for a video it may be
+            the number of its frames, which then have a layout each.
         masks (`Callable`): `masks(height, width)` gives the regions m_i on a grid, shape (E, height, width), 0..1.
         weights (`torch.Tensor` of shape (E, steps) or (E, 1)): The combination weights; one column means the same
             weight at every step.
@@ -73,10 +82,12 @@ class RegionalControl:
     negated: list[int] = field(default_factory=list)
 
     size: tuple[int, int] = field(default=(0, 0), init=False)  # of the latents, rows and columns
+    rows: int = field(default=0, init=False)  # of the batch in the layers, where frames are rows
     guided_batch: bool = field(default=False, init=False)  # the batch is [unconditional, conditional]
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
     recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
+    thread: _Thread = field(default_factory=_Thread, init=False, repr=False, compare=False)
     placements: dict[int, Placement] = field(default_factory=dict, init=False, repr=False)  # by a layer's queries
     _regions: dict[int, _LayerRegions] = field(default_factory=dict, init=False, repr=False)
     _known_regions: dict = field(default_factory=dict, init=False, repr=False)
@@ -93,11 +104,13 @@ class RegionalControl:
 
         Args:
             column (`int`): The column of the weights.
-            latents (`torch.Tensor` of shape (rows, channels, height, width)): The UNet's input.
+            latents (`torch.Tensor` of shape (rows, channels, height, width)): The UNet's input; for videos of shape
+                (rows, channels, frames, height, width).
             guided_batch (`bool`): Whether the rows are [unconditional, conditional], as under classifier-free
                 guidance. Guided control rests where they are not, for there is nothing to subtract.
         """
-        self.size = tuple(latents.shape[-2:])
+        frames = latents.shape[2] if latents.ndim == 5 else 1
+        self.size, self.rows = tuple(latents.shape[-2:]), len(latents) * frames
         self.guided_batch = guided_batch
         self.weigh(None)
         weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
@@ -105,7 +118,9 @@ class RegionalControl:
             weights = weights * self.strengths[:, column : column + 1]
         acts = weights.requires_grad or bool(weights.any())
         if acts and (guided_batch or self.blend == "convex"):
-            self._find_regions(len(latents[self.conditional_rows(len(latents))]), latents)
+            if guided_batch and len(latents) % 2:
+                raise ValueError(f"The UNet runs on {len(latents)} rows, not on [unconditional, conditional] halves.")
+            self._find_regions(len(latents) // (2 if guided_batch else 1), frames, latents)
             self.weigh(weights.to(latents.device))
 
     def weigh(self, weights: torch.Tensor | None) -> None:
@@ -122,15 +137,34 @@ class RegionalControl:
             regions = self._regions.items()
             self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
 
+    def evaluate_again(self, rows: int, guided_batch: bool, weights: torch.Tensor | None) -> None:
+        """Prepares an evaluation of this run that was begun before to be made once more, in this thread."""
+        self.thread.plain = False
+        self.rows, self.guided_batch = rows, guided_batch
+        self.weigh(weights)
+
+    @property
+    def acts(self) -> bool:
+        """Whether the objects act in the evaluation that this thread is at."""
+        return self.step_weights is not None and not self.thread.plain
+
     @property
     def negates(self) -> bool:
         """Whether objects' own negative prompts act at this evaluation: they need the unconditional rows."""
         return self.negatives is not None and self.guided_batch
 
     def conditional_rows(self, rows: int) -> slice:
-        """The conditional part of a batch of `rows` rows."""
-        if self.guided_batch and rows % 2:
-            raise ValueError(f"The UNet runs on {rows} rows, which are not [unconditional, conditional] halves.")
+        """
+        The conditional part of a layer's batch of `rows` rows.
+
+        Raises:
+            ValueError: The UNet itself was given another number.
+        """
+        if rows != self.rows:
+            raise ValueError(
+                f"A layer runs on {rows} rows of the {self.rows} that the UNet was given: what splits or joins batches"
+                " within the UNet does not go together with regions."
+            )
         return slice(rows // 2, rows) if self.guided_batch else slice(0, rows)
 
     def placement(self, tokens: int) -> Placement:
@@ -145,12 +179,14 @@ class RegionalControl:
             raise ValueError(f"No layer of a UNet on {height} x {width} latents has {tokens} queries.")
         return self.placements[tokens]
 
-    def _find_regions(self, images: int, latents: torch.Tensor) -> None:
-        """The regions in layers of every size, for so many conditional rows; once a run."""
-        if images % self.num_prompts:
+    def _find_regions(self, pictures: int, frames: int, latents: torch.Tensor) -> None:
+        """The regions in layers of every size, for so many conditional rows of so many frames; once a run."""
+        images = pictures * frames
+        if pictures % self.num_prompts and self.num_prompts != images:
+            each = f", or one for each of the {images} frames" if frames > 1 else ""
             raise ValueError(
-                f"The UNet runs on {images} conditional rows, which is no multiple of the {self.num_prompts} prompts"
-                " that have a layout. Pass one layout for each prompt of the batch."
+                f"The UNet runs on {pictures} conditional rows, which is no multiple of the {self.num_prompts} prompts"
+                f" that have a layout. Pass one layout for each prompt of the batch{each}."
             )
         key = images, self.size, latents.device, latents.dtype
         if key not in self._known_regions:

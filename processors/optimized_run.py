@@ -80,11 +80,11 @@ def optimize_run(
         stack.callback(rewind)
         for context in (
             _explained_memory(),
+            regional_attention(pipe, control),  # first, for it may wait until another thread has done the same
             _scratch_scheduler(pipe),
             _upcast(pipe.vae, upcast_vae),
             frozen(modules),
             layer_checkpointing(pipe.vae),
-            regional_attention(pipe, control),
             recomputed_evaluations(
                 pipe.unet, control, optimizer.recompute_layers, optimizer.detach_latents, progress_bar.update
             ),

@@ -1,13 +1,29 @@
 """Puts regional attention into a pipeline's UNet for the length of a `with` block, and takes it out again."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock, get_ident
+from types import MethodType
+from weakref import WeakKeyDictionary
 
 import torch
+from diffusers import DiffusionPipeline, UNet2DConditionModel, UNetMotionModel
+from diffusers.models.attention_processor import Attention
+from torch import nn
 
 from .attention import RegionalAttnProcessor
 from .control import RegionalControl
 from .steps import StepClock
+
+
+# Methods of pipelines that have all else, and yet are not drawn by one batch in each step.
+_OTHER_WAYS = {
+    "get_views": "draws several views of a picture in each step",
+    "invert": "inverts a picture and edits that by several prompts",
+}
 
 
 @contextmanager
@@ -17,11 +33,15 @@ def regional_attention(
     """
     Regional attention in every cross-attention layer of `pipe.unet`, at any size, for as long as the block runs.
 
-    Works with diffusers pipelines that evaluate a `UNet2DConditionModel` once for every timestep of their scheduler,
-    keep the order [unconditional, conditional] under classifier-free guidance and tell of it by the property
-    `do_classifier_free_guidance`: text-to-image, image-to-image, inpainting, ControlNet, T2I-Adapter. However the
-    block ends, the processors are the very objects they were. One UNet serves one such block at a time, also where
-    threads or pipelines share it.
+    Works with diffusers pipelines that evaluate a `UNet2DConditionModel` or `UNetMotionModel` once for every timestep
+    of their scheduler, keep the order [unconditional, conditional] under classifier-free guidance and tell of it by
+    the property `do_classifier_free_guidance`: text-to-image, image-to-image, inpainting, ControlNet, T2I-Adapter,
+    AnimateDiff. It is the layers' `forward` that is replaced: their processors may be changed within the block, and
+    control acts around the new ones.
+
+    The block is for the runs of `pipe`, in whatever thread, and for what its own thread does with the UNet without a
+    pipeline. Runs of other pipelines that share the UNet go on in other threads as if there were no block. One UNet
+    has one block at a time: that of another thread waits.
 
     Args:
         pipe: The pipeline; its `unet`, `scheduler` and `do_classifier_free_guidance` are read.
@@ -31,22 +51,28 @@ def regional_attention(
             change the control's blend and weights.
 
     Raises:
-        ValueError: The UNet is already under regional control or has no cross-attention; in the first evaluation of a
-            run also guided control without guidance, or weights of another number of steps than the scheduler's.
+        ValueError: This thread has a block on the UNet already, or the UNet has no cross-attention, or one that is not
+            for the encoded texts. While a run is evaluated: guided control without guidance; weights of another
+            number of steps than the scheduler's; evaluations that are not the scheduler's steps, or not of `pipe`.
         TypeError: A pipeline of another kind.
     """
     check_kind(pipe, "unet", "do_classifier_free_guidance")
-    layers = _cross_attention_layers(pipe.unet)
-    before = {name: layer.processor for name, layer in layers.items()}
-    _check_processors(pipe, before)
-    clock = StepClock()
+    unet = _uncompiled(pipe.unet)
+    layers = _layers_to_control(pipe, unet, control)
+    clock, block = StepClock(), _Block()
 
     @torch.compiler.disable  # `unet.compile()` would trace it with the UNet
-    def begin_evaluation(unet, args, kwargs):
+    def begin_evaluation(_, args, kwargs):
+        if block.over:
+            return
+        control.thread.plain = not _is_run_of(pipe, block)
+        if control.thread.plain:
+            _check_shareable(pipe.unet)
+            return
         sample = args[0] if args else kwargs["sample"]
         timestep = args[1] if len(args) > 1 else kwargs["timestep"]
         guided = pipe.do_classifier_free_guidance
-        column, columns, begins = clock.tick(pipe.scheduler, timestep, getattr(pipe, "_num_timesteps", None))
+        column, columns, begins = clock.tick(pipe.scheduler, timestep)
         if begins:
             if begin_run is not None:
                 begin_run(guided, columns, column)
@@ -54,25 +80,152 @@ def regional_attention(
             control.begin_run()
         control.begin_step(column, sample, guided)
 
-    hook = pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True)
     try:
-        for layer in layers.values():
-            layer.set_processor(RegionalAttnProcessor(layer.processor, control))
+        _claim(unet, block)
+        block.hook = pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True)
+        for layer in layers:
+            block.replace_forward(layer, _controlled_forward(layer, control, block))
         yield control
     finally:
-        hook.remove()
-        for name, layer in layers.items():
-            layer.set_processor(before[name])
+        block.over = True  # from here on all that is still there does nothing, wherever an interrupt ends this
+        _release(unet, block)
 
 
-def _cross_attention_layers(unet) -> dict:
-    return {name: module for name, module in unet.named_modules() if name.endswith("attn2")}
+@dataclass(eq=False)
+class _Block:
+    """One `with` block, and what it has replaced in its UNet."""
+
+    thread: int = field(default_factory=get_ident)
+    over: bool = False
+    hook: torch.utils.hooks.RemovableHandle | None = None
+    _replaced: list[tuple[nn.Module, Callable, Callable | None]] = field(default_factory=list)
+
+    def replace_forward(self, module: nn.Module, forward: Callable) -> None:
+        self._replaced.append((module, forward, vars(module).get("forward")))
+        vars(module)["forward"] = forward
+
+    def put_back(self, only: nn.Module | None = None) -> None:
+        """Undoes all of it, or what was replaced of one module; may be interrupted and called again."""
+        if self.hook is not None and only is None:
+            self.hook.remove()
+        for module, forward, before in reversed(self._replaced):
+            if only not in (None, module) or vars(module).get("forward") is not forward:
+                continue
+            if before is None:
+                del vars(module)["forward"]
+            else:
+                vars(module)["forward"] = before
+
+
+_blocks: WeakKeyDictionary[nn.Module, _Block] = WeakKeyDictionary()  # by UNet
+_blocks_lock = Lock()
+
+
+def _claim(unet: nn.Module, block: _Block) -> None:
+    """Waits until no other thread has a block on the UNet, and puts back what an interrupted one has left."""
+    while True:
+        with _blocks_lock:
+            other = _blocks.setdefault(unet, block)
+            if other.over:
+                other.put_back()
+                other = _blocks[unet] = block
+        if other is block:
+            return
+        if other.thread == block.thread:
+            raise ValueError("The UNet is already under regional control: end that `with` block before the next.")
+        time.sleep(0.01)
+
+
+def _release(unet: nn.Module, block: _Block) -> None:
+    with _blocks_lock:
+        block.put_back()
+        if _blocks.get(unet) is block:
+            del _blocks[unet]
+
+
+@contextmanager
+def replaced_forward(unet: nn.Module, forward: Callable) -> Iterator[None]:
+    """Another `forward` for a UNet within its block of [`regional_attention`]."""
+    block = _blocks[_uncompiled(unet)]
+    try:
+        block.replace_forward(unet, forward)
+        yield
+    finally:
+        block.put_back(unet)
+
+
+def _uncompiled(unet: nn.Module) -> nn.Module:
+    """The module itself where `torch.compile` has wrapped it."""
+    return getattr(unet, "_orig_mod", unet)
+
+
+@contextmanager
+def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
+    """
+    Watches what an inpainting pipeline draws: with `padding_mask_crop` it is the mask and what lies around it.
+
+    Yields:
+        A function that tells it of the run under way: the part `(x0, y0, x1, y1)`, in units of the picture's sides and
+        perhaps beyond them, or `None` for the whole picture.
+    """
+    processor, part = getattr(pipe, "mask_processor", None), None
+    if processor is None:
+        yield lambda: None
+        return
+    preprocess = processor.preprocess
+
+    def watched(mask, height=None, width=None, resize_mode="default", crops_coords=None):
+        nonlocal part
+        part = None if crops_coords is None else _filled_part(crops_coords, mask.size, width / height)
+        return preprocess(mask, height, width, resize_mode, crops_coords)
+
+    processor.preprocess = watched
+    try:
+        yield lambda: part
+    finally:
+        vars(processor).pop("preprocess", None)
+
+
+def _filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> tuple[float, ...]:
+    """A crop of a picture of that size, both in pixels, with what diffusers fills up to the ratio of width to height."""
+    x0, y0, x1, y1 = crop
+    width, height = max(x1 - x0, (y1 - y0) * ratio), max(y1 - y0, (x1 - x0) / ratio)
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    sides = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+    return tuple(side / length for side, length in zip(sides, size * 2))
+
+
+def _controlled_forward(layer: Attention, control: RegionalControl, block: _Block) -> Callable:
+    before = vars(layer).get("forward")
+    plain = type(layer).forward if before is None else lambda attn, *args, **options: before(*args, **options)
+    regional = RegionalAttnProcessor(plain, control)
+
+    def forward(attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **options):
+        attend = plain if block.over else regional
+        return attend(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
+
+    return MethodType(forward, layer)
+
+
+def _layers_to_control(pipe, unet: nn.Module, control: RegionalControl) -> list[Attention]:
+    layers = [module for name, module in unet.named_modules() if name.endswith("attn2") and module.is_cross_attention]
+    if not layers:
+        raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
+    if not isinstance(unet, (UNet2DConditionModel, UNetMotionModel)):
+        raise TypeError(f"{type(pipe).__name__} cannot be controlled: its UNet is a {type(unet).__name__}.")
+    width, wanted = control.contexts.shape[-1], layers[0].cross_attention_dim
+    if width != wanted:
+        raise ValueError(
+            f"{type(pipe).__name__} cannot be controlled: its texts have {width} channels, the UNet's cross-attention"
+            f" {wanted}, and what stands between them is not known."
+        )
+    return layers
 
 
 def check_kind(pipe, *needed: str) -> None:
     """
     Raises:
-        TypeError: The pipeline has no attribute or method of one of these names.
+        TypeError: The pipeline has no attribute or method of one of these names, or draws in another way.
     """
     missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
     if missing:
@@ -80,13 +233,41 @@ def check_kind(pipe, *needed: str) -> None:
             f"{type(pipe).__name__} cannot be controlled: it lacks {', '.join(f'`{name}`' for name in missing)}, which"
             " pipelines of Stable Diffusion 1.x, 2.x and XL have."
         )
+    for method, way in _OTHER_WAYS.items():
+        if hasattr(type(pipe), method):
+            raise TypeError(f"{type(pipe).__name__} cannot be controlled: it {way}.")
 
 
-def _check_processors(pipe, processors: dict) -> None:
-    if not processors:
-        raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
-    if any(isinstance(processor, RegionalAttnProcessor) for processor in processors.values()):
-        raise ValueError("The UNet is already under regional control: end that `with` block before the next.")
+def _is_run_of(pipe, block: _Block) -> bool:
+    """Whether the evaluation that begins is the pipeline's, or one of the block's thread without any pipeline."""
+    caller, in_its_thread = _calling_pipeline(), get_ident() == block.thread
+    if caller is pipe or caller is None:
+        return caller is pipe or in_its_thread
+    if in_its_thread:
+        raise ValueError(
+            f"This block controls a {type(pipe).__name__}, and a {type(caller).__name__} runs on its UNet. Open one for"
+            " that pipeline, or call it outside."
+        )
+    return False
+
+
+def _calling_pipeline() -> DiffusionPipeline | None:
+    """The pipeline whose call this is part of."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "__call__" and isinstance(frame.f_locals.get("self"), DiffusionPipeline):
+            return frame.f_locals["self"]
+        frame = frame.f_back
+    return None
+
+
+def _check_shareable(unet: nn.Module) -> None:
+    """A compiled UNet does not ask which thread it runs in."""
+    if unet is not _uncompiled(unet) or any(module._compiled_call_impl for module in unet.modules()):
+        raise ValueError(
+            "The UNet is compiled, and under regional control in another thread. Wait for that to end, or share one"
+            " that is not compiled."
+        )
 
 
 def _check_run(pipe, control: RegionalControl, columns: int) -> None:

@@ -32,44 +32,60 @@ def evaluation_columns(scheduler) -> list[int]:
 
 class StepClock:
     """
-    Counts UNet evaluations of one scheduler and tells their weight columns.
+    Follows the evaluations of one scheduler's runs and tells their weight columns.
 
     A run is recognised by its timesteps: `set_timesteps` makes a new tensor each time. A run may start anywhere in
-    them (image-to-image does).
+    them (image-to-image does), and goes forward.
     """
 
     def __init__(self):
         self._timesteps = None
         self._columns: list[int] = []
-        self._evaluation = 0
+        self._next = 0
 
-    def tick(self, scheduler, timestep: torch.Tensor | float, evaluations: int | None = None) -> tuple[int, int, bool]:
+    def tick(self, scheduler, timestep: torch.Tensor | float) -> tuple[int, int, bool]:
         """
         Registers one evaluation.
 
         Args:
             scheduler: The scheduler of the run.
-            timestep (`torch.Tensor` or `float`): What the UNet is given; read in the first evaluation of a run only.
-            evaluations (`int`, *optional*): How many the run has; tells where it starts if timesteps repeat.
+            timestep (`torch.Tensor` or `float`): What the UNet is given.
 
         Returns:
             `tuple[int, int, bool]`: The weight column, the number of columns, and whether a run has just begun.
+
+        Raises:
+            ValueError: A timestep that the run does not have, or has had.
         """
         begins = scheduler.timesteps is not self._timesteps
         if begins:
             self._timesteps = scheduler.timesteps
             self._columns = evaluation_columns(scheduler)
-            self._evaluation = _starting_evaluation(scheduler, timestep, evaluations)
-        column = self._columns[min(self._evaluation, len(self._columns) - 1)]
-        self._evaluation += 1
-        return column, self._columns[-1] + 1, begins
+            self._next = getattr(scheduler, "begin_index", None) or 0
+        evaluation = _evaluation_of(timestep, self._timesteps, self._next)
+        if evaluation is None:
+            raise ValueError(
+                f"The UNet is evaluated at timestep {float(torch.as_tensor(timestep).flatten()[0]):g}, which is none"
+                f" that {type(scheduler).__name__} has still to take in this run. Control needs the scheduler's own"
+                " steps, one evaluation for each, as most pipelines take them (those of several views do not); own"
+                " loops call `set_timesteps` before each run."
+            )
+        self._next = evaluation + 1
+        return self._columns[evaluation], self._columns[-1] + 1, begins
 
 
-def _starting_evaluation(scheduler, timestep: torch.Tensor | float, evaluations: int | None) -> int:
-    begin_index = getattr(scheduler, "begin_index", None)
-    if begin_index is not None:
-        return begin_index
-    value = torch.as_tensor(timestep).flatten()[0].to(scheduler.timesteps)
-    matches = (scheduler.timesteps == value).nonzero().flatten().tolist()
-    from_the_end = len(scheduler.timesteps) - (evaluations or 0)
-    return from_the_end if from_the_end in matches else matches[0] if matches else 0
+def _evaluation_of(timestep: torch.Tensor | float, timesteps: torch.Tensor, first: int) -> int | None:
+    """
+    Which entry of the timesteps, from `first` on, one is. Pipelines hand on the entries themselves, and their places
+    in memory tell them without waiting for the GPU; others are looked for by value.
+    """
+    if torch.is_tensor(timestep) and _memory(timestep) == _memory(timesteps):
+        found = (timestep.storage_offset() - timesteps.storage_offset()) // timesteps.stride(0)
+        return found if found >= first else None
+    value = torch.as_tensor(timestep).flatten()[0].to(timesteps)
+    later = (timesteps[first:] == value).nonzero().flatten().tolist()
+    return first + later[0] if later else None
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
