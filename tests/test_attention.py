@@ -257,12 +257,17 @@ def test_also_after_an_exception(pipe, error):
     assert all(processor is before[name] for name, processor in pipe.unet.attn_processors.items())
 
 
-def test_self_attention_keeps_its_processors(pipe):
+def test_within_the_block_too_the_processors_are_the_very_objects_they_were(pipe):
     before = pipe.unet.attn_processors
     with regional_attention(pipe, control_for(pipe)):
         inside = pipe.unet.attn_processors
-        for name, processor in before.items():
-            assert (processor is inside[name]) == ("attn1" in name)
+        assert inside.keys() == before.keys() and all(inside[name] is before[name] for name in before)
+
+
+def test_self_attention_is_left_alone(pipe):
+    with regional_attention(pipe, control_for(pipe)):
+        replaced = [name for name, module in pipe.unet.named_modules() if "forward" in vars(module)]
+    assert replaced and all(name.endswith("attn2") for name in replaced)
 
 
 def test_two_controls_at_once_are_an_error_that_leaves_the_first_in_place(pipe):
