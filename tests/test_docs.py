@@ -171,7 +171,7 @@ def run(command: list[str], monkeypatch, where: str) -> None:
     if program == "spacetime-attn":
         assert main(arguments) == 0, where
     elif program == "python":
-        parse(arguments, monkeypatch, where)
+        parse(arguments, monkeypatch)
     elif program == "pip":
         extras = set(re.findall(r"\[(\w+)\]", " ".join(arguments)))
         assert extras <= PROJECT["optional-dependencies"].keys(), where
@@ -179,7 +179,7 @@ def run(command: list[str], monkeypatch, where: str) -> None:
         assert program in LEFT_OUT, f"{where}: {program} is not known"
 
 
-def parse(arguments: list[str], monkeypatch, where: str) -> None:
+def parse(arguments: list[str], monkeypatch) -> None:
     """Starts a script, and ends it when its parser has taken the arguments."""
     known, parse_args = set(sys.modules), argparse.ArgumentParser.parse_args
 
@@ -196,9 +196,6 @@ def parse(arguments: list[str], monkeypatch, where: str) -> None:
             script = ROOT / arguments[0]
             patch.setattr(sys, "argv", arguments)
             patch.syspath_prepend(str(script.parent))
-            if "argparse" not in script.read_text(encoding="utf-8"):
-                assert len(arguments) == 1, f"{where}: {script.name} takes no arguments"
-                return
             start = partial(runpy.run_path, str(script), run_name="__main__")
         with pytest.raises(_ParsedError):
             start()
