@@ -133,6 +133,7 @@ class SpaceTime:
             regions = [replace(region, softness=self.softness, start=self.start) for region in layout.regions]
             return replace(layout, regions=tuple(regions))
 
+        predict.for_any_checkpoint = True  # the pipeline fits the regions to its defaults
         self.pipe.layout_predictor = predict
         return self.pipe.predict_layout(record["prompt"])
 
