@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 from .regions import Relation
 from .vocabulary import PLACES, RELATIONS_OF_TWO
@@ -120,9 +121,8 @@ def plain_text(messages: Sequence[dict]) -> str:
 
 def constrained(model, tokenizer, max_new_tokens: int) -> Callable[[Sequence[dict]], str]:
     """A function that lets a model of transformers answer a conversation, in the form of the schema, greedily."""
-    from xgrammar import GrammarCompiler, TokenizerInfo
-    from xgrammar.contrib.hf import LogitsProcessor
-
+    # By name, for diffusers reports every import of a custom pipeline that is missing, also that of an extra.
+    xgrammar, hugging_face = import_module("xgrammar"), import_module("xgrammar.contrib.hf")
     if tokenizer is None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -132,10 +132,10 @@ def constrained(model, tokenizer, max_new_tokens: int) -> Callable[[Sequence[dic
         model = AutoModelForCausalLM.from_pretrained(model, dtype="auto").to(device).eval()
     ends = model.generation_config.eos_token_id
     ends = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-    vocabulary = TokenizerInfo.from_huggingface(
+    vocabulary = xgrammar.TokenizerInfo.from_huggingface(
         tokenizer, vocab_size=model.config.get_text_config().vocab_size, stop_token_ids=sorted(ends)
     )
-    grammar = GrammarCompiler(vocabulary).compile_json_schema(ANSWER_SCHEMA, any_whitespace=False)
+    grammar = xgrammar.GrammarCompiler(vocabulary).compile_json_schema(ANSWER_SCHEMA, any_whitespace=False)
 
     greedy = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
 
@@ -150,7 +150,7 @@ def constrained(model, tokenizer, max_new_tokens: int) -> Callable[[Sequence[dic
             **inputs.to(model.device),
             **greedy,
             max_new_tokens=max_new_tokens,
-            logits_processor=[LogitsProcessor(grammar)],
+            logits_processor=[hugging_face.LogitsProcessor(grammar)],
             eos_token_id=sorted(ends),
             pad_token_id=min(ends),
         )
