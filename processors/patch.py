@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, get_ident
 from types import MethodType
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -59,7 +60,7 @@ def regional_attention(
     check_kind(pipe, "unet", "do_classifier_free_guidance")
     unet = _uncompiled(pipe.unet)
     layers = _layers_to_control(pipe, unet, control)
-    clock, block = StepClock(), _Block()
+    clock = StepClock()
 
     @torch.compiler.disable  # `unet.compile()` would trace it with the UNet
     def begin_evaluation(_, args, kwargs):
@@ -80,20 +81,16 @@ def regional_attention(
             control.begin_run()
         control.begin_step(column, sample, guided)
 
-    try:
-        _claim(unet, block)
+    with own_turn(unet, "The UNet is already under regional control: end that `with` block before the next.") as block:
         block.hook = pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True)
         for layer in layers:
             block.replace_forward(layer, _controlled_forward(layer, control, block))
         yield control
-    finally:
-        block.over = True  # from here on all that is still there does nothing, wherever an interrupt ends this
-        _release(unet, block)
 
 
 @dataclass(eq=False)
 class _Block:
-    """One `with` block, and what it has replaced in its UNet."""
+    """One `with` block, and what it has replaced."""
 
     thread: int = field(default_factory=get_ident)
     over: bool = False
@@ -117,30 +114,47 @@ class _Block:
                 vars(module)["forward"] = before
 
 
-_blocks: WeakKeyDictionary[nn.Module, _Block] = WeakKeyDictionary()  # by UNet
+_blocks: WeakKeyDictionary[Any, _Block] = WeakKeyDictionary()  # by what they are about
 _blocks_lock = Lock()
 
 
-def _claim(unet: nn.Module, block: _Block) -> None:
-    """Waits until no other thread has a block on the UNet, and puts back what an interrupted one has left."""
+@contextmanager
+def own_turn(thing, taken: str) -> Iterator[_Block]:
+    """
+    One block at a time about a UNet or a pipeline: that of another thread waits. What it has replaced is put back at
+    its end, or, where an interrupt comes in between, before the next.
+
+    Args:
+        thing: What threads may share.
+        taken (`str`): Says what is wrong where this thread itself has its turn already.
+
+    Raises:
+        ValueError: It has.
+    """
+    block = _Block()
+    try:
+        _wait(thing, block, taken)
+        yield block
+    finally:
+        block.over = True  # from here on what it has replaced does nothing, wherever an interrupt ends this
+        with _blocks_lock:
+            block.put_back()
+            if _blocks.get(thing) is block:
+                del _blocks[thing]
+
+
+def _wait(thing, block: _Block, taken: str) -> None:
     while True:
         with _blocks_lock:
-            other = _blocks.setdefault(unet, block)
+            other = _blocks.setdefault(thing, block)
             if other.over:
                 other.put_back()
-                other = _blocks[unet] = block
+                other = _blocks[thing] = block
         if other is block:
             return
         if other.thread == block.thread:
-            raise ValueError("The UNet is already under regional control: end that `with` block before the next.")
+            raise ValueError(taken)
         time.sleep(0.01)
-
-
-def _release(unet: nn.Module, block: _Block) -> None:
-    with _blocks_lock:
-        block.put_back()
-        if _blocks.get(unet) is block:
-            del _blocks[unet]
 
 
 @contextmanager
@@ -187,7 +201,7 @@ def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
 
 
 def _filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> tuple[float, ...]:
-    """A crop of a picture of that size, both in pixels, with what diffusers fills up to the ratio of width to height."""
+    """A crop of a picture, both in pixels, with what diffusers fills up beside it to get that width by height."""
     x0, y0, x1, y1 = crop
     width, height = max(x1 - x0, (y1 - y0) * ratio), max(y1 - y0, (x1 - x0) / ratio)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
@@ -208,7 +222,8 @@ def _controlled_forward(layer: Attention, control: RegionalControl, block: _Bloc
 
 
 def _layers_to_control(pipe, unet: nn.Module, control: RegionalControl) -> list[Attention]:
-    layers = [module for name, module in unet.named_modules() if name.endswith("attn2") and module.is_cross_attention]
+    named = [module for name, module in unet.named_modules() if name.endswith("attn2")]
+    layers = [module for module in named if getattr(module, "is_cross_attention", False)]  # not along time
     if not layers:
         raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
     if not isinstance(unet, (UNet2DConditionModel, UNetMotionModel)):
@@ -245,8 +260,8 @@ def _is_run_of(pipe, block: _Block) -> bool:
         return caller is pipe or in_its_thread
     if in_its_thread:
         raise ValueError(
-            f"This block controls a {type(pipe).__name__}, and a {type(caller).__name__} runs on its UNet. Open one for"
-            " that pipeline, or call it outside."
+            f"This block controls a {type(pipe).__name__}, and a {type(caller).__name__} runs on its UNet. Open one"
+            " for that pipeline, or call it outside."
         )
     return False
 

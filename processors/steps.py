@@ -67,8 +67,8 @@ class StepClock:
             raise ValueError(
                 f"The UNet is evaluated at timestep {float(torch.as_tensor(timestep).flatten()[0]):g}, which is none"
                 f" that {type(scheduler).__name__} has still to take in this run. Control needs the scheduler's own"
-                " steps, one evaluation for each, as most pipelines take them (those of several views do not); own"
-                " loops call `set_timesteps` before each run."
+                " steps, with one evaluation for each: no several views, no two threads that run one pipeline, and in"
+                " own loops `set_timesteps` before each run."
             )
         self._next = evaluation + 1
         return self._columns[evaluation], self._columns[-1] + 1, begins

@@ -276,7 +276,7 @@ def test_own_loops_set_their_timesteps_before_each_run(make, as_numbers):
     plain = sample()
     with spacetime_attention(pipe, LAYOUT):
         controlled = sample()
-        with pytest.raises(ValueError, match="own loops call `set_timesteps` before each run"):
+        with pytest.raises(ValueError, match="in own loops `set_timesteps` before each run"):
             sample()
         pipe.scheduler.set_timesteps(3)
         assert torch.equal(sample(), controlled) and not torch.equal(controlled, plain)

@@ -59,7 +59,12 @@ def once(module, function) -> None:
 
 def at_each_step(function):
     """A callback of a pipeline that calls a function."""
-    return lambda pipe, step, timestep, kwargs: function() or {}
+
+    def callback(pipe, step, timestep, kwargs):
+        function()
+        return {}
+
+    return callback
 
 
 # Another pipeline in another thread
@@ -141,6 +146,14 @@ def test_a_block_may_be_entered_in_one_thread_and_left_in_another(stock, elsewhe
     assert torch.equal(run(stock), alone)
     block.__exit__(None, None, None)
     assert torch.equal(run(stock), expected)
+
+
+def test_two_threads_that_run_it_at_once_are_refused(stock, elsewhere):
+    alone = controlled(stock)
+    with spacetime_attention(stock, LAYOUT):
+        with pytest.raises(ValueError, match="Control needs .* no two threads that run one pipeline"):
+            run(stock, callback_on_step_end=at_each_step(lambda: elsewhere(run, stock).result()))
+        assert torch.equal(run(stock), alone)
 
 
 # Two controlled runs
