@@ -7,7 +7,7 @@ from .vocabulary import AXES, PLACES, RELATIONS_OF_TWO
 
 
 NEAR, FAR = 150 / 512, 0.4  # between centres; near as in T2I-CompBench (arXiv:2307.06350), 150 pixels of 512
-TOUCHING = 0.02  # between edges, at most
+TOUCHING = 0.001  # between edges, at most: boxes are rounded
 CENTRE_REACH = 1 / 6  # what is in the centre is in the middle third
 _MOSTLY = 0.5  # part of a thing within what it is on; IoU that things next to each other do not reach
 
@@ -19,7 +19,7 @@ def broken_relations(layout: Layout) -> list[Relation]:
     Left of, right of, above, below and (along either axis) "between" compare the boxes' centres, "in front of" and
     "behind" their lower edges. What is "inside" has its centre in the other's box and is smaller; what is "on"
     something is higher, or for the better part within its box. "next to" is nearer than 150 of 512 pixels along one
-    axis, "far from" at least 0.4 away; what is "touching" has at most 0.02 between the boxes. In the picture, "left"
+    axis, "far from" at least 0.4 away; what is "touching" has nothing between the boxes. In the picture, "left"
     is left of the middle, "centre" in the middle third, "foreground" in the lower half, "background" in the upper one.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .holding import CENTRE_REACH, FAR, NEAR, TOUCHING
+from .holding import CENTRE_REACH, FAR, NEAR
 from .regions import Relation
 from .vocabulary import AXES, PLACES
 
@@ -176,7 +176,7 @@ class BoxGeometry:
     def _touching(self, low: int, high: int, axis: int) -> list:
         """One before the other along an axis with no gap, and level with a part of it along the other axis."""
         return [
-            (self.point(low, axis, 1) - self.point(high, axis, -1), -TOUCHING / 2, DUTY),
+            (self.point(low, axis, 1) - self.point(high, axis, -1), 0.0, DUTY),
             (self.point(low, 1 - axis, 1) - self.point(high, 1 - axis, -1), 0.0, DUTY),
             (self.point(high, 1 - axis, 1) - self.point(low, 1 - axis, -1), 0.0, DUTY),
             *self.parting(low, high, axis, _OVERLAP, DUTY),

@@ -193,7 +193,8 @@ def test_the_boxes_of_things_that_touch_do_so_wherever_they_are(relations, aspec
 def test_things_that_touch_are_as_large_as_things_beside_each_other():
     beside, touching = (placed("jug pan", (0, relation, 1)) for relation in ("next to", "touching"))
     assert list(map(area, touching)) == pytest.approx(list(map(area, beside)), rel=1e-3)
-    assert beside[1][0] - beside[0][2] > 0.02 >= touching[1][0] - touching[0][2] >= 0
+    assert beside[1][0] - beside[0][2] > 0.02
+    assert touching[1][0] - touching[0][2] == pytest.approx(0, abs=1e-3)
 
 
 # --- places in the picture ------------------------------------------------------------------------------------------
