@@ -81,11 +81,19 @@ def regional_attention(
             control.begin_run()
         control.begin_step(column, sample, guided)
 
+    @torch.compiler.disable
+    def end_evaluation(*_):
+        control.thread.plain = None
+
     with own_turn(unet, "The UNet is already under regional control: end that `with` block before the next.") as block:
-        block.hook = pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True)
+        block.hooks.append(pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True))
+        block.hooks.append(pipe.unet.register_forward_hook(end_evaluation))
         for layer in layers:
-            block.replace_forward(layer, _controlled_forward(layer, control, block))
-        yield control
+            block.replace_forward(layer, _controlled_forward(layer, unet, control, block))
+        try:
+            yield control
+        finally:
+            block.over = True  # as early as can be, see `own_turn`
 
 
 @dataclass(eq=False)
@@ -94,7 +102,7 @@ class _Block:
 
     thread: int = field(default_factory=get_ident)
     over: bool = False
-    hook: torch.utils.hooks.RemovableHandle | None = None
+    hooks: list[torch.utils.hooks.RemovableHandle] = field(default_factory=list)
     _replaced: list[tuple[nn.Module, Callable, Callable | None]] = field(default_factory=list)
 
     def replace_forward(self, module: nn.Module, forward: Callable) -> None:
@@ -103,8 +111,8 @@ class _Block:
 
     def put_back(self, only: nn.Module | None = None) -> None:
         """Undoes all of it, or what was replaced of one module; may be interrupted and called again."""
-        if self.hook is not None and only is None:
-            self.hook.remove()
+        for hook in self.hooks if only is None else ():
+            hook.remove()
         for module, forward, before in reversed(self._replaced):
             if only not in (None, module) or vars(module).get("forward") is not forward:
                 continue
@@ -209,13 +217,14 @@ def _filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> 
     return tuple(side / length for side, length in zip(sides, size * 2))
 
 
-def _controlled_forward(layer: Attention, control: RegionalControl, block: _Block) -> Callable:
+def _controlled_forward(layer: Attention, unet: nn.Module, control: RegionalControl, block: _Block) -> Callable:
     before = vars(layer).get("forward")
     plain = type(layer).forward if before is None else lambda attn, *args, **options: before(*args, **options)
     regional = RegionalAttnProcessor(plain, control)
 
     def forward(attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **options):
-        attend = plain if block.over else regional
+        begun_before = control.thread.plain is None and _is_under_way(unet)
+        attend = plain if block.over or begun_before else regional
         return attend(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
 
     return MethodType(forward, layer)
@@ -223,7 +232,7 @@ def _controlled_forward(layer: Attention, control: RegionalControl, block: _Bloc
 
 def _layers_to_control(pipe, unet: nn.Module, control: RegionalControl) -> list[Attention]:
     named = [module for name, module in unet.named_modules() if name.endswith("attn2")]
-    layers = [module for module in named if getattr(module, "is_cross_attention", False)]  # not along time
+    layers = [layer for layer in named if getattr(layer, "is_cross_attention", False)]  # those along time are not
     if not layers:
         raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
     if not isinstance(unet, (UNet2DConditionModel, UNetMotionModel)):
@@ -263,6 +272,16 @@ def _is_run_of(pipe, block: _Block) -> bool:
             f"This block controls a {type(pipe).__name__}, and a {type(caller).__name__} runs on its UNet. Open one"
             " for that pipeline, or call it outside."
         )
+    return False
+
+
+def _is_under_way(unet: nn.Module) -> bool:
+    """Whether this is part of an evaluation of the UNet, and not of what autograd computes again of one."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "forward" and frame.f_locals.get("self") is unet:
+            return True
+        frame = frame.f_back
     return False
 
 
