@@ -47,7 +47,7 @@ class _LayerRegions:
 class _Thread(threading.local):
     """What is so in one thread."""
 
-    plain = False  # its evaluation is of a run that is not the controlled one
+    plain: bool | None = None  # whether its evaluation is not of the controlled run; None: it has begun none
 
 
 @dataclass

@@ -112,6 +112,19 @@ def test_control_that_ends_while_a_plain_evaluation_is_under_way_leaves_that_pla
     assert torch.equal(waiting.result(), expected)
 
 
+def test_a_plain_evaluation_during_which_control_begins_stays_plain(stock, plain, elsewhere):
+    expected, alone = run(plain), controlled(stock)
+    begun, go_on = Event(), Event()
+    once(stock.unet.conv_in, lambda: begun.set() or go_on.wait(60))
+    waiting = elsewhere(run, plain)
+    begun.wait(60)
+    found = []
+    with spacetime_attention(stock, LAYOUT):
+        callback = at_each_step(lambda: found.append(go_on.set() or waiting.result()))
+        assert torch.equal(run(stock, callback_on_step_end=callback), alone)
+    assert torch.equal(found[0], expected)
+
+
 def test_a_plain_run_stays_plain_while_weights_are_optimised(pipe, plain, clip, elsewhere):
     optimizer = WeightOptimizer(epochs=2, noises=1, keep="last", clip=clip)
     options = {"layout": LAYOUT, "optimize_weights": optimizer, "latents": torch.ones(1, 4, 16, 16)}
