@@ -58,7 +58,7 @@ from .layout.assets import find_asset  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
 from .layout.draw import draw_layout, picture_rows
-from .layout.files import write_whole  # noqa: F401
+from .layout.files import encodable, shortened
 from .layout.foreign import is_foreign  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
@@ -92,8 +92,6 @@ from .processors.checks import (
     check_pictures,
     check_text,
     check_text_to_image,
-    encodable,
-    short_repr,
 )
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import BLENDS, RegionalControl
@@ -451,7 +449,7 @@ class SpaceTimeAttnPipeline(
             TypeError, ValueError: The prompt is no string, or another argument makes no sense.
         """
         if not isinstance(prompt, str):
-            raise TypeError(f"`prompt` has to be a string, got {short_repr(prompt)}.")
+            raise TypeError(f"`prompt` has to be a string, got {shortened(prompt)}.")
         defaults = chosen_defaults(preset, self.config)
         height, width = self._size(height, width)
         read = self._read_part(encodable(prompt), _UNREAD_PROMPT)
@@ -484,7 +482,7 @@ class SpaceTimeAttnPipeline(
         if not layouts[0].regions:
             logger.warning(
                 "No object was found in the prompt %s, which is read as English: the picture is made without regions.",
-                short_repr(text),
+                shortened(text),
             )
         if not getattr(predictor, "for_any_checkpoint", False):
             return layouts
@@ -824,7 +822,7 @@ class SpaceTimeAttnPipeline(
         """The part of a text that the text encoders read; a warning shows the rest."""
         visible = self._visible(text)
         if visible != text:
-            logger.warning("The text encoder does not read the end of %s: %s", what, short_repr(text[len(visible) :]))
+            logger.warning("The text encoder does not read the end of %s: %s", what, shortened(text[len(visible) :]))
         return visible
 
     def _visible(self, prompt: str) -> str:

@@ -1,4 +1,7 @@
-"""Files that are written whole or not at all, and none too large is read: `write_whole`, `write_json`, `read_json`."""
+"""
+Files that are written whole or not at all, and none too large is read: `write_whole`, `write_json`, `read_json`. And
+texts that can be written and shown: `encodable`, `shortened`.
+"""
 
 import contextlib
 import json
@@ -66,6 +69,22 @@ def check_size(count: int) -> None:
     """Raises a ValueError if a file of layouts or weights has more bytes than such files have."""
     if count > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES >> 20} MB.")
+
+
+def encodable(texts: str | list[str]) -> str | list[str]:
+    """A text or texts, with a replacement character for each half of a character, which tokenizers cannot take."""
+    if isinstance(texts, list):
+        return [encodable(text) for text in texts]
+    return texts.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def shortened(value) -> str:
+    """What an error shows of a value."""
+    try:
+        text = repr(value)
+    except ValueError:  # CPython writes no numbers of more than 4300 digits
+        text = "a huge number"
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _write_beside(path: Path, content: bytes) -> None:

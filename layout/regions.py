@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .draw import draw_layout
-from .files import read_json, write_json
+from .files import encodable, read_json, shortened, write_json
 from .shapes import (
     SHAPE_CHECKS,
     box_grid,
@@ -26,7 +26,6 @@ from .shapes import (
     mask_bounds,
     mask_grid,
     polygon_grid,
-    shortened,
 )
 from .vocabulary import AXES, DEPTHS
 
@@ -35,6 +34,8 @@ LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and 
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
 _NARROWEST = 1e-3  # of the side of a part of the picture: what it shows of a box that only adjoins it is less
 _CROPPED_SIDE = 1024  # pixels of the drawing that a shape becomes
+_LARGEST_STRENGTH = float(np.finfo(np.float32).max)  # what weights are multiplied by has that type
+_MOST_ITEMS = 4096  # objects, or relations, of a layout that is read
 
 _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
 _LAYOUT_TYPES = {
@@ -100,7 +101,7 @@ class Region:
         for name, checked in SHAPE_CHECKS.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, checked(phrase, getattr(self, name)))
-        for name, highest in {"softness": 1, "strength": math.inf, "start": 1, "end": 1}.items():
+        for name, highest in {"softness": 1, "strength": _LARGEST_STRENGTH, "start": 1, "end": 1}.items():
             object.__setattr__(self, name, checked_number(phrase, name, getattr(self, name), 0, highest))
         if self.softness and self.box is None:
             raise ValueError(f"`softness` of {phrase!r} belongs to boxes; draw the soft edge into the mask instead.")
@@ -280,6 +281,11 @@ class Layout:
     def __post_init__(self):
         object.__setattr__(self, "regions", tuple(self.regions))
         object.__setattr__(self, "relations", tuple(self.relations))
+        for name in ("prompt", "background"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, encodable(text))
+            elif text is not None or name == "prompt":
+                raise TypeError(f"`{name}` of a layout has to be a string, got {shortened(text)}.")
         for region in self.regions:
             if not isinstance(region, Region):
                 raise TypeError(f"`regions` has to hold `Region`s, got {type(region).__name__}: {region!r}.")
@@ -299,9 +305,9 @@ class Layout:
     def __iter__(self) -> Iterator[Region]:
         return iter(self.regions)
 
-    def __getitem__(self, phrase: str | int) -> Region:
-        """The region of an object, named as in `edit`."""
-        return self.regions[self._index(phrase)]
+    def __getitem__(self, phrase: str | int | slice) -> Region | tuple[Region, ...]:
+        """The region of an object, named as in `edit`, or the regions of a slice."""
+        return self.regions[phrase if isinstance(phrase, slice) else self._index(phrase)]
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows."""
@@ -341,7 +347,7 @@ class Layout:
             changes: Any arguments of [`Region`]; a new shape replaces the old one.
 
         Raises:
-            ValueError: No object, or more than one, goes by that phrase.
+            ValueError, IndexError: No object, or more than one, goes by that phrase; no object has that index.
         """
         index = self._index(phrase)
         regions = list(self.regions)
@@ -420,7 +426,7 @@ class Layout:
         of rows of numbers 0..1, or a PNG as text, `"data:image/png;base64,..."`); the rest are the arguments of
         [`Region`], with the same defaults. Relations are those of [`Relation`], which count the objects from 0. A file
         without a version, or of an earlier one, reads the same. The "reading" that the command line adds is passed
-        over.
+        over. There may be 4096 objects, and as many relations.
 
         Raises:
             ValueError, TypeError: Anything that is not a layout: unknown keys too, and a newer version.
@@ -438,6 +444,9 @@ class Layout:
         for name, (kinds, wanted) in _LAYOUT_TYPES.items():
             if name in data and not isinstance(data[name], kinds):
                 raise TypeError(f'"{name}" of a layout has to be {wanted}, got {shortened(data[name])}.')
+        for name in ("objects", "relations"):
+            if len(data.get(name) or ()) > _MOST_ITEMS:
+                raise ValueError(f'"{name}" of a layout has {len(data[name])} entries; up to {_MOST_ITEMS} are read.')
         return cls(
             regions=tuple(Region.from_dict(item) for item in data["objects"]),
             relations=tuple(Relation.from_dict(item) for item in data.get("relations") or ()),
@@ -495,7 +504,8 @@ class Layout:
         if len(found) == 1:
             return found[0]
         hint = "Use its index instead." if found else "Use one of them, or an index."
-        raise ValueError(f"{phrase!r} names {len(found)} objects of the layout, of {self.phrases}. {hint}")
+        error = IndexError if isinstance(phrase, int) else ValueError
+        raise error(f"{shortened(phrase)} names {len(found)} objects of the layout, of {self.phrases}. {hint}")
 
 
 def _bare(phrase: str) -> str:

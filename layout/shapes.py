@@ -8,6 +8,9 @@ from numbers import Real
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
+
+from .files import shortened
 
 
 MOST_PIXELS = 2**26  # of a drawing: 8192 x 8192
@@ -109,8 +112,9 @@ def checked_mask(phrase: str, mask) -> np.ndarray:
     """
     A drawing as a float32 array in 0..1 that cannot be written to.
 
-    What is drawn decides, not the type that holds it: numbers in 0..1 are taken as they are, whole numbers above 1 in
-    parts of 255 or, where one is larger, of 65535. For pictures see [`Region`].
+    In arrays, and in pictures that are not of 8 bits, what is drawn decides, not the type that holds it: numbers in
+    0..1 are taken as they are, whole numbers above 1 in parts of 255 or, where one is larger, of 65535. 8-bit pictures
+    are always in parts of 255. For pictures see [`Region`].
     """
     if isinstance(mask, str):
         mask = _decoded_png(phrase, mask)
@@ -154,14 +158,14 @@ def _check_pixels(phrase: str, width: int, height: int) -> None:
 
 
 def _read_picture(phrase: str, picture: Image.Image) -> np.ndarray:
-    """The opacity of a picture that is transparent anywhere, otherwise its greys."""
+    """The opacity of a picture that is transparent anywhere, otherwise its greys; in 0..1 where these have 8 bits."""
     _check_pixels(phrase, *picture.size)
     try:
         if picture.has_transparency_data:
             alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
             if (alpha < 255).any():
-                return alpha
-        if picture.mode != "P" and len(picture.getbands()) == 1:
+                return alpha / np.float32(255)
+        if picture.mode not in ("L", "P") and len(picture.getbands()) == 1:
             return np.asarray(picture)
         channels = np.asarray(picture.convert("RGB"))
         greys = np.asarray(picture.convert("L"))
@@ -172,7 +176,7 @@ def _read_picture(phrase: str, picture: Image.Image) -> np.ndarray:
             f"`mask` of {phrase!r} is a picture in colours. Draw the region in white on black, or in any colour on"
             " transparent paper."
         )
-    return greys
+    return greys / np.float32(255)
 
 
 SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_polygon, "mask": checked_mask}
@@ -181,7 +185,7 @@ SHAPE_CHECKS = {"box": checked_box, "disc": checked_disc, "polygon": checked_pol
 def encoded_mask(mask: np.ndarray) -> str | list[list[float]]:
     """A drawing for JSON: a grey PNG as a data URL where 8 bits hold every value, otherwise rows of numbers."""
     bits = np.rint(mask * 255).astype(np.uint8)
-    if bits.max() < _FAINTEST * 255 or not np.array_equal(bits.astype(np.float32) / np.float32(255), mask):
+    if not np.array_equal(bits.astype(np.float32) / np.float32(255), mask):
         return mask.tolist()
     file = io.BytesIO()
     Image.fromarray(bits).save(file, "PNG")
@@ -192,9 +196,7 @@ def _decoded_png(phrase: str, text: str) -> Image.Image:
     try:
         if not text.startswith(_PNG):
             raise ValueError("it has to begin with " + _PNG)
-        return Image.open(io.BytesIO(base64.b64decode(text.removeprefix(_PNG), validate=True)), formats=["PNG"])
-    except Image.DecompressionBombError:
-        raise ValueError(f"`mask` of {phrase!r} is a PNG of too many pixels: draw it smaller.") from None
+        return PngImageFile(io.BytesIO(base64.b64decode(text.removeprefix(_PNG), validate=True)))
     except Exception as error:  # Pillow has many kinds for broken files
         raise ValueError(f"`mask` of {phrase!r} is text that holds no PNG ({error}): {shortened(text)}.") from None
 
@@ -287,12 +289,3 @@ def mask_bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
     corners = (columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)
     return tuple((np.array(corners) / mask.shape[::-1]).flatten().tolist())
-
-
-def shortened(value) -> str:
-    """What an error shows of a value."""
-    try:
-        text = repr(value)
-    except ValueError:  # CPython writes no numbers of more than 4300 digits
-        text = "a huge number"
-    return text if len(text) <= 80 else text[:77] + "..."

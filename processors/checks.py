@@ -6,6 +6,8 @@ from numbers import Integral, Real
 
 import torch
 
+from ..layout.files import shortened
+
 
 def _is_count(value) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
@@ -98,7 +100,7 @@ def check_text(name: str, value) -> None:
 
 def _misfit(name: str, wanted: str, value) -> Exception:
     error = ValueError if isinstance(value, (Real, str, list, torch.Tensor)) else TypeError
-    return error(f"`{name}` has to be {wanted}, got {short_repr(value)}.")
+    return error(f"`{name}` has to be {wanted}, got {shortened(value)}.")
 
 
 def check_batch(options: dict, context_width: int) -> int:
@@ -127,7 +129,7 @@ def check_batch(options: dict, context_width: int) -> int:
     if one_kind and None not in (negative_prompt, prompt) and type(negative_prompt) is not type(prompt):
         raise TypeError(
             "`negative_prompt` has to be a string where `prompt` is one, and a list where it is a list; got"
-            f" {short_repr(negative_prompt)} with {short_repr(prompt)}."
+            f" {shortened(negative_prompt)} with {shortened(prompt)}."
         )
     pictures = prompts * options["num_images_per_prompt"]
     prompt_2 = options.get("prompt_2")
@@ -181,16 +183,3 @@ def check_range(name: str, value: float, lowest: float = -math.inf, highest: flo
     if not _is_finite(value) or not lowest <= value <= highest:
         wanted = "a finite number" if highest == math.inf else f"a number in {lowest:g}..{highest:g}"
         raise ValueError(f"`{name}` has to be {wanted}, got {value!r}.")
-
-
-def encodable(texts: str | list[str]) -> str | list[str]:
-    """A text or texts, with a replacement character for each half of a character, which tokenizers cannot take."""
-    if isinstance(texts, list):
-        return [encodable(text) for text in texts]
-    return texts.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def short_repr(value) -> str:
-    """A value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -53,8 +53,16 @@ def test_the_bit_depth_does_not_change_what_a_drawing_means(white, dtype):
 
 
 def test_pictures_of_zeros_and_ones_are_masks():
-    assert np.array_equal(mask_of(Image.fromarray(WHITE // 255)), WHITE / 255)
+    assert np.array_equal(mask_of(Image.fromarray(WHITE // 255).convert("I")), WHITE / 255)
     assert np.array_equal(mask_of(Image.fromarray(SOFT.astype(np.float32) / 255)), np.float32(SOFT) / np.float32(255))
+
+
+@pytest.mark.parametrize("grey", [1, 10, 255])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA"])
+def test_greys_of_8_bits_are_parts_of_255_however_dark(mode, grey):
+    picture = Image.new("L", (8, 8), grey).convert(mode)
+    for drawing in (picture, as_png(picture), Region("a pond", mask=picture).to_dict()["mask"]):
+        assert np.array_equal(mask_of(drawing), np.full((8, 8), np.float32(grey) / np.float32(255)))
 
 
 def test_a_deep_png_is_read_as_text():
@@ -69,7 +77,7 @@ def test_greys_with_a_trace_of_colour_are_greys():
 
 # --- opacity -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("ink", [(0, 0, 0), (255, 255, 255), (0, 0, 255), (90, 20, 160)])
-@pytest.mark.parametrize("opacity", [255, 128])
+@pytest.mark.parametrize("opacity", [255, 128, 10, 1])
 def test_ink_on_transparent_paper_counts_by_its_opacity_whatever_its_colour(ink, opacity):
     picture = Image.new("RGBA", (24, 16), (*ink, 0))
     picture.paste((*ink, opacity), (6, 4, 18, 12))
@@ -128,7 +136,7 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("width, height", [(8200, 8200), (12_000, 12_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error")
 def test_absurd_sizes_are_refused_unread(width, height):
     png = png_of_size(width, height) + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
     with pytest.raises(ValueError, match="'a pond'.*too many.*draw it smaller"):

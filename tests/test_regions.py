@@ -318,10 +318,14 @@ def test_a_layout_is_indexed_by_number_and_by_phrase(layout):
     assert layout[-1] is layout.regions[-1]
 
 
-@pytest.mark.parametrize("index", ["a dragon", 5, slice(2)])
-def test_what_is_no_object_of_a_layout_is_told_with_those_that_are(layout, index):
-    with pytest.raises(ValueError, match="names 0 objects .*a red kite"):
+@pytest.mark.parametrize("index, error", [("a dragon", ValueError), (5, IndexError), (-6, IndexError)])
+def test_what_is_no_object_of_a_layout_is_told_with_those_that_are(layout, index, error):
+    with pytest.raises(error, match="names 0 objects .*a red kite"):
         layout[index]
+
+
+def test_a_slice_of_a_layout_is_its_regions(layout):
+    assert layout[1:3] == layout.regions[1:3] and layout[:] == layout.regions and layout[9:] == ()
 
 
 def test_a_layout_goes_through_its_regions(layout):
@@ -364,9 +368,9 @@ def test_editing_one_thing_leaves_the_others(layout):
     assert cleared.to_dict() == {"phrase": "a reef", "polygon": [[0.0, 1.0], [0.25, 0.5], [0.5, 1.0]]}
 
 
-@pytest.mark.parametrize("phrase", ["a dragon", 5])
-def test_editing_an_unknown_object_lists_the_known_ones(layout, phrase):
-    with pytest.raises(ValueError, match="names 0 objects .*a red kite"):
+@pytest.mark.parametrize("phrase, error", [("a dragon", ValueError), (5, IndexError)])
+def test_editing_an_unknown_object_lists_the_known_ones(layout, phrase, error):
+    with pytest.raises(error, match="names 0 objects .*a red kite"):
         layout.edit(phrase, box=(0, 0, 1, 1))
 
 
@@ -407,7 +411,7 @@ def test_editing_an_ambiguous_phrase_asks_for_the_index():
         ({"polygon": ((0, 0), (0.5, 0.5), (1, 1))}, ["polygon", "one line"]),
         ({"polygon": ((0, 0), (1, 0), (0, 1)), "softness": 0.1}, ["softness", "boxes"]),
         ({"box": (0, 0, 1, 1), "softness": -1}, ["softness", "-1"]),
-        ({"box": (0, 0, 1, 1), "strength": -0.5}, ["strength", "from 0", "-0.5"]),
+        ({"box": (0, 0, 1, 1), "strength": -0.5}, ["strength", "lie in 0..", "-0.5"]),
         ({"box": (0, 0, 1, 1), "strength": float("inf")}, ["strength", "finite"]),
         ({"box": (0, 0, 1, 1), "strength": None}, ["strength", "None"]),
         ({"box": (0, 0, 1, 1), "start": -0.1}, ["start", "0..1", "-0.1"]),
@@ -493,7 +497,7 @@ HUGE = 10**400
     [
         (field, CAT | {field: value})
         for field in ("softness", "strength", "start", "end")
-        for value in (True, HUGE, "1")
+        for value in (True, HUGE, 1e39, "1")
     ]
     + [("box", CAT | {"box": box}) for box in ("0011", [0, 0, 1, True], [0, 0, 1, HUGE], [0, 0, None, 1], {"x0": 0})]
     + [("disc", {"phrase": "a cat", "disc": disc}) for disc in ([0, 0, HUGE], [0.5, 0.5, 1e7], [1e300, 0.5, 1e300], 1)]
@@ -543,10 +547,24 @@ def test_byte_order_marks_are_read_over(layout, tmp_path, encoding):
     assert Layout.load(tmp_path / "layout.json") == layout
 
 
-def test_halves_of_characters_in_a_prompt_are_saved_and_read(tmp_path):
-    Layout(prompt="a cat \ud83d, a café").save(tmp_path / "layout.json")
-    assert (tmp_path / "layout.json").read_text(encoding="utf-8").count("é") == 1
-    assert Layout.load(tmp_path / "layout.json").prompt == "a cat \ud83d, a café"
+def test_halves_of_characters_in_prompt_and_background_are_replaced(tmp_path):
+    layout = Layout(prompt="a cat \ud83d, a café", background="\udc00")
+    assert (layout.prompt, layout.background) == ("a cat \ufffd, a café", "\ufffd")
+    layout.save(tmp_path / "layout.json")
+    assert Layout.load(tmp_path / "layout.json") == layout
+
+
+@pytest.mark.parametrize("name, value", [("prompt", None), ("prompt", 3), ("background", b"the sea")])
+def test_prompt_and_background_are_text(name, value):
+    with pytest.raises(TypeError, match=f"`{name}` of a layout has to be a string"):
+        Layout(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["objects", "relations"])
+def test_layouts_of_too_many_parts_are_refused_before_any_is_read(name):
+    with pytest.raises(ValueError, match=f'"{name}" of a layout has 5000 entries; up to 4096 are read'):
+        Layout.from_dict({"objects": []} | {name: [None] * 5000})
+    assert len(Layout.from_dict({"objects": [CAT] * 4096})) == 4096
 
 
 def test_files_far_too_large_are_refused_unread(tmp_path):
