@@ -22,6 +22,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from functools import partial, wraps
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ from .processors.attention import RegionalAttnProcessor  # noqa: F401
 from .processors.checks import (
     check_batch,
     check_choice,
+    check_generator,
     check_length,
     check_options,
     check_pictures,
@@ -107,7 +109,7 @@ from .processors.families import (
 )
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
-from .processors.patch import check_kind, drawn_part, regional_attention
+from .processors.patch import check_kind, drawn_part, own_run, regional_attention
 from .processors.steps import evaluation_columns
 from .processors.weights import batch_weights, has_noise, pad_weights, read_weights, saved_blend, saved_noise
 
@@ -297,6 +299,20 @@ class SpaceTimeAttnPipeline(
         return super().extract_init_dict(kept | config_dict, **kwargs)
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs) -> "SpaceTimeAttnPipeline":
+        """
+        See [`DiffusionPipeline.from_pretrained`].
+
+        Raises:
+            ValueError: There is no such folder, and the name cannot be an id on the Hub.
+        """
+        place = os.fspath(pretrained_model_name_or_path)
+        is_path = place.startswith(("./", "../", "/", "~", f".{os.sep}", f"..{os.sep}")) or place.count(os.sep) > 1
+        if is_path and not os.path.isdir(place):
+            raise ValueError(f"There is no folder {place!r}: give that of a checkpoint, or an id on the Hub.")
+        return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
     def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs) -> "SpaceTimeAttnPipeline":
         """
         See [`DiffusionPipeline.from_pipe`]; also from pipelines of SDXL, which have no safety checker. A
@@ -380,11 +396,11 @@ class SpaceTimeAttnPipeline(
 
     def __setattr__(self, name: str, value):
         """
-        What is set here, such as another scheduler, holds for the stock pipeline, too; defaults are in the config.
+        What is set here, such as another scheduler, holds for the stock pipeline, too; defaults are in the config. Of
+        a name that is nearly that of a setting there is a warning.
 
         Raises:
             ValueError: A default that makes no sense.
-            AttributeError: A name that is nearly that of a setting.
         """
         if name in DEFAULT_NAMES:
             self.register_to_config(**{name: getattr(replace(self.defaults, **{name: value}), name)})
@@ -395,7 +411,7 @@ class SpaceTimeAttnPipeline(
         if name == "nlp" and value is not None:
             load_language(value)  # or refuse it
         if name[0] != "_" and name not in vars(self) and not hasattr(type(self), name):
-            _check_spelling(name)
+            _warn_of_spelling(name)
         super().__setattr__(name, value)
         if "_stock" in vars(self) and (name in self._stock.config or name in _SHARED_SETTINGS):
             setattr(self._stock, name, value)
@@ -448,6 +464,7 @@ class SpaceTimeAttnPipeline(
         Raises:
             TypeError, ValueError: The prompt is no string, or another argument makes no sense.
         """
+        check_generator(generator)
         if not isinstance(prompt, str):
             raise TypeError(f"`prompt` has to be a string, got {shortened(prompt)}.")
         defaults = chosen_defaults(preset, self.config)
@@ -466,12 +483,15 @@ class SpaceTimeAttnPipeline(
     ) -> list[Layout]:
         """A layout by each of the generators, fitted to the checkpoint where the predictor ships."""
         predictor, named = self.layout_predictor, {} if objects is None else {"objects": objects}
+        parameters = _parameters(predictor)
+        if named.keys() - parameters.keys() and all(x.kind is not x.VAR_KEYWORD for x in parameters.values()):
+            raise TypeError("`objects` is given, and the `layout_predictor` takes no `objects`: leave them out.")
 
         def predict(predictor: Callable[..., Layout], **options) -> Layout:
             return Layout.coerce(predictor(text, aspect_ratio=aspect_ratio, **named, **options))
 
         try:
-            draws = "generator" in inspect.signature(predictor).parameters
+            draws = "generator" in parameters
             layouts = [predict(predictor, **({"generator": part} if draws else {})) for part in generators]
         except Exception as error:  # others' predictors may raise anything
             predictor = RuleLayoutPredictor(self.nlp)
@@ -628,7 +648,7 @@ class SpaceTimeAttnPipeline(
         layouts, matrices = ([item for item in items for _ in range(own // drawn)] for items in (layouts, matrices))
         copies, loss_history = num_images_per_prompt // own, None
 
-        with text_model_within(self.text_encoder), cut_texts_untold(self._family):
+        with own_run(self._stock), text_model_within(self.text_encoder), cut_texts_untold(self._family):
             control = None
             if any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
                 for text in {region.local_text: None for item in layouts for region in item.regions}:
@@ -767,6 +787,8 @@ class SpaceTimeAttnPipeline(
         """The picture's height and width in pixels; the UNet's own where one is missing."""
         if height and width:
             return height, width
+        if self.unet is None:
+            raise ValueError("The pipeline has no `unet`, which knows the size: load it, or pass `height`, `width`.")
         size = self.unet.config.sample_size
         rows, columns = (size, size) if isinstance(size, int) else size
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
@@ -789,7 +811,8 @@ class SpaceTimeAttnPipeline(
         given = [item if item is None else Layout.coerce(item) for item in given]
         texts = self._layout_texts(prompts, given, layout_prompt)
 
-        draws = getattr(self.layout_predictor, "temperature", 0) > 0 and None in given
+        temperature = getattr(self.layout_predictor, "temperature", 0)  # others' may be of any type
+        draws = isinstance(temperature, Real) and temperature > 0 and None in given
         each = options["num_images_per_prompt"] if draws else 1
         generators = [None] * len(prompts)
         if draws:
@@ -874,6 +897,8 @@ def spacetime_attention(
     Raises:
         ValueError, TypeError: Arguments that make no sense.
     """
+    if isinstance(pipe, SpaceTimeAttnPipeline):
+        raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
     check_kind(pipe, "unet", "encode_prompt", "do_classifier_free_guidance")
     local_prompt_template = _checked_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
@@ -900,8 +925,7 @@ def spacetime_attention(
         asked = _text_settings(pipe), shown
         if asked != known:
             of_run, known = controlled(drawn, control.blend, matrices, **asked[0]), asked
-            for name in ("contexts", "owners", "masks", "negatives", "negated"):
-                setattr(control, name, getattr(of_run, name))
+            control.take_texts(of_run)
 
     known: tuple[dict, tuple | None] = {}, None
     control = controlled(layouts, *settings(guided=blend != "convex"))
@@ -986,10 +1010,18 @@ def _own_folder(name: str, config: dict) -> Path:
     return Path(home, name)
 
 
-def _check_spelling(name: str) -> None:
+def _warn_of_spelling(name: str) -> None:
     settings = (*_SETTINGS, "preset", "layout_transformer", "nlp")
-    if name not in settings and (meant := get_close_matches(name, settings, n=1, cutoff=0.8)):
-        raise AttributeError(f"The pipeline has no setting {name!r}: {meant[0]!r} is one.")
+    if name not in settings and (meant := get_close_matches(name, settings, n=1, cutoff=0.92)):
+        logger.warning("The pipeline has no setting %r, which is set now without effect: %r is one.", name, meant[0])
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    """By name; none where Python does not know them."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
 
 
 def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:

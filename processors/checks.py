@@ -31,10 +31,11 @@ def _is_pair(value) -> bool:
 
 def _is_generator(value) -> bool:
     values = value if isinstance(value, list) else [value]
-    return all(isinstance(x, torch.Generator) for x in values)
+    return bool(values) and all(isinstance(x, torch.Generator) for x in values)
 
 
 _TEXT = (_is_text, "a string, or a list of at least one string")
+_GENERATOR = (_is_generator, "a torch.Generator or a list of them")
 _TENSOR = (_is_finite_tensor, "a tensor of finite numbers")
 _SIZE = (_is_pair, "a tuple of two whole numbers, (height, width)")
 _POSITION = (_is_pair, "a tuple of two whole numbers, (top, left)")
@@ -52,7 +53,7 @@ _OPTION_RULES: dict[str, tuple[Callable, str]] = {
     "guidance_scale": (_is_finite, "a finite number"),
     "guidance_rescale": (_is_finite, "a finite number"),
     "eta": (_is_finite, "a finite number"),
-    "generator": (_is_generator, "a torch.Generator or a list of them"),
+    "generator": _GENERATOR,
     "latents": _TENSOR,
     "prompt_embeds": _TENSOR,
     "negative_prompt_embeds": _TENSOR,
@@ -96,6 +97,13 @@ def check_text(name: str, value) -> None:
     fits, wanted = _TEXT
     if value is not None and not fits(value):
         raise _misfit(name, wanted, value)
+
+
+def check_generator(value) -> None:
+    """Raises a ValueError or TypeError unless the argument `generator` is one, some, or `None`."""
+    fits, wanted = _GENERATOR
+    if value is not None and not fits(value):
+        raise _misfit("generator", wanted, value)
 
 
 def _misfit(name: str, wanted: str, value) -> Exception:

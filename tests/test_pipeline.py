@@ -487,6 +487,44 @@ def test_missing_text_encoders_and_tokenizers_are_named(make, family, part):
             pass
 
 
+def test_a_layout_without_a_unet_needs_the_size(make, family):
+    lacking = SpaceTimeAttnPipeline(**make(family)[0].components | {"unet": None})
+    with pytest.raises(ValueError, match="has no `unet`.* or pass `height`, `width`"):
+        lacking.predict_layout(PROMPT)
+
+
+@pytest.mark.parametrize("generator", [3, [], "seed", [None]])
+def test_a_layout_is_drawn_by_generators_alone(make, family, generator):
+    with pytest.raises((TypeError, ValueError), match="`generator` has to be a torch.Generator or a list of them"):
+        make(family)[0].predict_layout(PROMPT, generator=generator)
+
+
+@pytest.mark.parametrize("place", ["./nope", "../nope", "/nope", "~/nope", "a/b/c"])
+def test_a_folder_that_is_missing_is_called_one(place):
+    with pytest.raises(ValueError, match=f"There is no folder '{place}'"):
+        SpaceTimeAttnPipeline.from_pretrained(place)
+
+
+@pytest.mark.parametrize("temperature", [None, "hot"])
+def test_a_predictor_may_call_anything_its_temperature(make, family, temperature):
+    def predictor(prompt, aspect_ratio):
+        return LAYOUT
+
+    pipe, _ = make(family)
+    pipe.layout_predictor, predictor.temperature = predictor, temperature
+    assert run(pipe, height=32, width=32, num_images_per_prompt=2).layouts == [LAYOUT, LAYOUT]
+
+
+def test_a_predictor_that_takes_no_objects_gets_none(make, family):
+    pipe, _ = make(family)
+    pipe.layout_predictor = lambda prompt, aspect_ratio: LAYOUT
+    for ask in (pipe.predict_layout, pipe):
+        with pytest.raises(TypeError, match="takes no `objects`"):
+            ask(PROMPT, height=32, width=32, objects=["cat"])
+    pipe.layout_predictor = lambda prompt, **options: Layout((Region(options["objects"][0], box=(0, 0, 1, 1)),))
+    assert pipe.predict_layout(PROMPT, height=32, width=32, objects=["cat"]).phrases == ["cat"]
+
+
 @pytest.mark.parametrize("part", ["unet", "scheduler", "vae"])
 def test_other_parts_that_are_missing_are_named(make, family, part):
     pipe, _ = make(family)
