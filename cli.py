@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,8 +26,8 @@ from .layout.files import write_whole
 
 Targets = dict[str, list[Path]]  # the files that a job is going to write, by the option that asks for them
 
-_SUPPORTED = "Stable Diffusion 1.x, 2.x and XL"
 _MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
+_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)  # on Windows, in any folder
 
 
 class Output(NamedTuple):
@@ -188,7 +189,7 @@ def layout(args: argparse.Namespace) -> None:
     for job, files in targets.items():
         found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
         _say(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
-        draw = partial(_save_drawing, found, _shrunk(pipe), *_size(pipe, args))
+        draw = partial(_save_drawing, found, _shrunk(pipe), *pipe._size(args.height, args.width))
         drawings = [Output(path, draw) for path in files["--output"]]
         saved = [Output(path, found.save) for path in files["--save-layout"]]
         _write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json else sys.stdout))
@@ -317,7 +318,8 @@ def _read_job(line: str, where: str) -> Job:
 
 def _is_file_name(text: str) -> bool:
     """Whether it is a plain one on every system."""
-    return text.isprintable() and text == text.strip() and text[:1] not in ("", ".") and not set(text) & _MEANINGFUL
+    is_plain = text.isprintable() and text == text.strip() and not set(text) & _MEANINGFUL
+    return is_plain and text[:1] not in ("", ".") and text[-1] != "." and not _DEVICES.fullmatch(text)
 
 
 def _checked_targets(targets_of: Callable, jobs: Sequence[Job], args: argparse.Namespace) -> dict[Job, Targets]:
@@ -400,8 +402,10 @@ def _load_without_weights(configs: str, **settings):
     parts = dict.fromkeys(("text_encoder", "text_encoder_2", "image_encoder", "safety_checker", "feature_extractor"))
     with torch.device("meta"):
         for name in ("unet", "vae"):
-            kind = getattr(diffusers, index[name][1])
-            parts[name] = kind.from_config(kind.load_config(configs, subfolder=name))
+            library, kind = index[name]
+            if library == "diffusers":
+                kind = getattr(diffusers, kind)
+                parts[name] = kind.from_config(kind.load_config(configs, subfolder=name))
     if "requires_safety_checker" in index:
         settings["requires_safety_checker"] = False
     return SpaceTimeAttnPipeline.from_pretrained(configs, **parts, **settings)
@@ -415,12 +419,11 @@ def _configs_of(model: str) -> str:
         ValueError, OSError: There is no such checkpoint, or its family is not supported.
     """
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+    from .processors.families import check_index
 
     place = _repository_like(model) if Path(model).is_file() else model
     folder = place if Path(place).is_dir() else _fetched(place)
-    index = SpaceTimeAttnPipeline.load_config(folder)
-    if (index.get("unet") or [None, None])[1] != "UNet2DConditionModel" or "vae" not in index:
-        raise ValueError(f"{model!r} is for {index.get('_class_name')}. Supported are {_SUPPORTED}.")
+    check_index(SpaceTimeAttnPipeline.load_config(folder))
     return folder
 
 
@@ -428,9 +431,11 @@ def _repository_like(file: str) -> str:
     """The repository whose configs fit a checkpoint in one file."""
     from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
 
+    from .processors.families import check_index
+
     state = load_single_file_checkpoint(file)
     if "model.diffusion_model.input_blocks.0.0.weight" not in state:
-        raise ValueError(f"{file!r} is no checkpoint of a supported family. Supported are {_SUPPORTED}.")
+        check_index({"_class_name": "another family"})  # which tells those that are supported
     return fetch_diffusers_config(state)["pretrained_model_name_or_path"]
 
 
@@ -465,13 +470,6 @@ def _quiet_loading() -> Iterator[None]:
             library.enable_progress_bar()
 
 
-def _size(pipe, args: argparse.Namespace) -> tuple[int, int]:
-    """The picture's height and width in pixels; the model's own where one is not given."""
-    size = pipe.unet.config.sample_size
-    rows, columns = (size, size) if isinstance(size, int) else size
-    return args.height or rows * pipe.vae_scale_factor, args.width or columns * pipe.vae_scale_factor
-
-
 def _device(name: str | None) -> str:
     import torch
 
@@ -494,7 +492,8 @@ def _generators(args: argparse.Namespace) -> list:
 class Interrupts:
     """
     Ctrl-C in a `with` block. It ends an optimisation with the best so far; what one has found is drawn and written all
-    the same, unless Ctrl-C comes twice.
+    the same, unless Ctrl-C comes twice. In another thread than the main one, which gets none, and where Ctrl-C is
+    ignored, nothing changes.
     """
 
     def __init__(self):
@@ -502,11 +501,16 @@ class Interrupts:
         self.found = False  # what is not written yet
 
     def __enter__(self) -> "Interrupts":
-        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self._before = signal.getsignal(signal.SIGINT)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        self._acts = in_main_thread and self._before not in (signal.SIG_IGN, None)
+        if self._acts:
+            signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(self, *error) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        if self._acts:
+            signal.signal(signal.SIGINT, self._before)
 
     def _interrupt(self, *signal_and_frame) -> None:
         self.count += 1
@@ -662,7 +666,7 @@ def _write_outputs(outputs: Iterable[Output], say: Callable[[str], None]) -> Non
     Writes all files that can be written, in this order, and then says which.
 
     Raises:
-        OSError: The first of them that could not be written.
+        Exception: That of the first of them that could not be written.
     """
     written, errors = [], []
     for path, write, note in outputs:
@@ -670,7 +674,7 @@ def _write_outputs(outputs: Iterable[Output], say: Callable[[str], None]) -> Non
             Path(os.path.realpath(path)).parent.mkdir(parents=True, exist_ok=True)
             write(path)
             written.append(f"{path}{note}")
-        except OSError as error:
+        except Exception as error:  # of whatever kind: what was made is not lost
             errors.append(error)
     for line in written:
         say(line)

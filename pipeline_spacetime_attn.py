@@ -88,8 +88,8 @@ from .processors.attention import RegionalAttnProcessor  # noqa: F401
 from .processors.checks import (
     check_batch,
     check_choice,
-    check_generator,
     check_length,
+    check_option,
     check_options,
     check_pictures,
     check_text,
@@ -464,11 +464,14 @@ class SpaceTimeAttnPipeline(
         Raises:
             TypeError, ValueError: The prompt is no string, or another argument makes no sense.
         """
-        check_generator(generator)
+        for name, value in {"height": height, "width": width, "generator": generator}.items():
+            check_option(name, value)
         if not isinstance(prompt, str):
             raise TypeError(f"`prompt` has to be a string, got {shortened(prompt)}.")
         defaults = chosen_defaults(preset, self.config)
         height, width = self._size(height, width)
+        if height % 8 or width % 8:
+            raise ValueError(f"`height` and `width` have to be divisible by 8 but are {height} and {width}.")
         read = self._read_part(encodable(prompt), _UNREAD_PROMPT)
         generators = [generator] if generator is None else _layout_generators(generator, 1, self._execution_device)
         return self._predict(read, width / height, objects, defaults, generators)[0]
@@ -639,11 +642,7 @@ class SpaceTimeAttnPipeline(
             self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults)
         _check_negatives(layouts, guided)
-        matrices = []
-        for number in range(drawn):  # every prompt's first picture, second picture, ...
-            phrases = [item.phrases for item in layouts[number::drawn]]
-            matrices.append(batch_weights(weights, phrases, steps, blend, **defaults.weights(blend)))
-        matrices = [matrix for of_prompt in zip(*matrices) for matrix in of_prompt]
+        matrices = _picture_weights(layouts, drawn, weights, steps, blend, defaults)
         own = num_images_per_prompt if optimizer else drawn  # pictures of a prompt that have weights of their own
         layouts, matrices = ([item for item in items for _ in range(own // drawn)] for items in (layouts, matrices))
         copies, loss_history = num_images_per_prompt // own, None
@@ -1035,6 +1034,17 @@ def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str
             " blend='convex'."
         )
     return blend
+
+
+def _picture_weights(
+    layouts: list[Layout], each: int, weights, steps: int, blend: str, defaults: Defaults
+) -> list[torch.Tensor]:
+    """The weights of every layout, of which each prompt has so many: `weights` are those of each one's prompt."""
+    found = [torch.empty(0)] * len(layouts)
+    for number in range(each):  # every prompt's first picture, second picture, ...
+        phrases = [item.phrases for item in layouts[number::each]]
+        found[number::each] = batch_weights(weights, phrases, steps, blend, **defaults.weights(blend))
+    return found
 
 
 def _check_negatives(layouts: list[Layout], guided: bool) -> None:

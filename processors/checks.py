@@ -35,7 +35,6 @@ def _is_generator(value) -> bool:
 
 
 _TEXT = (_is_text, "a string, or a list of at least one string")
-_GENERATOR = (_is_generator, "a torch.Generator or a list of them")
 _TENSOR = (_is_finite_tensor, "a tensor of finite numbers")
 _SIZE = (_is_pair, "a tuple of two whole numbers, (height, width)")
 _POSITION = (_is_pair, "a tuple of two whole numbers, (top, left)")
@@ -53,7 +52,7 @@ _OPTION_RULES: dict[str, tuple[Callable, str]] = {
     "guidance_scale": (_is_finite, "a finite number"),
     "guidance_rescale": (_is_finite, "a finite number"),
     "eta": (_is_finite, "a finite number"),
-    "generator": _GENERATOR,
+    "generator": (_is_generator, "a torch.Generator or a list of them"),
     "latents": _TENSOR,
     "prompt_embeds": _TENSOR,
     "negative_prompt_embeds": _TENSOR,
@@ -99,11 +98,11 @@ def check_text(name: str, value) -> None:
         raise _misfit(name, wanted, value)
 
 
-def check_generator(value) -> None:
-    """Raises a ValueError or TypeError unless the argument `generator` is one, some, or `None`."""
-    fits, wanted = _GENERATOR
+def check_option(name: str, value) -> None:
+    """Raises a ValueError or TypeError unless an argument of the stock pipeline is `None` or what it has to be."""
+    fits, wanted = _OPTION_RULES[name]
     if value is not None and not fits(value):
-        raise _misfit("generator", wanted, value)
+        raise _misfit(name, wanted, value)
 
 
 def _misfit(name: str, wanted: str, value) -> Exception:

@@ -146,9 +146,9 @@ def test_a_single_file_is_a_model(tmp_path, capsys, stock, monkeypatch):
         ("/no/thing/here", "There is no folder or file '/no/thing/here'."),
         ("nothing.safetensors", "There is no folder or file 'nothing.safetensors'."),
         ("empty", "model_index.json"),
-        ("flux", "'flux' is for FluxPipeline. Supported are Stable Diffusion 1.x, 2.x and XL."),
-        ("video", "'video' is for StableVideoDiffusionPipeline. Supported are Stable Diffusion 1.x, 2.x and XL."),
-        ("flux.safetensors", "Supported are Stable Diffusion 1.x, 2.x and XL."),
+        ("flux", "cannot draw with a checkpoint of FluxPipeline: it supports checkpoints of Stable"),
+        ("video", "cannot draw with a checkpoint of StableVideoDiffusionPipeline: it supports"),
+        ("flux.safetensors", "it supports checkpoints of Stable Diffusion 1.x or 2.x and SDXL."),
         ("cut.safetensors", "cut.safetensors"),
     ],
 )
@@ -275,6 +275,7 @@ def test_export_writes_the_folder(tmp_path, capsys):
         (["layout", "--prompts", "slashes.jsonl"], "'../a'"),
         (["layout", "--prompts", "twice.jsonl"], "twice"),
         (["layout", PROMPT, "-o", "a"], "'a'"),
+        (["layout", PROMPT, "--width", "7"], "have to be divisible by 8 but are 64 and 7"),
         (["layout", PROMPT, "--objects", "a cat"], "`objects` has 'a cat', which does not stand in the prompt"),
         (
             ["layout", "--prompts", "latin.jsonl", "--objects", "a cat"],
@@ -321,6 +322,17 @@ def test_what_needs_no_model_is_checked_before_one_is_loaded(tmp_path, monkeypat
     assert main([*arguments, PROMPT, "-o", str(tmp_path / "a.png")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"spacetime-attn: error: {complaint}")
+
+
+@pytest.mark.parametrize("command", ["generate", "layout"])
+def test_what_a_checkpoints_predictor_lacks_is_one_line(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: None)
+    index = tmp_path / "model" / "model_index.json"
+    shutil.copytree(default_model(), index.parent)
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"layout_predictor": "llm"}))
+    assert main([command, PROMPT, "--model", str(index.parent), "-o", str(tmp_path / "a.png")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("spacetime-attn: error: A language model that answers in a given form needs xgrammar")
 
 
 def test_boxes_are_not_scaled_where_regions_are_discs(capsys):

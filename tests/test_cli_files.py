@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 from diffusers import StableDiffusionPipeline
 
 from spacetime_attn import SpaceTimeAttnPipeline, default_model, load_weights
-from spacetime_attn.cli import Interrupts, main
+from spacetime_attn.cli import Interrupts, Output, _write_outputs, main
 from spacetime_attn.processors.clip_objective import ClipObjective
 
 
@@ -163,6 +164,7 @@ def test_two_jobs_that_write_one_file_are_refused(work, idle, capsys):
 @pytest.mark.parametrize(
     "id",
     ["", ".", "..", ".a", " a", "a ", "a\n", "a/b", "a\\b", "a:b", "a*", "\x1b[31m", "a\u2028b", "\ud800", None, True]
+    + ["a.", "con", "NUL.txt", "Lpt1", "com¹.a.b", "aux .x"]
     + [1.5, ["a"], {"a": 1}],
 )
 def test_ids_that_are_no_plain_file_names_are_refused(work, idle, capsys, id):
@@ -170,7 +172,7 @@ def test_ids_that_are_no_plain_file_names_are_refused(work, idle, capsys, id):
     assert told == f"`id` names the files, so {id!r} in line 1 of 'prompts.jsonl' will not do: use letters and digits."
 
 
-@pytest.mark.parametrize("id", ["a", 7, "x-1_2", "grün", "猫", "a b", "a.b"])
+@pytest.mark.parametrize("id", ["a", 7, "x-1_2", "grün", "猫", "a b", "a.b", "console", "com10", "a.con"])
 def test_plain_ids_are_taken(work, id):
     assert main(["layout", *write_prompts(id), "-o", "new"]) == 0
     assert files() == [f"new/{id}.png"]
@@ -288,6 +290,34 @@ def test_what_an_optimisation_has_found_is_still_drawn_and_written(work, judged,
     assert main(["generate", *write_prompts("a", "b"), "-o", "new", *judged]) == 130
     assert files() == ["new/a.layout.png", "new/a.png", "w/a.safetensors"]
     assert capsys.readouterr().err.endswith("\nspacetime-attn: interrupted\n")
+
+
+def test_in_another_thread_the_command_does_the_same(work):
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(main(["generate", PROMPT, "-o", "a.png", *FAST])))
+    thread.start()
+    thread.join()
+    assert codes == [0] and files() == ["a.png"]
+
+
+def test_ctrl_c_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_output_that_fails_in_any_way_costs_no_others(work):
+    def fail(path):
+        raise ValueError("it has more than 64 MB.")
+
+    outputs, said = [Output(Path("a"), fail), Output(Path("b"), Path.touch)], []
+    with pytest.raises(ValueError, match="64 MB"):
+        _write_outputs(outputs, said.append)
+    assert files() == said == ["b"]
 
 
 def test_ctrl_c_twice_does_not_wait():
