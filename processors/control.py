@@ -92,6 +92,11 @@ class RegionalControl:
     _regions: dict[int, _LayerRegions] = field(default_factory=dict, init=False, repr=False)
     _known_regions: dict = field(default_factory=dict, init=False, repr=False)
 
+    def take_texts(self, other: "RegionalControl") -> None:
+        """Takes over another control's objects, with their texts and regions; blend and weights stay its own."""
+        self.contexts, self.owners, self.masks = other.contexts, other.owners, other.masks
+        self.negatives, self.negated = other.negatives, other.negated
+
     def begin_run(self) -> None:
         """Forgets what belonged to the last run."""
         self.run += 1
@@ -166,6 +171,10 @@ class RegionalControl:
                 " within the UNet does not go together with regions."
             )
         return slice(rows // 2, rows) if self.guided_batch else slice(0, rows)
+
+    def by_picture(self, output: torch.Tensor) -> torch.Tensor:
+        """The rows (rows, ...) of the UNet's output at this evaluation, those of each picture together."""
+        return output.unflatten(0, (2, -1)).transpose(0, 1) if self.guided_batch else output
 
     def placement(self, tokens: int) -> Placement:
         """

@@ -1,5 +1,6 @@
 """Puts regional attention into a pipeline's UNet for the length of a `with` block, and takes it out again."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from diffusers.models.attention_processor import Attention
 from torch import nn
 
 from .attention import RegionalAttnProcessor
+from .checks import check_pictures
 from .control import RegionalControl
 from .steps import StepClock
 
@@ -54,13 +56,14 @@ def regional_attention(
     Raises:
         ValueError: This thread has a block on the UNet already, or the UNet has no cross-attention, or one that is not
             for the encoded texts. While a run is evaluated: guided control without guidance; weights of another
-            number of steps than the scheduler's; evaluations that are not the scheduler's steps, or not of `pipe`.
+            number of steps than the scheduler's; evaluations that are not the scheduler's steps, or not of `pipe`. At
+            the end of a run, or of the block: NaN or infinity.
         TypeError: A pipeline of another kind.
     """
     check_kind(pipe, "unet", "do_classifier_free_guidance")
     unet = _uncompiled(pipe.unet)
     layers = _layers_to_control(pipe, unet, control)
-    clock = StepClock()
+    clock, unchecked = StepClock(), None
 
     @torch.compiler.disable  # `unet.compile()` would trace it with the UNet
     def begin_evaluation(_, args, kwargs):
@@ -82,8 +85,15 @@ def regional_attention(
         control.begin_step(column, sample, guided)
 
     @torch.compiler.disable
-    def end_evaluation(*_):
-        control.thread.plain = None
+    def end_evaluation(_, args, output):
+        nonlocal unchecked
+        controlled, control.thread.plain = control.thread.plain is False, None
+        if block.over or not controlled or control.recomputed:
+            return
+        unchecked = control.by_picture(output[0].detach())
+        if clock.at_end:  # once a run, for it waits for the GPU
+            last, unchecked = unchecked, None
+            check_pictures(last)
 
     with own_turn(unet, "The UNet is already under regional control: end that `with` block before the next.") as block:
         block.hooks.append(pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True))
@@ -94,6 +104,8 @@ def regional_attention(
             yield control
         finally:
             block.over = True  # as early as can be, see `own_turn`
+        if unchecked is not None:  # the run has left before its schedule's end
+            check_pictures(unchecked)
 
 
 @dataclass(eq=False)
@@ -124,6 +136,8 @@ class _Block:
 
 _blocks: WeakKeyDictionary[Any, _Block] = WeakKeyDictionary()  # by what they are about
 _blocks_lock = Lock()
+_PATIENCE = 5.0  # seconds until a block that waits says so
+_patch_logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -152,6 +166,7 @@ def own_turn(thing, taken: str) -> Iterator[_Block]:
 
 
 def _wait(thing, block: _Block, taken: str) -> None:
+    since, told = time.monotonic(), False
     while True:
         with _blocks_lock:
             other = _blocks.setdefault(thing, block)
@@ -162,7 +177,31 @@ def _wait(thing, block: _Block, taken: str) -> None:
             return
         if other.thread == block.thread:
             raise ValueError(taken)
+        if not told and time.monotonic() - since > _PATIENCE:
+            kind = type(thing).__name__
+            _patch_logger.warning("A %s is in use by another thread's run or `with` block: waiting.", kind)
+            told = True
         time.sleep(0.01)
+
+
+@contextmanager
+def own_run(pipe) -> Iterator[None]:
+    """
+    One call of a pipeline at a time: those of other threads wait. A call within another of its thread, or within that
+    thread's block on the UNet, goes on. So nobody who has the UNet waits for a pipeline.
+    """
+    if _has_turn(pipe) or _has_turn(_uncompiled(pipe.unet)):
+        yield
+        return
+    with own_turn(pipe, ""):
+        yield
+
+
+def _has_turn(thing) -> bool:
+    """Whether this thread has."""
+    with _blocks_lock:
+        block = _blocks.get(thing)
+        return block is not None and not block.over and block.thread == get_ident()
 
 
 @contextmanager
@@ -209,7 +248,10 @@ def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
 
 
 def _filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> tuple[float, ...]:
-    """A crop of a picture, both in pixels, with what diffusers fills up beside it to get that width by height."""
+    """
+    A crop of a picture, both in pixels, with what diffusers fills up beside it to get that ratio of width to height:
+    its `VaeImageProcessor._resize_and_fill`.
+    """
     x0, y0, x1, y1 = crop
     width, height = max(x1 - x0, (y1 - y0) * ratio), max(y1 - y0, (x1 - x0) / ratio)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2

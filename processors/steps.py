@@ -73,6 +73,11 @@ class StepClock:
         self._next = evaluation + 1
         return self._columns[evaluation], self._columns[-1] + 1, begins
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the evaluation registered last is the last of the scheduler's timesteps."""
+        return self._next == len(self._columns)
+
 
 def _evaluation_of(timestep: torch.Tensor | float, timesteps: torch.Tensor, first: int) -> int | None:
     """

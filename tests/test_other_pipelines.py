@@ -402,3 +402,31 @@ def test_what_is_filled_up_beside_a_crop_belongs_to_its_part(make):
     with spacetime_attention(pipe, upper):
         found = inpainted(pipe, picture, mask, padding_mask_crop=0)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+# Pictures that are none, and a pipeline that has control of its own
+
+
+@pytest.mark.parametrize("options", [{}, {"num_images_per_prompt": 2}])
+def test_weights_that_are_too_much_are_told_at_the_end_of_the_run(stock, options):
+    with spacetime_attention(stock, LAYOUT, weights=1e38):
+        with pytest.raises(ValueError, match="gave NaN or infinity for picture 1.* Lower `weights` and the regions'"):
+            run(stock, **options)
+    assert run(stock).isfinite().all()
+
+
+def test_those_of_a_run_that_leaves_early_are_told_at_the_end_of_the_block(stock):
+    def leave(pipe, step, timestep, kwargs):
+        pipe._interrupt = True
+        return {}
+
+    with pytest.raises(ValueError, match="gave NaN or infinity for picture 1 of 1"):
+        with spacetime_attention(stock, LAYOUT, weights=1e38):
+            run(stock, callback_on_step_end=leave)
+
+
+def test_a_block_around_a_pipeline_with_control_of_its_own_names_what_to_do(make, family):
+    pipe = make(family)[0]
+    with pytest.raises(TypeError, match="call it with `layout`, or pass `pipe.stock`"):
+        with spacetime_attention(pipe, LAYOUT):
+            pass

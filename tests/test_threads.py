@@ -184,6 +184,39 @@ def test_two_threads_on_one_pipeline_draw_what_each_draws_alone(pipe, elsewhere)
     assert torch.equal(found, expected[0]) and torch.equal(waiting[0].result(), expected[1])
 
 
+@pytest.mark.parametrize("without", [{"weights": 0}, {"layout": Layout()}])
+@pytest.mark.parametrize("swap", [False, True])
+def test_one_of_them_may_have_no_regions(pipe, elsewhere, without, swap):
+    calls = [{"layout": LAYOUT}, without]
+    first, second = reversed(calls) if swap else calls
+    expected, waiting = [run(pipe, **first), run(pipe, **second)], []
+
+    def start():
+        if not waiting:
+            waiting.append(elsewhere(run, pipe, **second))
+
+    found = run(pipe, **first, callback_on_step_end=at_each_step(start))
+    assert torch.equal(found, expected[0]) and torch.equal(waiting[0].result(), expected[1])
+
+
+def test_a_call_within_a_call_does_not_wait_for_it(pipe):
+    inner = []
+    callback = at_each_step(lambda: inner or inner.append(run(pipe, weights=0)))
+    run(pipe, weights=0, num_inference_steps=1, callback_on_step_end=callback)
+    assert torch.equal(inner[0], run(pipe, weights=0))
+
+
+def test_who_waits_says_so_once(stock, plain, elsewhere, monkeypatch, caplog):
+    monkeypatch.setattr(patch, "_PATIENCE", 0)
+    with spacetime_attention(stock, LAYOUT):
+        waiting = elsewhere(controlled, plain, OTHER)
+        run(stock)
+        while not caplog.messages:
+            assert not waiting.done()
+    waiting.result()
+    assert caplog.messages == ["A UNet2DConditionModel is in use by another thread's run or `with` block: waiting."]
+
+
 def test_a_block_waits_for_that_of_another_thread(stock, plain, elsewhere):
     expected = controlled(plain, OTHER)
     with spacetime_attention(stock, LAYOUT):
