@@ -238,6 +238,14 @@ def test_resuming_what_is_done_loads_no_model(work, idle, capsys):
 # Interrupted
 
 
+@pytest.fixture(autouse=True)
+def heard_ctrl_c():
+    """Whoever starts the tests in the background has them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_is_one_line(work, capsys, monkeypatch):
     monkeypatch.setattr(SpaceTimeAttnPipeline, "__call__", lambda *_, **__: signal.raise_signal(signal.SIGINT))
     before = signal.getsignal(signal.SIGINT)
