@@ -355,19 +355,22 @@ def test_what_a_predictor_lacks_is_told_when_it_is_chosen(pipe, components, monk
 
 
 class Records(logging.Handler):
-    """What is logged, by diffusers and transformers too, whose loggers do not propagate."""
+    """What is logged, by diffusers and transformers too, whose loggers do not propagate and may have been silenced."""
 
     LOGGERS = ("spacetime_attn", "diffusers", "transformers")
 
     def __enter__(self) -> list[str]:
-        self.messages = []
-        for name in self.LOGGERS:
-            logging.getLogger(name).addHandler(self)
+        self.messages, self.levels = [], {}
+        for logger in map(logging.getLogger, self.LOGGERS):
+            self.levels[logger] = logger.level
+            logger.setLevel(logging.WARNING)
+            logger.addHandler(self)
         return self.messages
 
     def __exit__(self, *_):
-        for name in self.LOGGERS:
-            logging.getLogger(name).removeHandler(self)
+        for logger, level in self.levels.items():
+            logger.setLevel(level)
+            logger.removeHandler(self)
 
     def emit(self, record):
         self.messages.append(record.getMessage())
