@@ -1,5 +1,6 @@
 """Tiny random models, made here: tests that need no meaning run on them, and nothing is downloaded."""
 
+import json
 import os
 
 import pytest
@@ -259,3 +260,15 @@ def clip():
     vision = {"image_size": 32, "patch_size": 8}
     config = CLIPConfig(text_config=tower | text, vision_config=tower | vision, projection_dim=16)
     return ImageTextModel(CLIPModel(config), tokenizer)
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    """A file with two prompts."""
+    path = tmp_path / "prompts.jsonl"
+    lines = [
+        {"id": "one", "prompt": "a red apple to the left of a blue car"},
+        {"id": 2, "prompt": "a green cat\u2028above a cup"},
+    ]
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
+    return path

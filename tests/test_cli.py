@@ -25,15 +25,6 @@ PROMPT = "a red apple to the left of a blue car"
 FAST = ["--steps", "2"]
 
 
-@pytest.fixture
-def prompts(tmp_path):
-    """A file with two prompts."""
-    path = tmp_path / "prompts.jsonl"
-    lines = [{"id": "one", "prompt": PROMPT}, {"id": 2, "prompt": "a green cat\u2028above a cup"}]
-    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
-    return path
-
-
 def test_generate_makes_a_picture_and_says_what_went_where(tmp_path, capsys):
     target = tmp_path / "new" / "apple.png"
     assert main(["generate", PROMPT, "-o", str(target), *FAST]) == 0

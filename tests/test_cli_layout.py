@@ -146,15 +146,6 @@ def test_of_a_model_on_the_hub_no_weights_are_downloaded(tmp_path, capsys):
     assert run.stdout == capsys.readouterr().out
 
 
-@pytest.fixture
-def prompts(tmp_path):
-    """A file with two prompts."""
-    path = tmp_path / "prompts.jsonl"
-    lines = [{"id": "one", "prompt": PROMPT}, {"id": 2, "prompt": "a green cat\u2028above a cup"}]
-    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n\n", encoding="utf-8")
-    return path
-
-
 def test_the_layouts_of_many_prompts_can_be_saved_and_sent_back(tmp_path, prompts):
     layouts = tmp_path / "layouts"
     assert main(["layout", "--prompts", str(prompts), "--save-layout", str(layouts)]) == 0

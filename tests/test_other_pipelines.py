@@ -20,19 +20,9 @@ from diffusers import (
 )
 from diffusers.models.attention_processor import AttnProcessor, FusedAttnProcessor2_0, SlicedAttnProcessor
 from PIL import Image
-from test_adapters import add_ip_adapter, embeds
+from test_adapters import LAYOUT, PROMPT, add_ip_adapter, embeds, run
 
 from spacetime_attn import Layout, Region, spacetime_attention
-
-
-PROMPT = "a red cat"
-LAYOUT = Layout((Region("a green bus", box=(0, 0, 0.4, 1)),))
-
-
-def run(pipe, **options):
-    pipe.set_progress_bar_config(disable=True)
-    options = {"prompt": PROMPT, "num_inference_steps": 3, "output_type": "latent"} | options
-    return pipe(**options, generator=torch.Generator().manual_seed(0)).images
 
 
 @pytest.fixture
