@@ -12,7 +12,7 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "SpaceTimeAttnPipeline": "pipeline_spacetime_attn",
-    "spacetime_attention": "pipeline_spacetime_attn",
+    "spacetime_attention": "stock",
     "WeightOptimizer": "processors.optimizer",
     "Layout": "layout.regions",
     "Region": "layout.regions",

@@ -17,8 +17,8 @@ import shutil
 import zlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from functools import partial, wraps
@@ -96,7 +96,7 @@ from .processors.checks import (
     check_text_to_image,
 )
 from .processors.clip_objective import ClipObjective, ImageTextModel
-from .processors.control import BLENDS, RegionalControl
+from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, PRESETS, Defaults, chosen_defaults
 from .processors.families import (
     STOCK_ARGUMENTS,
@@ -107,11 +107,19 @@ from .processors.families import (
     missing_text_parts,
     text_model_within,
 )
+from .processors.local_texts import check_negatives, checked_template, regional_control
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
-from .processors.patch import check_kind, drawn_part, own_run, regional_attention
+from .processors.patch import own_run, regional_attention
 from .processors.steps import evaluation_columns
-from .processors.weights import batch_weights, has_noise, pad_weights, read_weights, saved_blend, saved_noise
+from .processors.weights import (
+    batch_weights,
+    choose_blend,
+    has_noise,
+    pad_weights,
+    read_weights,
+    saved_noise,
+)
 
 
 logger = logging.getLogger(__name__)
@@ -626,13 +634,13 @@ class SpaceTimeAttnPipeline(
         given = dict(locals())
         options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
         self._check_and_complete(options)
-        local_prompt_template = _checked_template(local_prompt_template)
+        local_prompt_template = checked_template(local_prompt_template)
         defaults = chosen_defaults(preset, self.config)
         steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
         guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
         self._check_text_parts(options, guided)
         weights = read_weights(weights)
-        blend = _choose_blend(blend, weights, guided, defaults.default_blend)
+        blend = choose_blend(blend, weights, guided, defaults.default_blend)
         if options["latents"] is None:
             options["latents"] = self._saved_noise(weights, options)
 
@@ -641,7 +649,7 @@ class SpaceTimeAttnPipeline(
         for text in _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults)
-        _check_negatives(layouts, guided)
+        check_negatives(layouts, guided)
         matrices = _picture_weights(layouts, drawn, weights, steps, blend, defaults)
         own = num_images_per_prompt if optimizer else drawn  # pictures of a prompt that have weights of their own
         layouts, matrices = ([item for item in items for _ in range(own // drawn)] for items in (layouts, matrices))
@@ -653,7 +661,7 @@ class SpaceTimeAttnPipeline(
                 for text in {region.local_text: None for item in layouts for region in item.regions}:
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
-                control = _regional_control(
+                control = regional_control(
                     self._stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
                 )
             if optimizer and control:
@@ -865,136 +873,11 @@ class SpaceTimeAttnPipeline(
             return prompt[: ends[fitting]]
 
 
-@contextmanager
-def spacetime_attention(
-    pipe: DiffusionPipeline,
-    layout: Layout | dict | str | list,
-    blend: str | None = None,
-    weights: float | torch.Tensor | str | list | None = None,
-    local_prompt_template: str = "a photo of {}",
-    preset: str | None = None,
-) -> Iterator[RegionalControl]:
-    """
-    The same control for a stock diffusers pipeline, for as long as the `with` block runs:
-
-        with spacetime_attention(img2img, layout):
-            img2img(prompt, image=image, strength=0.7)
-
-    Args:
-        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If its checkpoint, or the pipeline that it
-            was made from, has defaults of its own, these hold; otherwise the official settings.
-        layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
-            video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
-            [`Layout.cropped`], with the weights that the objects have in the whole.
-        blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
-            guidance, convex in runs without.
-        weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
-            the times of regions, are those of the whole schedule, in which image-to-image begins late.
-        local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
-        preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's defaults.
-
-    Raises:
-        ValueError, TypeError: Arguments that make no sense.
-    """
-    if isinstance(pipe, SpaceTimeAttnPipeline):
-        raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
-    check_kind(pipe, "unet", "encode_prompt", "do_classifier_free_guidance")
-    local_prompt_template = _checked_template(local_prompt_template)
-    layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
-    phrases = [item.phrases for item in layouts]
-    weights, defaults = read_weights(weights), chosen_defaults(preset, _checkpoint_config(pipe.config))
-
-    def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
-        chosen = _choose_blend(blend, weights, guided, defaults.default_blend)
-        return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults.weights(chosen))
-
-    @torch.no_grad()
-    def controlled(layouts: list[Layout], blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
-        return _regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
-
-    def begin_run(guided: bool, steps: int, first: int) -> None:
-        nonlocal known
-        drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
-        if shown := part():
-            drawn = [item.cropped(shown) for item in layouts]
-            seen = [[region.cropped(shown) is not None for region in item.regions] for item in layouts]
-            matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
-        _check_negatives(drawn, guided)
-        control.weights, control.strengths = torch.cat(matrices), _region_strengths(drawn, steps)
-        asked = _text_settings(pipe), shown
-        if asked != known:
-            of_run, known = controlled(drawn, control.blend, matrices, **asked[0]), asked
-            control.take_texts(of_run)
-
-    known: tuple[dict, tuple | None] = {}, None
-    control = controlled(layouts, *settings(guided=blend != "convex"))
-    with regional_attention(pipe, control, begin_run), text_model_within(pipe.text_encoder), drawn_part(pipe) as part:
-        yield control
-
-
-def _text_settings(pipe) -> dict[str, float | int]:
-    """What the run that a stock pipeline is in has asked of its text encoders."""
-    scale = (getattr(pipe, "cross_attention_kwargs", None) or {}).get("scale")
-    settings = {"lora_scale": scale, "clip_skip": getattr(pipe, "clip_skip", None)}
-    return {name: value for name, value in settings.items() if value is not None}
-
-
-def _regional_control(
-    pipe, layouts: list[Layout], weights: list[torch.Tensor], blend: str, template: str, **encoding
-) -> RegionalControl:
-    """Encodes the local descriptions of all layouts and brings them together with their regions and weights."""
-    if missing := missing_text_parts(pipe.components):
-        raise ValueError(
-            f"Regions have local descriptions to be encoded, and the pipeline has no {missing}: load what is missing,"
-            " or pass weights=0."
-        )
-    regions = [region for layout in layouts for region in layout.regions]
-    negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
-    contexts, negatives, *_ = pipe.encode_prompt(
-        prompt=[template.replace("{}", region.local_text) for region in regions] or [""],  # no text has no encoding
-        negative_prompt=[region.negative_prompt or "" for region in regions] if negated else None,
-        device=pipe._execution_device,
-        num_images_per_prompt=1,
-        do_classifier_free_guidance=bool(negated),
-        **encoding,
-    )
-    return RegionalControl(
-        contexts=contexts[: len(regions)].to(pipe.unet.dtype),
-        owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
-        num_prompts=len(layouts),
-        masks=lambda height, width: torch.from_numpy(
-            np.concatenate([layout.masks(height, width) for layout in layouts])
-        ),
-        weights=torch.cat(weights),
-        blend=blend,
-        strengths=_region_strengths(layouts, weights[0].shape[1]),
-        negatives=negatives[negated].to(pipe.unet.dtype) if negated else None,
-        negated=negated,
-    )
-
-
-def _region_strengths(layouts: list[Layout], steps: int) -> torch.Tensor | None:
-    """The factors on all objects' weights at each step; `None` where no region has any."""
-    strengths = np.concatenate([layout.strengths(steps) for layout in layouts])
-    return None if (strengths == 1).all() else torch.from_numpy(strengths)
-
-
 def _columns(scheduler, num_inference_steps: int, timesteps, sigmas) -> list[int]:
     """The weight column of every UNet evaluation of a run; asked of a copy of the scheduler."""
     scheduler = copy.deepcopy(scheduler)
     retrieve_timesteps(scheduler, num_inference_steps, None, timesteps, sigmas)
     return evaluation_columns(scheduler)
-
-
-def _checkpoint_config(config: dict) -> dict:
-    """The config of a pipeline, or its checkpoint's, where a pipeline loaded it that drops what it does not know."""
-    home = config.get("_name_or_path")
-    if home is None or any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES):
-        return config
-    try:
-        return DiffusionPipeline.load_config(home, local_files_only=True)
-    except OSError:  # it has gone meanwhile
-        return config
 
 
 def _own_folder(name: str, config: dict) -> Path:
@@ -1023,19 +906,6 @@ def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
         return {}
 
 
-def _choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:
-    """What is asked for, else what saved weights belong to, else the checkpoint's default, or convex without CFG."""
-    if blend is None:
-        blend = saved_blend(weights) or (default if guided else "convex")
-    check_choice("blend", blend, BLENDS)
-    if blend == "guided" and not guided:
-        raise ValueError(
-            "`blend='guided'` needs classifier-free guidance, which is off. Pass a `guidance_scale` above 1 or"
-            " blend='convex'."
-        )
-    return blend
-
-
 def _picture_weights(
     layouts: list[Layout], each: int, weights, steps: int, blend: str, defaults: Defaults
 ) -> list[torch.Tensor]:
@@ -1045,21 +915,6 @@ def _picture_weights(
         phrases = [item.phrases for item in layouts[number::each]]
         found[number::each] = batch_weights(weights, phrases, steps, blend, **defaults.weights(blend))
     return found
-
-
-def _check_negatives(layouts: list[Layout], guided: bool) -> None:
-    for region in (region for layout in layouts for region in layout.regions):
-        if region.negative_prompt is not None and not guided:
-            raise ValueError(
-                f"`negative_prompt` of {region.phrase!r} needs classifier-free guidance, which is off. Pass a"
-                " `guidance_scale` above 1, or leave it out of the layout."
-            )
-
-
-def _checked_template(template: str) -> str:
-    if not isinstance(template, str) or "{}" not in template:
-        raise ValueError(f"`local_prompt_template` has to hold {{}} where the phrase goes, got {template!r}.")
-    return encodable(template)
 
 
 def _as_list(texts: str | list[str] | None) -> list[str] | None:

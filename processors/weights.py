@@ -278,6 +278,19 @@ def saved_blend(weights) -> str | None:
     return next((part.blend for part in _entries(weights) if _is_saved(part)), None)
 
 
+def choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:
+    """What is asked for, else what saved weights belong to, else the checkpoint's default, or convex without CFG."""
+    if blend is None:
+        blend = saved_blend(weights) or (default if guided else "convex")
+    check_choice("blend", blend, BLENDS)
+    if blend == "guided" and not guided:
+        raise ValueError(
+            "`blend='guided'` needs classifier-free guidance, which is off. Pass a `guidance_scale` above 1 or"
+            " blend='convex'."
+        )
+    return blend
+
+
 def has_noise(weights) -> bool:
     """Whether any of what `read_weights` gave brings noise."""
     return any(noise is not None for noise in _noises_of(weights))

@@ -1,0 +1,81 @@
+"""The objects' local descriptions: checked, encoded, and brought together with their regions and weights."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ..layout.files import encodable
+from ..layout.regions import Layout
+from .control import RegionalControl
+from .families import missing_text_parts
+
+
+def regional_control(
+    pipe, layouts: Sequence[Layout], weights: Sequence[torch.Tensor], blend: str, template: str, **encoding
+) -> RegionalControl:
+    """
+    Encodes the local descriptions of all layouts and brings them together with their regions and weights.
+
+    Args:
+        pipe: The pipeline whose text encoders read them.
+        layouts (`Sequence[Layout]`): One for each prompt.
+        weights (`Sequence[torch.Tensor]`): One matrix (objects, steps) for each.
+        blend (`str`): `"guided"` or `"convex"`.
+        template (`str`): Makes the local description of a phrase, which replaces the `{}`.
+        encoding: Further arguments of `pipe.encode_prompt`.
+
+    Raises:
+        ValueError: The pipeline has no text encoder.
+    """
+    if missing := missing_text_parts(pipe.components):
+        raise ValueError(
+            f"Regions have local descriptions to be encoded, and the pipeline has no {missing}: load what is missing,"
+            " or pass weights=0."
+        )
+    regions = [region for layout in layouts for region in layout.regions]
+    negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
+    contexts, negatives, *_ = pipe.encode_prompt(
+        prompt=[template.replace("{}", region.local_text) for region in regions] or [""],  # no text has no encoding
+        negative_prompt=[region.negative_prompt or "" for region in regions] if negated else None,
+        device=pipe._execution_device,
+        num_images_per_prompt=1,
+        do_classifier_free_guidance=bool(negated),
+        **encoding,
+    )
+    return RegionalControl(
+        contexts=contexts[: len(regions)].to(pipe.unet.dtype),
+        owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
+        num_prompts=len(layouts),
+        masks=lambda height, width: torch.from_numpy(
+            np.concatenate([layout.masks(height, width) for layout in layouts])
+        ),
+        weights=torch.cat(list(weights)),
+        blend=blend,
+        strengths=region_strengths(layouts, weights[0].shape[1]),
+        negatives=negatives[negated].to(pipe.unet.dtype) if negated else None,
+        negated=negated,
+    )
+
+
+def region_strengths(layouts: Sequence[Layout], steps: int) -> torch.Tensor | None:
+    """The factors on all objects' weights at each step; `None` where no region has any."""
+    strengths = np.concatenate([layout.strengths(steps) for layout in layouts])
+    return None if (strengths == 1).all() else torch.from_numpy(strengths)
+
+
+def check_negatives(layouts: Sequence[Layout], guided: bool) -> None:
+    """Raises a ValueError if a region has a negative prompt, and the run is not guided."""
+    for region in (region for layout in layouts for region in layout.regions):
+        if region.negative_prompt is not None and not guided:
+            raise ValueError(
+                f"`negative_prompt` of {region.phrase!r} needs classifier-free guidance, which is off. Pass a"
+                " `guidance_scale` above 1, or leave it out of the layout."
+            )
+
+
+def checked_template(template: str) -> str:
+    """A template with a place for the phrase, or a ValueError."""
+    if not isinstance(template, str) or "{}" not in template:
+        raise ValueError(f"`local_prompt_template` has to hold {{}} where the phrase goes, got {template!r}.")
+    return encodable(template)

@@ -1,0 +1,102 @@
+"""The same control for diffusers' own pipelines, for as long as a `with` block runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from diffusers import DiffusionPipeline
+
+from .layout.regions import Layout
+from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+from .processors.control import RegionalControl
+from .processors.defaults import DEFAULT_NAMES, chosen_defaults
+from .processors.families import text_model_within
+from .processors.inpainting import drawn_part
+from .processors.local_texts import check_negatives, checked_template, region_strengths, regional_control
+from .processors.patch import check_kind, regional_attention
+from .processors.weights import batch_weights, choose_blend, read_weights
+
+
+@contextmanager
+def spacetime_attention(
+    pipe: DiffusionPipeline,
+    layout: Layout | dict | str | list,
+    blend: str | None = None,
+    weights: float | torch.Tensor | str | list | None = None,
+    local_prompt_template: str = "a photo of {}",
+    preset: str | None = None,
+) -> Iterator[RegionalControl]:
+    """
+    The same control for a stock diffusers pipeline, for as long as the `with` block runs:
+
+        with spacetime_attention(img2img, layout):
+            img2img(prompt, image=image, strength=0.7)
+
+    Args:
+        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If its checkpoint, or the pipeline that it
+            was made from, has defaults of its own, these hold; otherwise the official settings.
+        layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
+            video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
+            [`Layout.cropped`], with the weights that the objects have in the whole.
+        blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
+            guidance, convex in runs without.
+        weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
+            the times of regions, are those of the whole schedule, in which image-to-image begins late.
+        local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
+        preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's defaults.
+
+    Raises:
+        ValueError, TypeError: Arguments that make no sense.
+    """
+    if isinstance(pipe, SpaceTimeAttnPipeline):
+        raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
+    check_kind(pipe, "unet", "encode_prompt", "do_classifier_free_guidance")
+    local_prompt_template = checked_template(local_prompt_template)
+    layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
+    phrases = [item.phrases for item in layouts]
+    weights, defaults = read_weights(weights), chosen_defaults(preset, _checkpoint_config(pipe.config))
+
+    def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
+        chosen = choose_blend(blend, weights, guided, defaults.default_blend)
+        return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults.weights(chosen))
+
+    @torch.no_grad()
+    def controlled(layouts: list[Layout], blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
+        return regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
+
+    def begin_run(guided: bool, steps: int, first: int) -> None:
+        nonlocal known
+        drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
+        if shown := part():
+            drawn = [item.cropped(shown) for item in layouts]
+            seen = [[region.cropped(shown) is not None for region in item.regions] for item in layouts]
+            matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
+        check_negatives(drawn, guided)
+        control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
+        asked = _text_settings(pipe), shown
+        if asked != known:
+            of_run, known = controlled(drawn, control.blend, matrices, **asked[0]), asked
+            control.take_texts(of_run)
+
+    known: tuple[dict, tuple | None] = {}, None
+    control = controlled(layouts, *settings(guided=blend != "convex"))
+    with regional_attention(pipe, control, begin_run), text_model_within(pipe.text_encoder), drawn_part(pipe) as part:
+        yield control
+
+
+def _text_settings(pipe) -> dict[str, float | int]:
+    """What the run that a stock pipeline is in has asked of its text encoders."""
+    scale = (getattr(pipe, "cross_attention_kwargs", None) or {}).get("scale")
+    settings = {"lora_scale": scale, "clip_skip": getattr(pipe, "clip_skip", None)}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _checkpoint_config(config: dict) -> dict:
+    """The config of a pipeline, or its checkpoint's, where a pipeline loaded it that drops what it does not know."""
+    home = config.get("_name_or_path")
+    if home is None or any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES):
+        return config
+    try:
+        return DiffusionPipeline.load_config(home, local_files_only=True)
+    except OSError:  # it has gone meanwhile
+        return config
