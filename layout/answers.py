@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import dropwhile
 
 from .conversation import LONGEST_ANSWER, LONGEST_PHRASE, MOST_OBJECTS, MOST_RELATIONS
@@ -115,7 +116,7 @@ class AnswerReader:
             if not is_named[index]:
                 problems.append(_not_placed(self.expected.phrases[index]))
                 places[index] = len(regions)
-                regions.append(self.expected.regions[index])
+                regions.append(replace(self.expected.regions[index], order=None))
         return [r.renumbered(places.get) for r in self.expected.relations if places.keys() >= set(r.ends)]
 
     def _matches(self, regions: Sequence[Region]) -> tuple[dict[int, int], list[bool]]:

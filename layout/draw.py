@@ -21,7 +21,8 @@ def draw_layout(
     layout, image: Image.Image | None = None, width: int | None = None, height: int | None = None, acting=None
 ) -> Image.Image:
     """
-    Draws the regions of a layout: tinted, outlined and labelled, each in a colour of its own.
+    Draws the regions of a layout: tinted, outlined and labelled, each in a colour of its own, and over those that are
+    behind it (see [`Layout.back_to_front`]).
 
     Args:
         layout (`Layout`): Boxes, discs, polygons and masks alike.
@@ -49,10 +50,9 @@ def draw_layout(
     _check_canvas(*size)
     canvas = Image.new("RGB", size, _PAPER) if image is None else image.convert("RGB").resize(size)
     colours = [region_colour(index) for index in range(len(layout))]
-    for region, colour in zip(layout.regions, colours):
-        canvas = _tinted(canvas, region, colour)
-    for region, colour in zip(layout.regions, colours):
-        _outline(canvas, region, colour)
+    for index in layout.back_to_front():
+        canvas = _tinted(canvas, layout.regions[index], colours[index])
+        _outline(canvas, layout.regions[index], colours[index])
     for region, colour in zip(acting.regions if acting else (), colours):
         _outline(canvas, region, colour, dashed=True)
     font = ImageFont.load_default(max(10, min(size) // 28))

@@ -1,12 +1,13 @@
-"""What follows from the relations that a text states: from places in the picture, and from "between"."""
+"""What follows from the relations that a text states: from places in the picture, from "between", and for depth."""
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, product
 
-from .regions import Relation
+from .regions import Layout, Relation, grouped
 from .vocabulary import AXES, OPPOSITES, PLACES
 
 
+_IN_FRONT = ("in front of", "on", "inside")  # a thing in a box is seen, so nothing of the box covers it
 _SIDES = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}
 
 
@@ -54,3 +55,39 @@ def with_between_in_order(relations: Sequence[Relation]) -> list[Relation]:
     result = [relation for r, two in told for relation in two or [r]]
     stated = {(r.object, OPPOSITES.get(r.relation), r.subject) for r in relations}
     return [r for r in dict.fromkeys(result) if (r.subject, r.relation, r.object) not in stated or r in relations]
+
+
+def with_stated_depth(layout: Layout) -> Layout:
+    """
+    A layout in whose order what is stated holds: what is on, inside or in front of something covers it, and what is in
+    the foreground what is in the background. What has to be behind something goes there, all else stays in order; so
+    does what is said to be both behind and in front. Where nothing is stated, the layout stays as it is.
+    """
+    behind = grouped(_stated_depths(layout.relations))
+    if not behind:
+        return layout
+    order = layout.back_to_front()
+    reached = {index: _reached(index, behind) for index in order}
+    behind_all = {index: [i for i in order if i in reached[index] and index not in reached[i]] for index in order}
+    stated: dict[int, None] = {}
+    for index in order:  # what has fewer behind it cannot be in front of what has more
+        stated |= dict.fromkeys([*sorted(behind_all[index], key=lambda i: len(behind_all[i])), index])
+    return layout.ordered(list(stated))
+
+
+def _stated_depths(relations: Iterable[Relation]) -> list[tuple[int, int]]:
+    """Pairs of which the first is in front of the second."""
+    pairs = [(r.subject, r.object) for r in relations if r.relation in _IN_FRONT]
+    pairs += [(r.object, r.subject) for r in relations if r.relation == "behind"]
+    near, far = ([r.subject for r in relations if r.relation == place] for place in ("foreground", "background"))
+    return pairs + list(product(near, far))
+
+
+def _reached(start: int, following: Mapping[int, Sequence[int]]) -> set[int]:
+    """All that one comes to from a node, the node itself only in a circle."""
+    reached, ahead = set(), [start]
+    while ahead:
+        new = set(following.get(ahead.pop(), ())) - reached
+        reached |= new
+        ahead += new
+    return reached

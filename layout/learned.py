@@ -11,6 +11,7 @@ import torch
 from spacy.language import Language
 
 from .assets import find_asset
+from .implied import with_stated_depth
 from .language import load_language, read_prompt
 from .objects import objects_of
 from .reading import check_aspect_ratio
@@ -86,7 +87,8 @@ class TransformerLayoutPredictor:
         drawn_by = generator if self.generator is None else self.generator
         boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, drawn_by)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
-        return with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
+        layout = with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
+        return with_stated_depth(layout)
 
 
 def with_contents(layout: Layout) -> Layout:

@@ -9,6 +9,7 @@ from spacy.language import Language
 
 from .answers import AnswerReader, quoted
 from .conversation import complaint, constrained, opening, plain_text
+from .implied import with_stated_depth
 from .language import load_language, read_prompt
 from .objects import objects_of
 from .reading import check_aspect_ratio
@@ -129,4 +130,4 @@ def _mended(layout: Layout, problems: Sequence[str]) -> Layout:
     notes = list(problems) + ([f"Moved: {', '.join(map(quoted, moved))}."] if moved else [])
     if notes:
         _llm_logger.warning("The language model's layout was mended. %s", " ".join(notes))
-    return result
+    return with_stated_depth(result)

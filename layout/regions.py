@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -34,6 +34,7 @@ LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and 
 OFFICIAL_RADIUS = 0.2  # of the image side (arXiv:2304.03869, official code)
 _NARROWEST = 1e-3  # of the side of a part of the picture: what it shows of a box that only adjoins it is less
 _CROPPED_SIDE = 1024  # pixels of the drawing that a shape becomes
+_AREA_DIGITS = 6  # which areas are compared in: boxes are rounded to 4
 _LARGEST_STRENGTH = float(np.finfo(np.float32).max)  # what weights are multiplied by has that type
 _MOST_ITEMS = 4096  # objects, or relations, of a layout that is read
 
@@ -71,7 +72,8 @@ class Region:
             guidance.
         description (`str`, *optional*): What the region is to show, with what belongs to it, for the local prompt: "a
             man with black hair in a red coat". By default the phrase.
-        order (`int`, *optional*): In depth; kept, and without effect yet.
+        order (`int`, *optional*): In depth: what has a larger number is in front, see [`Layout.back_to_front`]. None
+            counts as 0.
         adapters (`dict[str, float]`, *optional*): LoRA adapters by name; kept, and without effect yet.
 
     Raises:
@@ -150,6 +152,12 @@ class Region:
             return self.disc[:2]
         x0, y0, x1, y1 = self.bounds
         return (x0 + x1) / 2, (y0 + y1) / 2
+
+    @property
+    def area(self) -> float:
+        """That of the bounds, as a share of the picture."""
+        x0, y0, x1, y1 = self.bounds
+        return (x1 - x0) * (y1 - y0)
 
     def reshaped(self, **shape) -> "Region":
         """The region with another shape: `box` (perhaps with `softness`), `disc`, `polygon` or `mask`."""
@@ -327,10 +335,48 @@ class Layout:
         subject, *others = (self.regions[index].phrase for index in relation.ends)
         return f"{subject} {relation.relation} {' and '.join(others)}".rstrip()
 
-    def masks(self, height: int, width: int) -> np.ndarray:
-        """All regions on a grid: float32 of shape (objects, height, width) in 0..1."""
+    def back_to_front(self) -> list[int]:
+        """
+        The objects' indices in the order in which a painter paints them. What has a larger `order` is in front; of
+        equal ones what is smaller, see [`Region.area`]; of equally large ones what comes later.
+        """
+        depths = [(region.order or 0, -round(region.area, _AREA_DIGITS)) for region in self.regions]
+        return sorted(range(len(self)), key=depths.__getitem__)
+
+    def ordered(self, back_to_front: Sequence[int]) -> "Layout":
+        """
+        A copy that is painted in this order: the one in front gets the `order` 0, the others fall from there.
+
+        Raises:
+            ValueError: These are not all objects' indices, each once.
+        """
+        if sorted(back_to_front) != list(range(len(self))):
+            raise ValueError(
+                f"`back_to_front` has to be the indices of all {len(self)} objects, got {shortened(back_to_front)}."
+            )
+        orders = {index: -behind for behind, index in enumerate(reversed(back_to_front))}
+        return replace(self, regions=[replace(region, order=orders[i]) for i, region in enumerate(self.regions)])
+
+    def masks(self, height: int, width: int, depth_order: bool = False) -> np.ndarray:
+        """
+        All regions on a grid.
+
+        Args:
+            depth_order (`bool`): Whether each is weakened by what covers it: `m_i * prod(1 - m_j)`, j over the objects
+                in front of i, as when a painter lays opaque shapes with these coverages over each other.
+
+        Returns:
+            float32 of shape (objects, height, width) in 0..1. With `depth_order` they add up to at most 1.
+        """
         masks = [region.rasterize(height, width) for region in self.regions]
-        return np.array(masks, dtype=np.float32).reshape(len(self), height, width)
+        masks = np.array(masks, dtype=np.float32).reshape(len(self), height, width)
+        if depth_order:
+            seen = np.ones((height, width), dtype=np.float32)
+            for index in reversed(self.back_to_front()):
+                covering = 1 - masks[index]
+                masks[index] *= seen
+                seen *= covering
+        return masks
 
     def strengths(self, steps: int) -> np.ndarray:
         """The factors on all regions' weights: float32 of shape (objects, steps), 0 where a region does not act."""
@@ -371,7 +417,7 @@ class Layout:
     def cropped(self, box: tuple[float, float, float, float]) -> "Layout":
         """
         The layout of a part of the picture, as when that part is drawn by itself. Objects outside it are left out, and
-        so are relations of theirs and to the picture.
+        so are relations of theirs and to the picture. The others are in front of each other as they were.
 
         Args:
             box (`tuple[float, float, float, float]`): The part, `(x0, y0, x1, y1)` in units of the picture's sides. It
@@ -385,12 +431,15 @@ class Layout:
             raise ValueError(f"`box` has to be (x0, y0, x1, y1) with x0 < x1 and y0 < y1, got {box}.")
         shown = {number: region.cropped(box) for number, region in enumerate(self.regions)}
         kept = [number for number, region in shown.items() if region is not None]
-        relations = (relation for relation in self.relations if len(relation.ends) > 1 and {*relation.ends} <= {*kept})
-        return replace(
+        places = {number: place for place, number in enumerate(kept)}
+        relations = (r for r in self.relations if len(r.ends) > 1 and places.keys() >= set(r.ends))
+        layout = replace(
             self,
             regions=tuple(shown[number] for number in kept),
-            relations=tuple(relation.renumbered(kept.index) for relation in relations),
+            relations=tuple(relation.renumbered(places.get) for relation in relations),
         )
+        order = [places[number] for number in self.back_to_front() if number in places]
+        return layout if layout.back_to_front() == order else layout.ordered(order)
 
     def to_dict(self) -> dict:
         """JSON-ready data; inverse of `from_dict`."""

@@ -1,0 +1,180 @@
+"""Who is in front: the order in depth, in layouts, masks, drawings and predictors."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spacetime_attn import Layout, LLMLayoutPredictor, Region, Relation, RuleLayoutPredictor, draw_layout
+from spacetime_attn.layout.draw import region_colour
+from spacetime_attn.layout.implied import with_stated_depth
+from spacetime_attn.layout.learned import TransformerLayoutPredictor
+
+
+LEFT, RIGHT = (0.0, 0.0, 0.6, 1.0), (0.5, 0.0, 1.0, 1.0)  # the right one is smaller
+SHAPES = {
+    "a box": {"box": (0.3, 0.3, 0.9, 0.6)},
+    "a soft box": {"box": (0.3, 0.4, 0.9, 0.6), "softness": 0.2},
+    "a disc": {"disc": (0.4, 0.5, 0.25)},
+    "a polygon": {"polygon": ((0.1, 0.9), (0.5, 0.2), (0.9, 0.9))},
+    "a mask": {"mask": np.tri(64, dtype=np.float32) / 2},
+}
+
+
+def layout_of(*regions, relations=()) -> Layout:
+    """Of `(box, order)` each, or boxes alone."""
+    pairs = ((item, None) if len(item) == 4 else item for item in regions)
+    return Layout([Region(f"object {i}", box=box, order=order) for i, (box, order) in enumerate(pairs)], relations)
+
+
+def front_to_back(layout: Layout) -> str:
+    return "".join(layout.phrases[index][-1] for index in reversed(layout.back_to_front()))
+
+
+# --- the order ---------------------------------------------------------------------------------------------------
+def test_the_smaller_is_in_front_and_of_two_alike_the_later():
+    assert front_to_back(layout_of(LEFT, RIGHT)) == "10"
+    assert front_to_back(layout_of(RIGHT, LEFT)) == "01"
+    assert front_to_back(layout_of(LEFT, LEFT, LEFT)) == "210"
+
+
+def test_sizes_that_differ_by_rounding_alone_are_alike():
+    discs = [Region("a ball", disc=(x, 0.5, 0.2)) for x in np.linspace(0.2, 0.8, 9)]
+    assert Layout(discs).back_to_front() == list(range(9))
+
+
+def test_an_order_comes_before_sizes_and_none_is_zero():
+    assert front_to_back(layout_of((LEFT, 1), RIGHT)) == "01"
+    assert front_to_back(layout_of(LEFT, (RIGHT, -1))) == "01"
+    assert front_to_back(layout_of((LEFT, 0), RIGHT)) == "10"
+    assert front_to_back(layout_of((LEFT, 5), (LEFT, 7), (LEFT, -2))) == "102"
+
+
+def test_any_order_can_be_given_and_what_is_added_later_is_in_front():
+    layout = layout_of(LEFT, RIGHT, LEFT).ordered([1, 2, 0])
+    assert layout.back_to_front() == [1, 2, 0] and layout.regions[0].order == 0
+    assert Layout([*layout, Region("a fly", box=(0, 0, 0.1, 0.1))]).back_to_front() == [1, 2, 0, 3]
+
+
+@pytest.mark.parametrize("order", [[0], [0, 0], [0, 2], [0, 1, 2]])
+def test_an_order_has_to_be_of_all_objects(order):
+    with pytest.raises(ValueError, match="`back_to_front` has to be the indices of all 2 objects"):
+        layout_of(LEFT, RIGHT).ordered(order)
+
+
+def test_a_part_of_the_picture_has_the_order_of_the_whole():
+    layout = layout_of((0, 0, 0.5, 0.5), (0.4, 0, 1, 1))
+    part = layout.cropped((0.3, 0, 0.45, 1))
+    assert part.regions[0].area > part.regions[1].area
+    assert front_to_back(part) == front_to_back(layout) == "01"
+    assert layout.cropped((0, 0, 1, 1)) == layout
+
+
+# --- masks -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [(64, 64), (16, 16), (7, 13), (1, 1)], ids=str)
+def test_what_is_covered_is_weakened_by_what_covers_it(size):
+    layout = Layout([Region(name, **shape) for name, shape in SHAPES.items()]).ordered([3, 0, 4, 1, 2])
+    plain, covered = layout.masks(*size), layout.masks(*size, depth_order=True)
+    for place, index in enumerate([3, 0, 4, 1, 2]):
+        in_front = [3, 0, 4, 1, 2][place + 1 :]
+        np.testing.assert_allclose(covered[index], plain[index] * np.prod(1 - plain[in_front], axis=0), atol=1e-6)
+    assert covered.dtype == np.float32 and covered.sum(0).max() <= 1 + 1e-6
+    assert plain.sum(0).max() > 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_where_nothing_overlaps_nothing_changes(shape):
+    lower_half = [Region("a part", **SHAPES[shape]).cropped((0, -1, 1, 1))]  # drawn in the lower half
+    layout = Layout([*lower_half, Region("a box", box=(0, 0, 0.4, 0.5)), Region("another", box=(0.4, 0, 1, 0.5))])
+    for size in ((64, 64), (16, 16), (8, 12)):
+        assert layout.masks(*size).sum(0).max() <= 1
+        np.testing.assert_array_equal(layout.masks(*size, depth_order=True), layout.masks(*size))
+
+
+def test_an_empty_layout_has_an_order_and_masks():
+    assert Layout().back_to_front() == [] and Layout().masks(8, 8, depth_order=True).shape == (0, 8, 8)
+
+
+# --- drawings ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("front", [0, 1])
+def test_what_is_in_front_is_drawn_over_the_outlines_of_what_is_behind(front):
+    layout = layout_of((0.1, 0.2, 0.6, 0.8), (0.4, 0.3, 0.9, 0.9)).ordered([1 - front, front])
+    image = draw_layout(layout, Image.new("RGB", (400, 400), (255, 255, 255)))
+    outlines = [image.getpixel((239, 200)), image.getpixel((160, 200))]  # each within the other
+    assert outlines[front] == region_colour(front) and outlines[1 - front] != region_colour(1 - front)
+
+
+# --- what is stated ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("relation, front", [("in front of", 0), ("on", 0), ("inside", 0), ("behind", 1)])
+def test_stated_depth_comes_before_sizes(relation, front):
+    for boxes in ((LEFT, RIGHT), (RIGHT, LEFT)):
+        layout = with_stated_depth(layout_of(*boxes, relations=[Relation(0, relation, 1)]))
+        assert layout.back_to_front() == [1 - front, front]
+
+
+@pytest.mark.parametrize("relation", ["left of", "right of", "above", "below", "next to", "touching", "far from"])
+def test_other_relations_say_nothing_of_depth(relation):
+    layout = layout_of(LEFT, RIGHT, relations=[Relation(0, relation, 1), Relation(1, "left")])
+    assert with_stated_depth(layout) is layout
+
+
+def test_the_foreground_is_in_front_of_the_background():
+    relations = [Relation(0, "foreground"), Relation(1, "background")]
+    assert front_to_back(with_stated_depth(layout_of(LEFT, RIGHT, relations=relations))) == "01"
+
+
+def test_what_is_in_front_is_so_through_others_and_the_rest_goes_by_size():
+    relations = [Relation(0, "behind", 1), Relation(2, "on", 1)]
+    boxes = (0, 0, 0.1, 0.1), (0, 0, 0.5, 0.5), (0, 0, 1, 0.9), (0, 0, 0.2, 0.2), (0, 0, 1, 1)
+    assert front_to_back(with_stated_depth(layout_of(*boxes, relations=relations))) == "32104"
+
+
+def test_what_contradicts_itself_goes_by_size():
+    circle = [Relation(0, "in front of", 1), Relation(1, "in front of", 2), Relation(2, "in front of", 0)]
+    boxes = [(0, 0, 0.1, 0.1), (0, 0, 0.5, 0.5), (0, 0, 1, 1), (0, 0, 0.9, 0.9)]
+    assert front_to_back(with_stated_depth(layout_of(*boxes[:3], relations=circle))) == "012"
+    held = with_stated_depth(layout_of(*boxes, relations=[*circle, Relation(3, "on", 0)]))
+    assert front_to_back(held) == "3012"
+
+
+def test_long_chains_are_ordered():
+    boxes = [(0, 0, 0.1 + 0.0008 * number, 0.5) for number in range(1000)]
+    chain = [Relation(number, "behind", number + 1) for number in range(999)]
+    assert with_stated_depth(layout_of(*boxes, relations=chain)).back_to_front() == list(range(1000))
+
+
+# --- predictors --------------------------------------------------------------------------------------------------
+def answer(prompt: str) -> str:
+    """A language model that knows where a cat, a mat and a wall are, and nothing of how they stand to each other."""
+    boxes = {"a cat": [0.3, 0.3, 0.7, 0.6], "a mat": [0.2, 0.5, 0.8, 0.8], "a wall": [0, 0, 1, 0.7]}
+    return json.dumps({"objects": [{"phrase": phrase, "box": box} for phrase, box in boxes.items()], "relations": []})
+
+
+PREDICTORS = {
+    "rules": RuleLayoutPredictor(),
+    "transformer": TransformerLayoutPredictor(),
+    "llm": LLMLayoutPredictor(answer),
+    "llm without an answer": LLMLayoutPredictor(lambda prompt: ""),
+}
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS.values(), ids=PREDICTORS)
+def test_predictors_set_the_order_that_the_prompt_states(predictor):
+    layout = predictor("a cat on a mat in front of a wall")
+    cat, mat, wall = map(layout.phrases.index, ("a cat", "a mat", "a wall"))
+    assert layout.back_to_front() == [wall, mat, cat]
+    assert [layout.regions[index].order for index in (cat, mat, wall)] == [0, -1, -2]
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS.values(), ids=PREDICTORS)
+def test_a_small_thing_behind_a_large_one_is_behind_it(predictor):
+    layout = predictor("a cat behind a mat, and a wall")
+    cat, mat = (layout.back_to_front().index(layout.phrases.index(phrase)) for phrase in ("a cat", "a mat"))
+    assert cat < mat
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS.values(), ids=PREDICTORS)
+def test_where_no_depth_is_stated_predictors_set_no_order(predictor):
+    layout = predictor("a cat to the left of a mat")
+    assert len(layout) == 2 and all(region.order is None for region in layout)
