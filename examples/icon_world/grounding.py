@@ -60,8 +60,7 @@ class GroundedAttention(ExplicitAttention):
 
     def __call__(self, attn, hidden_states, encoder_hidden_states, attention_mask=None, *, places) -> torch.Tensor:
         """
-        As [`ExplicitAttention`], and leaves in `loss` the mean over the nouns of two squares: of the share outside,
-        the token-level loss of TokenCompose (Wang et al. 2024), and of what a noun's places lack in heed of it.
+        As [`ExplicitAttention`], and leaves in `loss` how far the nouns' attention is from their places (`beside`).
 
         Args:
             places (tensor of shape (batch, tokens, SIDE, SIDE)): [`NounPlaces`]'.
@@ -70,13 +69,24 @@ class GroundedAttention(ExplicitAttention):
         weights = self.weigh(attn, query, key)
         side = int(hidden_states.shape[1] ** 0.5)
         inside = F.adaptive_max_pool2d(places, side).flatten(2)  # (batch, tokens, queries)
-        attention = weights.float().mean(1).mT
-        within = (attention * inside).sum(2)
-        outside = 1 - within / attention.sum(2)
-        lacking = (1 - within / inside.sum(2).clamp(min=1) / HEED).clamp(min=0)
-        named = places.amax(dim=(2, 3))
-        self.loss = ((outside.square() + lacking.square()) * named).sum() / named.sum().clamp(min=1)
+        self.loss = beside(weights.float().mean(1).mT, inside)
         return self.finish(attn, weights, value)
+
+
+def beside(attention: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """
+    How far the nouns' attention is from their places: the mean over the nouns of two squares, of the share outside,
+    the token-level loss of TokenCompose (Wang et al. 2024), and of what a noun's places lack in heed of it.
+
+    Args:
+        attention (tensor of shape (batch, tokens, queries)): What each query pays to each token.
+        inside (tensor of shape (batch, tokens, queries)): 1 in the token's places, all 0 for what is no noun.
+    """
+    within = (attention * inside).sum(2)
+    outside = 1 - within / attention.sum(2)
+    lacking = (1 - within / inside.sum(2).clamp(min=1) / HEED).clamp(min=0)
+    named = inside.amax(dim=2)
+    return ((outside.square() + lacking.square()) * named).sum() / named.sum().clamp(min=1)
 
 
 def ground(unet: UNet2DConditionModel) -> list[GroundedAttention]:

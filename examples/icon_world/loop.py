@@ -4,7 +4,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -32,9 +32,17 @@ class Trainer:
         state_file (`Path`): Where the state is kept.
         minutes (`float`): The budget.
         max_steps (`int`, *optional*): A budget in steps beside it; whichever is spent first.
+        edges (`Sequence[str]`): Parts of the names of weights that Muon is not for.
     """
 
-    def __init__(self, model: nn.Module, state_file: Path, minutes: float, max_steps: int | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        state_file: Path,
+        minutes: float,
+        max_steps: int | None = None,
+        edges: Sequence[str] = EDGES,
+    ):
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.state_file = state_file
@@ -44,7 +52,7 @@ class Trainer:
         self.seconds = 0.0
         self._weights = [weight for weight in model.parameters() if weight.requires_grad]
         self._averages = [a for a, w in zip(self.average.parameters(), model.parameters()) if w.requires_grad]
-        self._optimizers = _optimizers(model)
+        self._optimizers = _optimizers(model, edges)
         if state_file.exists():
             self._load()
 
@@ -53,7 +61,13 @@ class Trainer:
         """The part of the budget that is spent, 0..1."""
         return min(1.0, max(self.seconds / (60 * self.minutes), self.step / self.max_steps))
 
-    def run(self, batches: Iterable, loss_of: Callable[[tuple], torch.Tensor], deadline: float = math.inf) -> bool:
+    def run(
+        self,
+        batches: Iterable,
+        loss_of: Callable[[tuple], torch.Tensor],
+        deadline: float = math.inf,
+        when_saved: Callable[[], None] = lambda: None,
+    ) -> bool:
         """
         Trains.
 
@@ -61,6 +75,7 @@ class Trainer:
             batches: Without end; the first one is asked for only if there is something to do.
             loss_of: Takes a batch and gives the loss, a scalar. It is called under autocast to bfloat16.
             deadline (`float`): Of `time.monotonic()`; when it has passed, the training pauses.
+            when_saved: Called each time the state has been saved. Its time counts, too.
 
         Returns:
             Whether the budget is spent.
@@ -82,9 +97,11 @@ class Trainer:
                 break
             if now - last_save > SAVE_EVERY:
                 self._save()
+                when_saved()
                 last_save = now
         bar.close()
         self._save()
+        when_saved()
         return self.progress == 1
 
     def _train_on(self, batch: tuple, loss_of: Callable[[tuple], torch.Tensor]) -> torch.Tensor:
@@ -128,10 +145,10 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def _optimizers(model: nn.Module) -> tuple[Muon, torch.optim.AdamW]:
+def _optimizers(model: nn.Module, edges: Sequence[str]) -> tuple[Muon, torch.optim.AdamW]:
     """Muon for the matrices and convolutions inside, AdamW for the rest."""
     named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
-    inner = [weight for name, weight in named if weight.ndim > 1 and not any(edge in name for edge in EDGES)]
+    inner = [weight for name, weight in named if weight.ndim > 1 and not any(edge in name for edge in edges)]
     chosen = set(map(id, inner))
     rest = [weight for _, weight in named if id(weight) not in chosen]
     return Muon(inner, MUON_RATE), torch.optim.AdamW(rest, ADAM_RATE, betas=(0.9, 0.98), weight_decay=1e-3)

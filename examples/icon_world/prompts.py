@@ -5,12 +5,12 @@ Prompts with known answers, for benchmarks: `python examples/icon_world/prompts.
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from spacetime_attn.examples.icon_world.captions import Caption, caption, exact_caption
-from spacetime_attn.examples.icon_world.scenes import Scene, scene_stream
+from spacetime_attn.examples.icon_world.scenes import WORLD, Scene, World, scene_stream
 
 
 MANY = 300  # prompts of 2 to 4 objects
@@ -28,25 +28,28 @@ def prompt_record(scene: Scene, id: str) -> dict:
     return _record(scene, caption(scene, random.Random(id)), id)
 
 
-def prompts(split: str, count: int = MANY) -> Iterator[dict]:
+def prompts(
+    split: str, count: int = MANY, world: World = WORLD, numbers: Sequence[int] = (2, 3, 4, 4, 4, 4)
+) -> Iterator[dict]:
     """
-    Records of `count` prompts that state relations: a sixth each for 2 and 3 objects of different categories, two
-    thirds for 4. Every object takes part in a relation, and nothing else is said of it than its colour.
+    Records of `count` prompts that state relations, in turn of these numbers of objects of different categories: a
+    sixth each for 2 and 3 and two thirds for 4, if not told otherwise. Every object takes part in a relation, and
+    nothing else is said of it than its colour.
     """
-    streams = {number: _related(split, number) for number in (2, 3, 4)}
+    streams = {number: _related(split, number, world) for number in set(numbers)}
     for place in range(count):
-        scene, description = next(streams[(2, 3, 4, 4, 4, 4)[place % 6]])
+        scene, description = next(streams[numbers[place % len(numbers)]])
         yield _record(scene, description, f"{split}-{place:04d}")
 
 
-def single_prompts(split: str, count: int = SINGLE) -> Iterator[dict]:
+def single_prompts(split: str, count: int = SINGLE, world: World = WORLD) -> Iterator[dict]:
     """Records of `count` prompts for one object."""
-    for place, (scene, rng) in enumerate(islice(scene_stream(split, "single prompts", 1), count)):
+    for place, (scene, rng) in enumerate(islice(scene_stream(split, "single prompts", 1, world), count)):
         yield _record(scene, exact_caption(scene, rng), f"{split}-single-{place:04d}")
 
 
-def _related(split: str, number: int) -> Iterator[tuple[Scene, Caption]]:
-    for scene, rng in scene_stream(split, f"prompts of {number}", number):
+def _related(split: str, number: int, world: World) -> Iterator[tuple[Scene, Caption]]:
+    for scene, rng in scene_stream(split, f"prompts of {number}", number, world):
         if len({thing.category for thing in scene.objects}) < number:
             continue
         description = exact_caption(scene, rng)

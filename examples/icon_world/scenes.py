@@ -19,14 +19,36 @@ MAX_OBJECTS = 4
 SPLITS = {"dev": range(0, 2), "test": range(2, 4), "train": range(4, 100)}  # in hundredths of all combinations
 RELATIONS = ("left of", "right of", "above", "below")
 
-_COUNT_SHARES = {1: 0.2, 2: 0.22, 3: 0.26, 4: 0.32}
 _LONG_SIDES = {1: (0.3, 0.65), 2: (0.3, 0.52), 3: (0.29, 0.45), 4: (0.28, 0.4)}  # by the number of objects
 _OVERLAP = 0.06  # the part of a box's sides that another box may cover
 _REPEATED = 0.12  # how many of the scenes of several objects show one of them more than once
 _UNCOLOURED = 0.2
-_CATEGORY_NAMES, _COLOUR_NAMES = list(CATEGORIES), list(COLOURS)
 
 Box = tuple[float, float, float, float]  # (x0, y0, x1, y1) in 0..1, y down
+
+
+@dataclass(frozen=True)
+class World:
+    """
+    What scenes are drawn from.
+
+    Args:
+        categories (`tuple[str, ...]`): Keys of `CATEGORIES`.
+        colours (`tuple[str, ...]`): Keys of `COLOURS`. Beside them, things have their icon's own colours.
+        counts (`tuple[tuple[int, float], ...]`): Numbers of objects, up to `MAX_OBJECTS`, and the share of each.
+    """
+
+    categories: tuple[str, ...] = tuple(CATEGORIES)
+    colours: tuple[str, ...] = tuple(COLOURS)
+    counts: tuple[tuple[int, float], ...] = ((1, 0.2), (2, 0.22), (3, 0.26), (4, 0.32))
+
+
+WORLD = World()
+SMALL_WORLD = World(  # of icons that are easily told apart
+    ("banana", "donut", "chair", "clock", "umbrella", "cat", "car", "airplane"),
+    ("red", "yellow", "green", "blue"),
+    ((1, 0.34), (2, 0.33), (3, 0.33)),
+)
 
 
 @dataclass(frozen=True)
@@ -89,33 +111,38 @@ class SceneBatch(NamedTuple):
     boxes: torch.Tensor  # (batch, MAX_OBJECTS, 4), 0..1
 
 
-def sample_scene(rng: random.Random, num_objects: int | None = None, split: str | None = None) -> Scene:
+def sample_scene(
+    rng: random.Random, num_objects: int | None = None, split: str | None = None, world: World = WORLD
+) -> Scene:
     """
     Draws a scene.
 
     Args:
         rng: Where chance comes from; the same state gives the same scene.
-        num_objects (`int`, *optional*): 1 to 4, by chance if not given.
+        num_objects (`int`, *optional*): 1 to `MAX_OBJECTS`, by chance if not given.
         split (`str`, *optional*): `"train"`, `"dev"` or `"test"`: only a scene of several objects whose combination
             belongs to that split. Single objects are in all of them.
+        world ([`World`]): What there is.
     """
-    count = num_objects or rng.choices(list(_COUNT_SHARES), _COUNT_SHARES.values())[0]
-    things = _sample_things(rng, count)
+    count = num_objects or rng.choices(*zip(*world.counts))[0]
+    things = _sample_things(rng, count, world)
     while split is not None and count > 1 and split_of(things) != split:
-        things = _sample_things(rng, count)
+        things = _sample_things(rng, count, world)
     boxes = _sample_boxes(rng, [CATEGORIES[category].aspect for category, _ in things])
     objects = tuple(IconObject(*thing, box) for thing, box in zip(things, boxes))
     return Scene(objects, _sample_background(rng))
 
 
-def scene_stream(split: str, name: str, num_objects: int | None = None) -> Iterator[tuple[Scene, random.Random]]:
+def scene_stream(
+    split: str, name: str, num_objects: int | None = None, world: World = WORLD
+) -> Iterator[tuple[Scene, random.Random]]:
     """
     Scenes without end, each with the generator that goes on to write its caption. Streams of different splits share no
     combination of several objects, and streams of different names start from different seeds.
     """
     rng = random.Random(f"icon world, {split}, {name}")
     while True:
-        yield sample_scene(rng, num_objects, split), rng
+        yield sample_scene(rng, num_objects, split, world), rng
 
 
 def split_of(things: Sequence[tuple[str, str | None]]) -> str:
@@ -178,14 +205,14 @@ def _default_sprites() -> torch.Tensor:
     return sprite_tensor(Atlas.load())
 
 
-def _sample_things(rng: random.Random, count: int) -> list[tuple[str, str | None]]:
+def _sample_things(rng: random.Random, count: int, world: World) -> list[tuple[str, str | None]]:
     """(category, colour) of each object: all different, or the first one repeated."""
     copies = rng.randint(2, count) if count > 1 and rng.random() < _REPEATED else 1
     things: list[tuple[str, str | None]] = []
     while len(things) < count - copies + 1:
-        category = rng.choice(_CATEGORY_NAMES)
+        category = rng.choice(world.categories)
         plain = not CATEGORIES[category].coloured or rng.random() < _UNCOLOURED
-        thing = (category, None if plain else rng.choice(_COLOUR_NAMES))
+        thing = (category, None if plain else rng.choice(world.colours))
         if thing not in things:
             things.append(thing)
     return things[:1] * copies + things[1:]

@@ -1,0 +1,93 @@
+"""
+Measures what `train_joint.py` trained:
+
+    python examples/icon_world/joint_report.py runs/sd3/checkpoint --output FOLDER
+
+Single objects by default. With `--several`, prompts of two and three objects that no training has seen: plain sampling
+beside `spacetime_attention` with the layouts that the default predictor makes of the prompts, from the same noise. The
+tables are those of `examples/evaluate.py`. A second start goes on where the first one stopped.
+"""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from accelerate import PartialState
+from diffusers import StableDiffusion3Pipeline
+from PIL import Image
+
+from spacetime_attn import Layout, TransformerLayoutPredictor, spacetime_attention
+from spacetime_attn.examples.evaluate import claim_folder, load_judge, report, row_folder, run_row
+from spacetime_attn.examples.icon_world.joint import NO_T5, load_joint_pipeline
+from spacetime_attn.examples.icon_world.prompts import prompts, single_prompts
+from spacetime_attn.examples.icon_world.scenes import SMALL_WORLD
+
+
+JUDGE = Path(__file__).parent / "judge"
+PLAIN, CONTROLLED = "Stable Diffusion 3", "spacetime_attention (predicted layouts)"
+
+
+def draw_plain(
+    pipe: StableDiffusion3Pipeline, sampling: dict[str, Any], records: list[dict], generators: list[torch.Generator]
+) -> tuple[list[Image.Image], list[Layout | None]]:
+    """The pipeline as it is."""
+    texts = [record["prompt"] for record in records]
+    return pipe(texts, generator=generators, max_sequence_length=NO_T5, **sampling).images, [None] * len(records)
+
+
+def draw_controlled(
+    pipe: StableDiffusion3Pipeline,
+    sampling: dict[str, Any],
+    control: dict[str, Any],
+    predictor: TransformerLayoutPredictor,
+    records: list[dict],
+    generators: list[torch.Generator],
+) -> tuple[list[Image.Image], list[Layout | None]]:
+    """The pipeline under control, with layouts predicted from the prompts."""
+    layouts = [predictor(record["prompt"]) for record in records]
+    with spacetime_attention(pipe, layouts, **control):
+        return draw_plain(pipe, sampling, records, generators)[0], layouts
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draws, judges, and writes table.md, table.json and grid.png into the output folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="folder of the pipeline")
+    add("--output", type=Path, required=True, help="folder for pictures, what was found in them, tables and grid")
+    add("--several", action="store_true", help="prompts of two and three objects, plain and controlled")
+    add("--split", choices=["dev", "test"], default="dev", help="default: %(default)s")
+    add("--prompts", type=int, help="how many (default: 100 of single objects, 200 of several)")
+    add("--steps", type=int, default=25, help="default: %(default)s")
+    add("--guidance-scale", type=float, default=4.5, help="default: %(default)s")
+    add("--blend", help="of `spacetime_attention` (default: its own)")
+    add("--batch-size", type=int, default=10, help="prompts that are drawn at once (default: %(default)s)")
+    add("--seed", type=int, default=0, help="another one gives other noise for every prompt (default: 0)")
+    arguments = parser.parse_args(argv)
+    diffusers.utils.logging.set_verbosity_error()
+    state = PartialState(cpu=True)
+    pipe = load_joint_pipeline(arguments.checkpoint)
+    pipe.set_progress_bar_config(disable=True)
+    sampling = {"num_inference_steps": arguments.steps, "guidance_scale": arguments.guidance_scale}
+    rows = {PLAIN: partial(draw_plain, pipe, sampling)}
+    if arguments.several:
+        records = list(prompts(arguments.split, arguments.prompts or 200, SMALL_WORLD, (2, 3)))
+        control = {} if arguments.blend is None else {"blend": arguments.blend}
+        rows[CONTROLLED] = partial(draw_controlled, pipe, sampling, control, TransformerLayoutPredictor())
+    else:
+        records = list(single_prompts(arguments.split, arguments.prompts or 100, SMALL_WORLD))
+    judge = load_judge(str(JUDGE), torch.device("cpu"))
+    settings = sampling | {name: str(getattr(arguments, name)) for name in ("checkpoint", "split", "seed", "blend")}
+    for name, draw in rows.items():
+        folder = row_folder(arguments.output, name)
+        claim_folder(folder, settings, state)
+        run_row(name, folder, records, draw, judge, arguments.seed, arguments.batch_size, state)
+    report(arguments.output, records, list(rows), settings, grid=8)
+
+
+if __name__ == "__main__":
+    main()
