@@ -121,6 +121,11 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
     add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
     add("--weights", type=_number_or_path, metavar="X|FILE", help="combination weights (default: the checkpoint's)")
+    add(
+        "--depth-order",
+        action=argparse.BooleanOptionalAction,
+        help="whether regions give way to those in front of them (default: the checkpoint's)",
+    )
     add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
     add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")
@@ -171,6 +176,8 @@ def generate(args: argparse.Namespace) -> None:
     }
     options = {name: value for name, value in options.items() if value is not None}
     pipe = _load_pipeline(args, _device(args.device))
+    if args.depth_order is not None:
+        pipe.depth_order = args.depth_order
     with Interrupts() as interrupts:
         if args.optimize:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)

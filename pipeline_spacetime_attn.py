@@ -197,7 +197,7 @@ class SpaceTimeAttnPipeline(
 
     Args:
         default_blend, guided_strength, convex_weight, control_guidance_end, weight_schedule, region_shape,
-            disc_radius, box_scale: See [`Defaults`].
+            disc_radius, box_scale, depth_order: See [`Defaults`].
         preset (`str`, *optional*): `"official"` (the authors' settings) or `"early"` (weights that fall to zero in
             the first half of the steps, boxes as predicted; measured on no real checkpoint), in the place of all of
             these, also of those that a checkpoint carries.
@@ -245,6 +245,7 @@ class SpaceTimeAttnPipeline(
         region_shape: str = Defaults.region_shape,
         disc_radius: float = Defaults.disc_radius,
         box_scale: float = Defaults.box_scale,
+        depth_order: bool = Defaults.depth_order,
         preset: str | None = None,
         clip_model: str = "openai/clip-vit-base-patch32",
         layout_transformer: LayoutTransformer = None,
@@ -662,7 +663,14 @@ class SpaceTimeAttnPipeline(
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
                 control = regional_control(
-                    self._stock, layouts, matrices, blend, local_prompt_template, lora_scale=scale, clip_skip=clip_skip
+                    self._stock,
+                    layouts,
+                    matrices,
+                    blend,
+                    local_prompt_template,
+                    defaults.depth_order,
+                    lora_scale=scale,
+                    clip_skip=clip_skip,
                 )
             if optimizer and control:
                 found, options["latents"] = self._optimize(optimizer, options, layouts, control, local_prompt_template)

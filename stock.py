@@ -62,7 +62,9 @@ def spacetime_attention(
 
     @torch.no_grad()
     def controlled(layouts: list[Layout], blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
-        return regional_control(pipe, layouts, matrices, blend, local_prompt_template, **encoding)
+        return regional_control(
+            pipe, layouts, matrices, blend, local_prompt_template, defaults.depth_order, **encoding
+        )
 
     def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal known

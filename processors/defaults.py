@@ -10,7 +10,12 @@ from .weights import CONVEX_WEIGHT, GUIDED_STRENGTH, WEIGHT_SCHEDULES
 
 REGION_SHAPES = ("disc", "box")
 
-_CHOICES = {"default_blend": BLENDS, "weight_schedule": WEIGHT_SCHEDULES, "region_shape": REGION_SHAPES}
+_CHOICES = {
+    "default_blend": BLENDS,
+    "weight_schedule": WEIGHT_SCHEDULES,
+    "region_shape": REGION_SHAPES,
+    "depth_order": (False, True),
+}
 _RANGES = {
     "guided_strength": (),
     "convex_weight": (0, 1),
@@ -40,6 +45,8 @@ class Defaults:
         disc_radius (`float`): Of those discs, in units of the image side.
         box_scale (`float`): By which the sides of those boxes are multiplied, for checkpoints whose objects are
             smaller or larger than the predictors believe.
+        depth_order (`bool`): Where regions overlap, whether what is in front weakens what is behind it, see
+            [`Layout.masks`]. Otherwise overlaps add.
 
     Raises:
         ValueError: Another choice, or a number out of range.
@@ -53,6 +60,7 @@ class Defaults:
     region_shape: str = "disc"
     disc_radius: float = 0.2
     box_scale: float = 1.0
+    depth_order: bool = False
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
@@ -60,6 +68,7 @@ class Defaults:
         for name, limits in _RANGES.items():
             check_range(name, getattr(self, name), *limits)
             object.__setattr__(self, name, float(getattr(self, name)))  # numpy's numbers have no place in JSON
+        object.__setattr__(self, "depth_order", bool(self.depth_order))
 
     @classmethod
     def of(cls, config: Mapping) -> "Defaults":

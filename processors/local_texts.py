@@ -12,7 +12,13 @@ from .families import missing_text_parts
 
 
 def regional_control(
-    pipe, layouts: Sequence[Layout], weights: Sequence[torch.Tensor], blend: str, template: str, **encoding
+    pipe,
+    layouts: Sequence[Layout],
+    weights: Sequence[torch.Tensor],
+    blend: str,
+    template: str,
+    depth_order: bool,
+    **encoding,
 ) -> RegionalControl:
     """
     Encodes the local descriptions of all layouts and brings them together with their regions and weights.
@@ -23,6 +29,7 @@ def regional_control(
         weights (`Sequence[torch.Tensor]`): One matrix (objects, steps) for each.
         blend (`str`): `"guided"` or `"convex"`.
         template (`str`): Makes the local description of a phrase, which replaces the `{}`.
+        depth_order (`bool`): See [`Layout.masks`].
         encoding: Further arguments of `pipe.encode_prompt`.
 
     Raises:
@@ -48,7 +55,7 @@ def regional_control(
         owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
         num_prompts=len(layouts),
         masks=lambda height, width: torch.from_numpy(
-            np.concatenate([layout.masks(height, width) for layout in layouts])
+            np.concatenate([layout.masks(height, width, depth_order) for layout in layouts])
         ),
         weights=torch.cat(list(weights)),
         blend=blend,

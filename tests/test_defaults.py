@@ -138,12 +138,14 @@ def test_the_defaults_that_act_are_shown(pipe):
 
 def test_a_default_that_is_set_acts_and_is_saved(pipe, tmp_path):
     pipe.guided_strength, pipe.region_shape, pipe.box_scale = np.float32(1), "box", 1
+    pipe.depth_order = np.True_
     pipe.clip_model, pipe.layout_predictor = "some/clip", "rules"
     assert run(pipe, layout=LAYOUT).weights.unique().tolist() == [0.5] and pipe.guided_strength == 1
     assert pipe.predict_layout(PROMPT) == RuleLayoutPredictor()(PROMPT)
     pipe.save_pretrained(tmp_path)
     index = json.loads((tmp_path / "model_index.json").read_text())
     assert (index["guided_strength"], index["box_scale"], index["layout_predictor"]) == (1, 1, "rules")
+    assert index["depth_order"] is True
     loaded = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
     assert loaded.defaults == pipe.defaults and loaded.clip_model == "some/clip"
     assert type(loaded.layout_predictor) is RuleLayoutPredictor
@@ -157,6 +159,7 @@ def test_a_default_that_is_set_acts_and_is_saved(pipe, tmp_path):
         ("region_shape", "star"),
         ("box_scale", "1"),
         ("weight_schedule", None),
+        ("depth_order", "yes"),
         ("clip_model", "./../elsewhere"),
         ("clip_model", "./"),
         ("clip_model", 3),

@@ -1,12 +1,23 @@
-"""Who is in front: the order in depth, in layouts, masks, drawings and predictors."""
+"""Who is in front: the order in depth, in layouts, masks, drawings, predictors and pictures."""
 
 import json
 
 import numpy as np
 import pytest
+import torch
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 
-from spacetime_attn import Layout, LLMLayoutPredictor, Region, Relation, RuleLayoutPredictor, draw_layout
+from spacetime_attn import (
+    Layout,
+    LLMLayoutPredictor,
+    Region,
+    Relation,
+    RuleLayoutPredictor,
+    draw_layout,
+    spacetime_attention,
+)
+from spacetime_attn.cli import main
 from spacetime_attn.layout.draw import region_colour
 from spacetime_attn.layout.implied import with_stated_depth
 from spacetime_attn.layout.learned import TransformerLayoutPredictor
@@ -178,3 +189,44 @@ def test_a_small_thing_behind_a_large_one_is_behind_it(predictor):
 def test_where_no_depth_is_stated_predictors_set_no_order(predictor):
     layout = predictor("a cat to the left of a mat")
     assert len(layout) == 2 and all(region.order is None for region in layout)
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
+OVERLAPPING = layout_of(LEFT, RIGHT)
+VISIBLE = layout_of((0.0, 0.0, 0.5, 1.0), RIGHT)
+
+
+def run(pipe, layout: Layout, **options) -> torch.Tensor:
+    options = {"num_inference_steps": 2, "output_type": "pt", "generator": torch.manual_seed(0)} | options
+    return pipe("a cat and a dog", layout=layout, **options).images
+
+
+@pytest.mark.parametrize("blend", ["guided", "convex"])
+def test_with_it_a_region_acts_where_nothing_covers_it(pipes, blend):
+    pipe, _ = pipes
+    overlapping, visible = (run(pipe, layout, blend=blend, weights=1.0) for layout in (OVERLAPPING, VISIBLE))
+    assert not torch.equal(overlapping, visible)
+    pipe.depth_order = True
+    assert torch.equal(run(pipe, OVERLAPPING, blend=blend, weights=1.0), visible)
+    assert torch.equal(run(pipe, VISIBLE, blend=blend, weights=1.0), visible)
+
+
+def test_a_stock_pipeline_has_that_of_its_checkpoint(pipe):
+    for depth_order in (False, True):
+        pipe.depth_order = depth_order
+        with spacetime_attention(StableDiffusionPipeline.from_pipe(pipe), OVERLAPPING) as control:
+            np.testing.assert_array_equal(control.masks(8, 8), OVERLAPPING.masks(8, 8, depth_order))
+
+
+def test_the_command_line_turns_it_on_and_off(tmp_path):
+    pictures = {}
+    for layout in (OVERLAPPING, VISIBLE):
+        layout.save(tmp_path / "layout.json")
+        for option in ("--depth-order", "--no-depth-order"):
+            arguments = ["--layout", str(tmp_path / "layout.json"), "-o", str(tmp_path / "a.png"), "--steps", "2"]
+            assert main(["generate", "a cat and a dog", *arguments, option]) == 0
+            with Image.open(tmp_path / "a.png") as picture:
+                pictures[layout, option] = picture.tobytes()
+    assert pictures[OVERLAPPING, "--depth-order"] == pictures[VISIBLE, "--depth-order"]
+    assert pictures[OVERLAPPING, "--no-depth-order"] != pictures[VISIBLE, "--no-depth-order"]
+    assert pictures[VISIBLE, "--no-depth-order"] == pictures[VISIBLE, "--depth-order"]
