@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--steps", type=int, default=25, help="default: %(default)s")
     add("--guidance-scale", type=float, default=4.5, help="default: %(default)s")
     add("--blend", help="of `spacetime_attention` (default: its own)")
+    add("--preset", help="of `spacetime_attention` (default: none)")
     add("--batch-size", type=int, default=10, help="prompts that are drawn at once (default: %(default)s)")
     add("--seed", type=int, default=0, help="another one gives other noise for every prompt (default: 0)")
     arguments = parser.parse_args(argv)
@@ -76,12 +77,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = {PLAIN: partial(draw_plain, pipe, sampling)}
     if arguments.several:
         records = list(prompts(arguments.split, arguments.prompts or 200, SMALL_WORLD, (2, 3)))
-        control = {} if arguments.blend is None else {"blend": arguments.blend}
+        control = {"blend": arguments.blend, "preset": arguments.preset}
         rows[CONTROLLED] = partial(draw_controlled, pipe, sampling, control, TransformerLayoutPredictor())
     else:
         records = list(single_prompts(arguments.split, arguments.prompts or 100, SMALL_WORLD))
     judge = load_judge(str(JUDGE), torch.device("cpu"))
-    settings = sampling | {name: str(getattr(arguments, name)) for name in ("checkpoint", "split", "seed", "blend")}
+    settings = sampling | {
+        name: str(getattr(arguments, name)) for name in ("checkpoint", "split", "seed", "blend", "preset")
+    }
     for name, draw in rows.items():
         folder = row_folder(arguments.output, name)
         claim_folder(folder, settings, state)
