@@ -98,6 +98,7 @@ from .processors.checks import (
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, PRESETS, Defaults, chosen_defaults
+from .processors.denoiser import Denoiser  # noqa: F401
 from .processors.families import (
     STOCK_ARGUMENTS,
     check_index,
@@ -112,6 +113,7 @@ from .processors.optimized_run import check_differentiable, noise_shape, optimiz
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import own_run, regional_attention
 from .processors.steps import evaluation_columns
+from .processors.unet import UNetDenoiser
 from .processors.weights import (
     batch_weights,
     choose_blend,
@@ -663,21 +665,20 @@ class SpaceTimeAttnPipeline(
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
                 control = regional_control(
-                    self._stock,
+                    UNetDenoiser(self._stock),
                     layouts,
                     matrices,
                     blend,
                     local_prompt_template,
                     defaults.depth_order,
-                    lora_scale=scale,
-                    clip_skip=clip_skip,
+                    {"lora_scale": scale, "clip_skip": clip_skip},
                 )
             if optimizer and control:
                 found, options["latents"] = self._optimize(optimizer, options, layouts, control, local_prompt_template)
                 control.weights, loss_history = found.weights, found.loss_history
                 matrices = control.weights.split([len(item) for item in layouts])
             as_arrays = {"output_type": "np"} if output_type == "pil" else {}  # in which NaN can be told
-            with regional_attention(self._stock, control) if control else nullcontext():
+            with regional_attention(UNetDenoiser(self._stock), control) if control else nullcontext():
                 output = self._stock(**options | as_arrays)
         self.maybe_free_model_hooks()
         check_pictures(output.images)

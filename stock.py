@@ -1,5 +1,6 @@
 """The same control for diffusers' own pipelines, for as long as a `with` block runs."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,13 +9,22 @@ from diffusers import DiffusionPipeline
 
 from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+from .processors.checks import check_count
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, chosen_defaults
+from .processors.denoiser import Denoiser, EncodedTexts
 from .processors.families import text_model_within
+from .processors.flux import FluxDenoiser
 from .processors.inpainting import drawn_part
 from .processors.local_texts import check_negatives, checked_template, region_strengths, regional_control
 from .processors.patch import check_kind, regional_attention
-from .processors.weights import batch_weights, choose_blend, read_weights
+from .processors.pixart import PixArtDenoiser
+from .processors.sd3 import SD3Denoiser
+from .processors.unet import UNetDenoiser
+from .processors.weights import batch_weights, choose_blend, read_weights, saved_blend
+
+
+DENOISERS: tuple[type[Denoiser], ...] = (UNetDenoiser, SD3Denoiser, FluxDenoiser, PixArtDenoiser)
 
 
 @contextmanager
@@ -25,6 +35,7 @@ def spacetime_attention(
     weights: float | torch.Tensor | str | list | None = None,
     local_prompt_template: str = "a photo of {}",
     preset: str | None = None,
+    local_max_sequence_length: int | None = None,
 ) -> Iterator[RegionalControl]:
     """
     The same control for a stock diffusers pipeline, for as long as the `with` block runs:
@@ -33,37 +44,54 @@ def spacetime_attention(
             img2img(prompt, image=image, strength=0.7)
 
     Args:
-        pipe ([`DiffusionPipeline`]): See [`regional_attention`] for which. If its checkpoint, or the pipeline that it
-            was made from, has defaults of its own, these hold; otherwise the official settings.
+        pipe ([`DiffusionPipeline`]): Of Stable Diffusion 1.x, 2.x, XL, 3, 3.5, FLUX.1 or PixArt; see
+            [`regional_attention`] for which. If its checkpoint, or the pipeline that it was made from, has defaults of
+            its own, these hold; otherwise the official settings.
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
             video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
             [`Layout.cropped`], with the weights that the objects have in the whole.
         blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
-            guidance, convex in runs without.
+            guidance, convex in runs without, and with FLUX.1, whose negative prompt is evaluated by itself.
         weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
             the times of regions, are those of the whole schedule, in which image-to-image begins late.
         local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
         preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's defaults.
+        local_max_sequence_length (`int`, *optional*): How many tokens T5 makes of each local description: at most 128
+            with FLUX.1, 64 with Stable Diffusion 3 and as many as of the prompt with PixArt, unless said otherwise.
 
     Raises:
         ValueError, TypeError: Arguments that make no sense.
     """
     if isinstance(pipe, SpaceTimeAttnPipeline):
         raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
-    check_kind(pipe, "unet", "encode_prompt", "do_classifier_free_guidance")
+    denoiser = _denoiser_of(pipe)
+    if local_max_sequence_length is not None:
+        check_count("local_max_sequence_length", local_max_sequence_length)
     local_prompt_template = checked_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]
     weights, defaults = read_weights(weights), chosen_defaults(preset, _checkpoint_config(pipe.config))
+    if not denoiser.in_halves and (blend or saved_blend(weights)) == "guided":
+        raise ValueError(
+            "`blend='guided'` subtracts the unconditional attention, and the negative prompt of"
+            f" {type(pipe).__name__} is evaluated by itself: pass blend='convex'."
+        )
 
     def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
-        chosen = choose_blend(blend, weights, guided, defaults.default_blend)
+        chosen = choose_blend(blend, weights, guided and denoiser.in_halves, defaults.default_blend)
         return chosen, batch_weights(weights, phrases, steps, chosen, first=first, **defaults.weights(chosen))
 
     @torch.no_grad()
-    def controlled(layouts: list[Layout], blend: str, matrices: list[torch.Tensor], **encoding) -> RegionalControl:
+    def controlled(layouts: list[Layout], blend: str, matrices: list[torch.Tensor], encoding: dict) -> RegionalControl:
         return regional_control(
-            pipe, layouts, matrices, blend, local_prompt_template, defaults.depth_order, **encoding
+            denoiser,
+            layouts,
+            matrices,
+            blend,
+            local_prompt_template,
+            defaults.depth_order,
+            encoding,
+            local_max_sequence_length,
         )
 
     def begin_run(guided: bool, steps: int, first: int) -> None:
@@ -75,22 +103,53 @@ def spacetime_attention(
             matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
         check_negatives(drawn, guided)
         control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
-        asked = _text_settings(pipe), shown
+        asked = denoiser.texts.settings, shown
         if asked != known:
-            of_run, known = controlled(drawn, control.blend, matrices, **asked[0]), asked
+            of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked
             control.take_texts(of_run)
 
     known: tuple[dict, tuple | None] = {}, None
-    control = controlled(layouts, *settings(guided=blend != "convex"))
-    with regional_attention(pipe, control, begin_run), text_model_within(pipe.text_encoder), drawn_part(pipe) as part:
+    control = controlled(layouts, *settings(guided=blend != "convex"), {})
+    with (
+        regional_attention(denoiser, control, begin_run),
+        _heard(pipe, denoiser.texts),
+        text_model_within(pipe.text_encoder),
+        drawn_part(pipe) as part,
+    ):
         yield control
 
 
-def _text_settings(pipe) -> dict[str, float | int]:
-    """What the run that a stock pipeline is in has asked of its text encoders."""
-    scale = (getattr(pipe, "cross_attention_kwargs", None) or {}).get("scale")
-    settings = {"lora_scale": scale, "clip_skip": getattr(pipe, "clip_skip", None)}
-    return {name: value for name, value in settings.items() if value is not None}
+def _denoiser_of(pipe: DiffusionPipeline) -> Denoiser:
+    """As regional control sees it, or a TypeError if it is of no family that is supported."""
+    check_kind(pipe, "encode_prompt", "scheduler")
+    for kind in DENOISERS:
+        model = getattr(pipe, kind.component, None)
+        if isinstance(getattr(model, "_orig_mod", model), kind.models):
+            return kind(pipe)
+    supported = ", ".join(kind.kind for kind in DENOISERS)
+    model = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    raise TypeError(
+        f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(model).__name__}, and only those of"
+        f" {supported} can be."
+    )
+
+
+@contextmanager
+def _heard(pipe: DiffusionPipeline, texts: EncodedTexts) -> Iterator[None]:
+    """Lets these texts know what the pipeline encodes."""
+    encode, signature = pipe.encode_prompt, inspect.signature(pipe.encode_prompt)
+
+    def encode_prompt(*args, **kwargs):
+        results, given = encode(*args, **kwargs), signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        texts.add(dict(given.arguments), results)
+        return results
+
+    vars(pipe)["encode_prompt"] = encode_prompt
+    try:
+        yield
+    finally:
+        del vars(pipe)["encode_prompt"]
 
 
 def _checkpoint_config(config: dict) -> dict:

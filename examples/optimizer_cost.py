@@ -28,6 +28,7 @@ from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.optimized_run import decode
 from spacetime_attn.processors.optimizer import distances_and_gradient
 from spacetime_attn.processors.patch import regional_attention
+from spacetime_attn.processors.unet import UNetDenoiser
 
 
 PROMPT = "a red cat to the left of a green bus"
@@ -144,7 +145,7 @@ def time_ratio(pipe, optimizer: WeightOptimizer, arguments: argparse.Namespace) 
     def epoch() -> None:
         with (
             frozen(_models(pipe)),
-            regional_attention(pipe.stock, control),
+            regional_attention(UNetDenoiser(pipe.stock), control),
             recomputed_evaluations(pipe.unet, control, optimizer.recompute_layers),
         ):
             drawn = type(pipe.stock).__call__.__wrapped__(pipe.stock, **options).images

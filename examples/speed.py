@@ -20,6 +20,7 @@ from spacetime_attn import Layout, Region
 from spacetime_attn.examples.models_of_size import SIZES, conditions, unet_of
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
+from spacetime_attn.processors.unet import unet_evaluation
 
 
 CENTRES = [(0.25, 0.25), (0.75, 0.75), (0.75, 0.25), (0.25, 0.75), (0.5, 0.5), (0.5, 0.2), (0.5, 0.8), (0.2, 0.5)]
@@ -82,7 +83,7 @@ def discs(count: int, latents: torch.Tensor, text: torch.Tensor) -> RegionalCont
     contexts = torch.randn(count, *text.shape[1:], device=text.device, dtype=text.dtype)
     control = RegionalControl(contexts, [0] * count, 1, lambda *size: torch.from_numpy(layout.masks(*size)), weights)
     control.begin_run()
-    control.begin_step(0, latents, guided_batch=True)
+    control.begin_step(0, unet_evaluation(latents, guided=True))
     return control
 
 

@@ -66,13 +66,13 @@ def recomputed_evaluations(
     def differentiable_forward(sample, timestep, encoder_hidden_states, *further, **options):
         if control.thread.plain or not control.recomputed:
             return forward(sample, timestep, encoder_hidden_states, *further, **options)
-        guided_batch, weights = control.guided_batch, control.step_weights
+        passes, guided_batch, weights = control.passes, control.guided_batch, control.step_weights
 
         def evaluate(latents, weights):
             if not control.recomputed:
                 raise RuntimeError("Gradients have to be taken before the block of `recomputed_evaluations` ends.")
             rows = torch.cat([latents, latents]) if guided_batch else latents
-            control.evaluate_again(len(rows), guided_batch, weights)
+            control.evaluate_again(len(rows), passes, weights)
             output = forward(rows, timestep, encoder_hidden_states, *further, **options)[0]
             on_evaluation()
             return output

@@ -70,23 +70,25 @@ class RegionalAttnProcessor:
             options["ip_adapter_masks"] = ip_adapter_masks
         if not self.control.acts or encoder_hidden_states is None:
             return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
-        if attention_mask is None and _is_standard(attn, self.inner):
-            return self._standard(attn, hidden_states, encoder_hidden_states)
+        if _is_standard(attn, self.inner) and not isinstance(encoder_hidden_states, tuple):
+            return self._standard(attn, hidden_states, encoder_hidden_states, attention_mask)
         return self._around_inner(attn, hidden_states, encoder_hidden_states, attention_mask, options)
 
-    def _standard(self, attn: Attention, hidden_states: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        query = attn.to_q(hidden_states)
-        output = _attend(attn, query, *self._key_value(attn, "prompt", texts))
+    def _standard(self, attn: Attention, hidden_states: torch.Tensor, texts, attention_mask) -> torch.Tensor:
+        control, query = self.control, attn.to_q(hidden_states)
+        output = _attend(attn, query, *self._key_value(attn, "prompt", texts), attention_mask)
 
-        rows = self.control.conditional_rows(len(query))
-        place = self.control.placement(query.shape[1])
+        rows = control.conditional_rows(len(query))
+        place = control.placement(query.shape[1])
         local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
-        local = _attend(attn, local_query, *self._key_value(attn, "local", self.control.contexts))
+        mask = _bias(control.context_masks, query)
+        local = _attend(attn, local_query, *self._key_value(attn, "local", control.contexts), mask)
         negative = None
-        if self.control.negates:
-            negative_query = query[: rows.start].flatten(0, 1)[place.index[self.control.negated]]
-            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", self.control.negatives))
-        output = self._blend(output, rows, place, local, negative, output)
+        if control.negates:
+            negative_query = query[: rows.start].flatten(0, 1)[place.index[control.negated]]
+            mask = _bias(control.negative_masks, query)
+            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", control.negatives), mask)
+        output = blended(control, output, rows, place, local, negative, output)
         return attn.to_out[1](attn.to_out[0](output))
 
     def _around_inner(self, attn, hidden_states, texts, attention_mask, options: dict) -> torch.Tensor:
@@ -99,36 +101,25 @@ class RegionalAttnProcessor:
 
         rows = self.control.conditional_rows(len(hidden_states))
         place = self.control.placement(hidden_states.shape[1])
-        local = self._by_inner(attn, hidden_states[rows], self.control.contexts, place.index, texts)
+        control, conditional, before = self.control, hidden_states[rows], hidden_states[: rows.start]
+        local = self._by_inner(attn, conditional, control.contexts, control.context_masks, place.index, texts)
         negative = None
-        if self.control.negates:
-            index = place.index[self.control.negated]
-            negative = self._by_inner(attn, hidden_states[: rows.start], self.control.negatives, index, texts)
-        return self._blend(output, rows, place, local, negative, text_only)
+        if control.negates:
+            index = place.index[control.negated]
+            negative = self._by_inner(attn, before, control.negatives, control.negative_masks, index, texts)
+        return blended(control, output, rows, place, local, negative, text_only)
 
-    def _by_inner(self, attn, hidden_states: torch.Tensor, contexts, index: torch.Tensor, texts) -> torch.Tensor:
+    def _by_inner(self, attn, hidden_states: torch.Tensor, contexts, masks, index, texts) -> torch.Tensor:
         """The inner processor's output for each context at its row of `index`, without images, (E, Q, channels)."""
-        outputs = []
-        for context, inside in zip(contexts, index):
-            context = context.expand(len(hidden_states), -1, -1)
+        outputs, count = [], len(hidden_states)
+        biases = [None] * len(contexts) if masks is None else _bias(masks, hidden_states)
+        for context, bias, inside in zip(contexts, biases, index):
+            context = context.expand(count, -1, -1)
             if isinstance(texts, tuple):
-                context = context, [torch.zeros_like(states[: len(hidden_states)]) for states in texts[1]]
-            outputs.append(self.inner(attn, hidden_states, context).flatten(0, 1)[inside])
+                context = context, [torch.zeros_like(states[:count]) for states in texts[1]]
+            bias = None if bias is None else bias.expand(count, -1, -1)
+            outputs.append(self.inner(attn, hidden_states, context, bias).flatten(0, 1)[inside])
         return torch.stack(outputs)
-
-    def _blend(self, output, rows: slice, place: Placement, local: torch.Tensor, negative, text_only) -> torch.Tensor:
-        """Adds the objects' terms of the class's formulas to `output`; `negative` has the A(N_i), (M, Q, channels)."""
-        guided, negated = self.control.blend == "guided", self.control.negated
-        amount = place.amount.to(local.dtype)
-        base = text_only[: rows.start] if guided else text_only[rows]
-        base = base.flatten(0, 1)[place.index]
-        if negative is not None and guided:
-            base[negated] = negative
-        elif negative is not None:
-            index = place.index[negated]
-            change = amount[negated] * (negative - text_only[: rows.start].flatten(0, 1)[index])
-            output = _added(output, slice(0, rows.start), index, change)
-        return _added(output, rows, place.index, amount * (local - base))
 
     def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of texts, projected once as long as texts, run and adapters are the same."""
@@ -168,10 +159,45 @@ def _is_standard(attn: Attention, inner: Callable) -> bool:
     )
 
 
-def _attend(attn: Attention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Multi-head attention without projections; all of shape (rows, positions, channels)."""
+def _attend(attn: Attention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias) -> torch.Tensor:
+    """Multi-head attention without projections; all of shape (rows, positions, channels), the bias (rows, 1, keys)."""
     query, key, value = (states.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for states in (query, key, value))
-    return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    mask = None if bias is None else bias[:, None]
+    return F.scaled_dot_product_attention(query, key, value, mask).transpose(1, 2).flatten(2)
+
+
+def _bias(masks: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None:
+    """What masks (texts, tokens) add to the scores, (texts, 1, tokens), as diffusers' transformers have it."""
+    return None if masks is None else (1 - masks.to(like)[:, None]) * -10000.0
+
+
+def blended(
+    control: RegionalControl, output: torch.Tensor, rows: slice, place: Placement, local, negative, text_only
+) -> torch.Tensor:
+    """
+    What attention gives, with the objects' terms of [`RegionalAttnProcessor`]'s formulas.
+
+    Args:
+        control ([`RegionalControl`]): Whose objects they are.
+        output (`torch.Tensor` of shape (rows, queries, channels)): Attention to the prompts, A(D) and A(uncond).
+        rows (`slice`): The conditional ones.
+        place ([`Placement`]): Where the objects act.
+        local (`torch.Tensor` of shape (E, Q, channels)): A(L_i) there; `None` where no row is conditional.
+        negative (`torch.Tensor` of shape (M, Q, channels)): A(N_i), likewise.
+        text_only (`torch.Tensor` of the shape of `output`): It without images.
+    """
+    guided, negated = control.blend == "guided", control.negated
+    amount, unconditional = place.amount.to(output.dtype), slice(0, rows.start)
+    if negative is not None and not guided:
+        index = place.index[negated]
+        change = amount[negated] * (negative - text_only[unconditional].flatten(0, 1)[index])
+        output = _added(output, unconditional, index, change)
+    if local is None:
+        return output
+    base = text_only[unconditional if guided else rows].flatten(0, 1)[place.index]
+    if negative is not None and guided:
+        base[negated] = negative
+    return _added(output, rows, place.index, amount * (local - base))
 
 
 def _added(states: torch.Tensor, rows: slice, index: torch.Tensor, change: torch.Tensor) -> torch.Tensor:

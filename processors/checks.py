@@ -185,6 +185,12 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise ValueError(f"`{name}` has to be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
+def check_count(name: str, value: int) -> None:
+    """Raises a ValueError or TypeError unless the argument `name` is a whole number from 1."""
+    if not _is_count(value):
+        raise _misfit(name, "a whole number from 1", value)
+
+
 def check_range(name: str, value: float, lowest: float = -math.inf, highest: float = math.inf) -> None:
     """Raises a ValueError unless the argument `name` is a finite number in lowest..highest."""
     if not _is_finite(value) or not lowest <= value <= highest:

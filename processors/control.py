@@ -1,7 +1,7 @@
 """What the attention layers share in a run: local descriptions, regions and this step's combination weights."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -11,10 +11,38 @@ BLENDS = ("guided", "convex")
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """
+    What the control has to know of one evaluation of a denoiser.
+
+    Args:
+        rows (`int`): Of the batch in the layers, where frames are rows.
+        grids (`tuple[tuple[int, int], ...]`): The rows and columns of the picture's tokens, in layers of every size.
+        like (`torch.Tensor`): Of the device and dtype that the regions shall have.
+        passes (`str`): What the rows are: `"both"`, [unconditional, conditional], as under classifier-free guidance;
+            `"conditional"`; or `"unconditional"`, where the negative prompt has an evaluation of its own.
+        frames (`int`): Of each video, of which a row holds as many.
+        timestep (`torch.Tensor` or `float`): As the scheduler has it.
+    """
+
+    rows: int
+    grids: tuple[tuple[int, int], ...]
+    like: torch.Tensor
+    passes: str
+    frames: int = 1
+    timestep: torch.Tensor | float = 0.0
+
+    @property
+    def images(self) -> int:
+        """The rows of one pass."""
+        return self.rows // 2 if self.passes == "both" else self.rows
+
+
+@dataclass(frozen=True)
 class Placement:
     """
-    Where, and at this step how much, the objects act on the queries of one layer. All prompts' objects are numbered
-    through, 0..E-1.
+    Where, and at this step how much, the objects act on the picture's queries of one layer. All prompts' objects are
+    numbered through, 0..E-1.
 
     Args:
         index (`torch.Tensor` of shape (E, Q)): Rows of the flattened conditional queries (images * tokens) that lie
@@ -69,6 +97,8 @@ class RegionalControl:
         negatives (`torch.Tensor` of shape (M, tokens, channels), *optional*): The encoded negative prompts N_i of
             those objects that have one.
         negated (`list[int]` of length M): The objects that these belong to, rising.
+        context_masks, negative_masks (`torch.Tensor` of shape (E or M, tokens), *optional*): True for the tokens that
+            are text, where the rest is padding that nothing attends to.
     """
 
     contexts: torch.Tensor
@@ -80,10 +110,11 @@ class RegionalControl:
     strengths: torch.Tensor | None = None
     negatives: torch.Tensor | None = None
     negated: list[int] = field(default_factory=list)
+    context_masks: torch.Tensor | None = None
+    negative_masks: torch.Tensor | None = None
 
-    size: tuple[int, int] = field(default=(0, 0), init=False)  # of the latents, rows and columns
     rows: int = field(default=0, init=False)  # of the batch in the layers, where frames are rows
-    guided_batch: bool = field(default=False, init=False)  # the batch is [unconditional, conditional]
+    passes: str = field(default="conditional", init=False)  # which they are, see `Evaluation`
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
     recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
@@ -96,37 +127,38 @@ class RegionalControl:
         """Takes over another control's objects, with their texts and regions; blend and weights stay its own."""
         self.contexts, self.owners, self.masks = other.contexts, other.owners, other.masks
         self.negatives, self.negated = other.negatives, other.negated
+        self.context_masks, self.negative_masks = other.context_masks, other.negative_masks
 
     def begin_run(self) -> None:
         """Forgets what belonged to the last run."""
         self.run += 1
         self._known_regions.clear()
 
-    def begin_step(self, column: int, latents: torch.Tensor, guided_batch: bool) -> None:
+    def begin_step(self, column: int, evaluation: Evaluation) -> None:
         """
-        Prepares one evaluation of the UNet. All that depends on values is done here, outside the layers, so that
-        these can be compiled.
+        Prepares one evaluation of the denoiser. All that depends on values is done here, outside the layers, so that
+        these can be compiled. Guided control rests where the rows are not [unconditional, conditional], for there is
+        nothing to subtract; and what has only unconditional rows is for the objects' negative prompts.
 
         Args:
             column (`int`): The column of the weights.
-            latents (`torch.Tensor` of shape (rows, channels, height, width)): The UNet's input; for videos of shape
-                (rows, channels, frames, height, width).
-            guided_batch (`bool`): Whether the rows are [unconditional, conditional], as under classifier-free
-                guidance. Guided control rests where they are not, for there is nothing to subtract.
+            evaluation ([`Evaluation`]): What its rows are.
         """
-        frames = latents.shape[2] if latents.ndim == 5 else 1
-        self.size, self.rows = tuple(latents.shape[-2:]), len(latents) * frames
-        self.guided_batch = guided_batch
+        self.rows, self.passes = evaluation.rows, evaluation.passes
         self.weigh(None)
         weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
         if self.strengths is not None:
             weights = weights * self.strengths[:, column : column + 1]
         acts = weights.requires_grad or bool(weights.any())
-        if acts and (guided_batch or self.blend == "convex"):
-            if guided_batch and len(latents) % 2:
-                raise ValueError(f"The UNet runs on {len(latents)} rows, not on [unconditional, conditional] halves.")
-            self._find_regions(len(latents) // (2 if guided_batch else 1), frames, latents)
-            self.weigh(weights.to(latents.device))
+        has_texts = self.passes != "unconditional" or self.negates
+        if acts and has_texts and (self.guided_batch or self.blend == "convex"):
+            if self.guided_batch and evaluation.rows // evaluation.frames % 2:
+                raise ValueError(
+                    f"The denoiser runs on {evaluation.rows // evaluation.frames} rows, not on [unconditional,"
+                    " conditional] halves."
+                )
+            self._find_regions(evaluation)
+            self.weigh(weights.to(evaluation.like.device))
 
     def weigh(self, weights: torch.Tensor | None) -> None:
         """
@@ -142,11 +174,16 @@ class RegionalControl:
             regions = self._regions.items()
             self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
 
-    def evaluate_again(self, rows: int, guided_batch: bool, weights: torch.Tensor | None) -> None:
+    def evaluate_again(self, rows: int, passes: str, weights: torch.Tensor | None) -> None:
         """Prepares an evaluation of this run that was begun before to be made once more, in this thread."""
         self.thread.plain = False
-        self.rows, self.guided_batch = rows, guided_batch
+        self.rows, self.passes = rows, passes
         self.weigh(weights)
+
+    @property
+    def guided_batch(self) -> bool:
+        """Whether the rows are [unconditional, conditional]."""
+        return self.passes == "both"
 
     @property
     def acts(self) -> bool:
@@ -156,57 +193,59 @@ class RegionalControl:
     @property
     def negates(self) -> bool:
         """Whether objects' own negative prompts act at this evaluation: they need the unconditional rows."""
-        return self.negatives is not None and self.guided_batch
+        return self.negatives is not None and self.passes != "conditional"
 
     def conditional_rows(self, rows: int) -> slice:
         """
-        The conditional part of a layer's batch of `rows` rows.
+        The conditional part of a layer's batch of `rows` rows. What is before it is unconditional.
 
         Raises:
-            ValueError: The UNet itself was given another number.
+            ValueError: The denoiser itself was given another number.
         """
         if rows != self.rows:
             raise ValueError(
-                f"A layer runs on {rows} rows of the {self.rows} that the UNet was given: what splits or joins batches"
-                " within the UNet does not go together with regions."
+                f"A layer runs on {rows} rows of the {self.rows} that the denoiser was given: what splits or joins"
+                " batches within it does not go together with regions."
             )
-        return slice(rows // 2, rows) if self.guided_batch else slice(0, rows)
+        return slice({"both": rows // 2, "conditional": 0, "unconditional": rows}[self.passes], rows)
 
     def by_picture(self, output: torch.Tensor) -> torch.Tensor:
-        """The rows (rows, ...) of the UNet's output at this evaluation, those of each picture together."""
+        """The rows (rows, ...) of the denoiser's output at this evaluation, those of each picture together."""
         return output.unflatten(0, (2, -1)).transpose(0, 1) if self.guided_batch else output
 
     def placement(self, tokens: int) -> Placement:
         """
-        Where the objects act in a layer of `tokens` queries for each conditional row.
+        Where the objects act in a layer with `tokens` tokens of each picture.
 
         Raises:
-            ValueError: No number of halvings of the latents gives that many tokens.
+            ValueError: No layer is to have so many.
         """
         if tokens not in self.placements:
-            height, width = self.size
-            raise ValueError(f"No layer of a UNet on {height} x {width} latents has {tokens} queries.")
+            raise ValueError(
+                f"A layer has {tokens} tokens of each picture, and none of this denoiser has other than"
+                f" {', '.join(map(str, self.placements))}."
+            )
         return self.placements[tokens]
 
-    def _find_regions(self, pictures: int, frames: int, latents: torch.Tensor) -> None:
-        """The regions in layers of every size, for so many conditional rows of so many frames; once a run."""
-        images = pictures * frames
+    def _find_regions(self, evaluation: Evaluation) -> None:
+        """The regions in layers of every size; once a run."""
+        images, frames, like = evaluation.images, evaluation.frames, evaluation.like
+        pictures = images // frames
         if pictures % self.num_prompts and self.num_prompts != images:
             each = f", or one for each of the {images} frames" if frames > 1 else ""
             raise ValueError(
-                f"The UNet runs on {pictures} conditional rows, which is no multiple of the {self.num_prompts} prompts"
-                f" that have a layout. Pass one layout for each prompt of the batch{each}."
+                f"The denoiser runs on {pictures} conditional rows, which is no multiple of the {self.num_prompts}"
+                f" prompts that have a layout. Pass one layout for each prompt of the batch{each}."
             )
-        key = images, self.size, latents.device, latents.dtype
+        key = images, evaluation.grids, like.device, like.dtype
         if key not in self._known_regions:
             copies = images // self.num_prompts
             self._known_regions[key] = {
-                rows * columns: self._layer_regions(rows, columns, copies, latents)
-                for rows, columns in layer_grids(*self.size)
+                rows * columns: self._layer_regions(rows, columns, copies, like) for rows, columns in evaluation.grids
             }
         self._regions = self._known_regions[key]
 
-    def _layer_regions(self, rows: int, columns: int, copies: int, latents: torch.Tensor) -> _LayerRegions:
+    def _layer_regions(self, rows: int, columns: int, copies: int, like: torch.Tensor) -> _LayerRegions:
         masks, tokens = self.masks(rows, columns).flatten(1), rows * columns  # (E, tokens)
         inside = [mask.nonzero()[:, 0] for mask in masks]
         longest = max((len(pixels) for pixels in inside), default=0)
@@ -217,12 +256,4 @@ class RegionalControl:
             index[e, :, : len(pixels)] = first_rows[:, None] + pixels
             values[e, :, : len(pixels)] = masks[e, pixels]
         queries = self.num_prompts * copies * tokens
-        return _LayerRegions(index.flatten(1).to(latents.device), values.flatten(1).to(latents), queries)
-
-
-def layer_grids(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """The rows and columns of the layers of a UNet on latents of height x width, which halves both, rounding up."""
-    yield height, width
-    while height * width > 1:
-        height, width = (height + 1) // 2, (width + 1) // 2
-        yield height, width
+        return _LayerRegions(index.flatten(1).to(like.device), values.flatten(1).to(like), queries)

@@ -1,6 +1,7 @@
 """The objects' local descriptions: checked, encoded, and brought together with their regions and weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,50 +9,50 @@ import torch
 from ..layout.files import encodable
 from ..layout.regions import Layout
 from .control import RegionalControl
+from .denoiser import Denoiser
 from .families import missing_text_parts
 
 
 def regional_control(
-    pipe,
+    denoiser: Denoiser,
     layouts: Sequence[Layout],
     weights: Sequence[torch.Tensor],
     blend: str,
     template: str,
     depth_order: bool,
-    **encoding,
+    settings: Mapping[str, Any],
+    max_sequence_length: int | None = None,
 ) -> RegionalControl:
     """
     Encodes the local descriptions of all layouts and brings them together with their regions and weights.
 
     Args:
-        pipe: The pipeline whose text encoders read them.
+        denoiser ([`Denoiser`]): That of the pipeline whose text encoders read them.
         layouts (`Sequence[Layout]`): One for each prompt.
         weights (`Sequence[torch.Tensor]`): One matrix (objects, steps) for each.
         blend (`str`): `"guided"` or `"convex"`.
         template (`str`): Makes the local description of a phrase, which replaces the `{}`.
-        depth_order (`bool`): See [`Layout.masks`].
-        encoding: Further arguments of `pipe.encode_prompt`.
+        depth_order (`bool`): Whether a region is weakened by what covers it, see [`Layout.masks`].
+        settings, max_sequence_length: See [`Denoiser.encode`].
 
     Raises:
         ValueError: The pipeline has no text encoder.
     """
-    if missing := missing_text_parts(pipe.components):
+    if missing := missing_text_parts(denoiser.pipe.components):
         raise ValueError(
             f"Regions have local descriptions to be encoded, and the pipeline has no {missing}: load what is missing,"
             " or pass weights=0."
         )
     regions = [region for layout in layouts for region in layout.regions]
     negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
-    contexts, negatives, *_ = pipe.encode_prompt(
-        prompt=[template.replace("{}", region.local_text) for region in regions] or [""],  # no text has no encoding
-        negative_prompt=[region.negative_prompt or "" for region in regions] if negated else None,
-        device=pipe._execution_device,
-        num_images_per_prompt=1,
-        do_classifier_free_guidance=bool(negated),
-        **encoding,
+    texts = [template.replace("{}", region.local_text) for region in regions] or [""]  # no text has no encoding
+    negative_texts = [region.negative_prompt or "" for region in regions] if negated else None
+    contexts, negatives, context_masks, negative_masks = denoiser.encode(
+        texts, negative_texts, settings, max_sequence_length
     )
+    rows, dtype = slice(len(regions)), denoiser.model.dtype
     return RegionalControl(
-        contexts=contexts[: len(regions)].to(pipe.unet.dtype),
+        contexts=contexts[rows].to(dtype),
         owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
         num_prompts=len(layouts),
         masks=lambda height, width: torch.from_numpy(
@@ -60,8 +61,10 @@ def regional_control(
         weights=torch.cat(list(weights)),
         blend=blend,
         strengths=region_strengths(layouts, weights[0].shape[1]),
-        negatives=negatives[negated].to(pipe.unet.dtype) if negated else None,
+        negatives=negatives[negated].to(dtype) if negated else None,
         negated=negated,
+        context_masks=None if context_masks is None else context_masks[rows],
+        negative_masks=negative_masks[negated] if negated and negative_masks is not None else None,
     )
 
 

@@ -13,6 +13,7 @@ from .adjoint import frozen, layer_checkpointing, recomputed_evaluations
 from .control import RegionalControl
 from .optimizer import OptimizedWeights, WeightOptimizer
 from .patch import regional_attention
+from .unet import UNetDenoiser
 
 
 def optimize_run(
@@ -80,7 +81,7 @@ def optimize_run(
         stack.callback(rewind)
         for context in (
             _explained_memory(),
-            regional_attention(pipe, control),  # first, for it may wait until another thread has done the same
+            regional_attention(UNetDenoiser(pipe), control),  # first, for it may wait for another thread's
             _scratch_scheduler(pipe),
             _upcast(pipe.vae, upcast_vae),
             frozen(modules),

@@ -1,5 +1,6 @@
-"""Puts regional attention into a pipeline's UNet for the length of a `with` block, and takes it out again."""
+"""Puts regional attention into a pipeline's denoiser for the length of a `with` block, and takes it out again."""
 
+import inspect
 import logging
 import sys
 import time
@@ -12,13 +13,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from diffusers import DiffusionPipeline, UNet2DConditionModel, UNetMotionModel
-from diffusers.models.attention_processor import Attention
+from diffusers import DiffusionPipeline
 from torch import nn
 
-from .attention import RegionalAttnProcessor
 from .checks import check_pictures
 from .control import RegionalControl
+from .denoiser import Denoiser
 from .steps import StepClock
 
 
@@ -31,58 +31,69 @@ _OTHER_WAYS = {
 
 @contextmanager
 def regional_attention(
-    pipe, control: RegionalControl, begin_run: Callable[[bool, int, int], None] | None = None
+    denoiser: Denoiser, control: RegionalControl, begin_run: Callable[[bool, int, int], None] | None = None
 ) -> Iterator[RegionalControl]:
     """
-    Regional attention in every cross-attention layer of `pipe.unet`, at any size, for as long as the block runs.
+    Regional attention in every layer where a pipeline's denoiser reads texts, at any size, for as long as the block
+    runs.
 
-    Works with diffusers pipelines that evaluate a `UNet2DConditionModel` or `UNetMotionModel` once for every timestep
-    of their scheduler, keep the order [unconditional, conditional] under classifier-free guidance and tell of it by
-    the property `do_classifier_free_guidance`: text-to-image, image-to-image, inpainting, ControlNet, T2I-Adapter,
-    AnimateDiff. It is the layers' `forward` that is replaced: their processors may be changed within the block, and
-    control acts around the new ones.
+    Works with diffusers pipelines that evaluate their denoiser in the steps of their scheduler and keep the order
+    [unconditional, conditional] under classifier-free guidance: text-to-image, image-to-image, inpainting, ControlNet,
+    T2I-Adapter, AnimateDiff. It is the layers' `forward` that is replaced: their processors may be changed within the
+    block, and control acts around the new ones.
 
-    The block is for the runs of `pipe`, in whatever thread, and for what its own thread does with the UNet without a
-    pipeline. Runs of other pipelines that share the UNet go on in other threads as if there were no block. One UNet
-    has one block at a time: that of another thread waits.
+    The block is for the runs of the pipeline, in whatever thread, and for what its own thread does with the denoiser
+    without a pipeline. Runs of other pipelines that share the model go on in other threads as if there were no block.
+    One model has one block at a time: that of another thread waits.
 
     Args:
-        pipe: The pipeline; its `unet`, `scheduler` and `do_classifier_free_guidance` are read.
+        denoiser ([`Denoiser`]): The pipeline's, of its family.
         control ([`RegionalControl`]): Contexts, regions and weights.
         begin_run (`Callable[[bool, int, int], None]`, *optional*): Called when a run of the pipeline begins, with
             whether it is under guidance, how many steps its scheduler takes and which of them is its first; it may
             change the control's blend and weights.
 
     Raises:
-        ValueError: This thread has a block on the UNet already, or the UNet has no cross-attention, or one that is not
-            for the encoded texts. While a run is evaluated: guided control without guidance; weights of another
-            number of steps than the scheduler's; evaluations that are not the scheduler's steps, or not of `pipe`. At
-            the end of a run, or of the block: NaN or infinity.
+        ValueError: This thread has a block on the model already, or nothing in it can be controlled. While a run is
+            evaluated: guided control without guidance; weights of another number of steps than the scheduler's;
+            evaluations that are not the scheduler's steps, or not of the pipeline. At the end of a run, or of the
+            block: NaN or infinity.
         TypeError: A pipeline of another kind.
     """
-    check_kind(pipe, "unet", "do_classifier_free_guidance")
-    unet = _uncompiled(pipe.unet)
-    layers = _layers_to_control(pipe, unet, control)
-    clock, unchecked = StepClock(), None
+    pipe = denoiser.pipe
+    check_kind(pipe, denoiser.component)
+    model, plain_model = denoiser.model, _uncompiled(denoiser.model)
+    if not isinstance(plain_model, denoiser.models):
+        raise TypeError(f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(plain_model).__name__}.")
+    layers = denoiser.layers(control.contexts)
+    first = denoiser.first_block()
+    names, first_names = _argument_names(plain_model), _argument_names(first)
+    clock, unchecked = StepClock(denoiser.repeats), None
 
-    @torch.compiler.disable  # `unet.compile()` would trace it with the UNet
+    @torch.compiler.disable  # compiled models would trace it
     def begin_evaluation(_, args, kwargs):
         if block.over:
             return
         control.thread.plain = not _is_run_of(pipe, block)
         if control.thread.plain:
-            _check_shareable(pipe.unet)
+            _check_shareable(model)
             return
-        sample = args[0] if args else kwargs["sample"]
-        timestep = args[1] if len(args) > 1 else kwargs["timestep"]
-        guided = pipe.do_classifier_free_guidance
-        column, columns, begins = clock.tick(pipe.scheduler, timestep)
+        evaluation = denoiser.evaluation(dict(zip(names, args)) | kwargs)
+        column, columns, begins = clock.tick(pipe.scheduler, evaluation.timestep)
         if begins:
             if begin_run is not None:
-                begin_run(guided, columns, column)
-            _check_run(pipe, control, columns)
+                begin_run(denoiser.guided, columns, column)
+            denoiser.check_run()
+            _check_run(denoiser, control, columns)
             control.begin_run()
-        control.begin_step(column, sample, guided)
+        if control.blend == "guided" and denoiser.guided and evaluation.passes != "both":
+            raise ValueError(
+                "`blend='guided'` subtracts the unconditional attention, and this run evaluates the prompt once more"
+                " without it, as with `skip_guidance_layers`: pass blend='convex', or leave that out."
+            )
+        control.begin_step(column, evaluation)
+        if control.step_weights is not None:
+            denoiser.prepare(control, evaluation)
 
     @torch.compiler.disable
     def end_evaluation(_, args, output):
@@ -95,11 +106,22 @@ def regional_attention(
             last, unchecked = unchecked, None
             check_pictures(last)
 
-    with own_turn(unet, "The UNet is already under regional control: end that `with` block before the next.") as block:
-        block.hooks.append(pipe.unet.register_forward_pre_hook(begin_evaluation, with_kwargs=True))
-        block.hooks.append(pipe.unet.register_forward_hook(end_evaluation))
+    def acts() -> bool:
+        begun_before = control.thread.plain is None and _is_under_way(plain_model)
+        return not block.over and not begun_before and control.acts
+
+    def join(_, args, kwargs):
+        return ((), denoiser.join(control, dict(zip(first_names, args)) | kwargs)) if acts() else None
+
+    name = type(plain_model).__name__
+    taken = f"The {name} is already under regional control: end that `with` block before the next."
+    with own_turn(plain_model, taken) as block:
+        block.hooks.append(model.register_forward_pre_hook(begin_evaluation, with_kwargs=True))
+        block.hooks.append(model.register_forward_hook(end_evaluation))
+        if first is not None:
+            block.hooks.append(first.register_forward_pre_hook(join, with_kwargs=True))
         for layer in layers:
-            block.replace_forward(layer, _controlled_forward(layer, unet, control, block))
+            block.replace_forward(layer, _controlled_forward(layer, denoiser, control, acts))
         try:
             yield control
         finally:
@@ -143,8 +165,8 @@ _patch_logger = logging.getLogger(__name__)
 @contextmanager
 def own_turn(thing, taken: str) -> Iterator[_Block]:
     """
-    One block at a time about a UNet or a pipeline: that of another thread waits. What it has replaced is put back at
-    its end, or, where an interrupt comes in between, before the next.
+    One block at a time about a denoiser or a pipeline: that of another thread waits. What it has replaced is put back
+    at its end, or, where an interrupt comes in between, before the next.
 
     Args:
         thing: What threads may share.
@@ -205,48 +227,37 @@ def _has_turn(thing) -> bool:
 
 
 @contextmanager
-def replaced_forward(unet: nn.Module, forward: Callable) -> Iterator[None]:
-    """Another `forward` for a UNet within its block of [`regional_attention`]."""
-    block = _blocks[_uncompiled(unet)]
+def replaced_forward(model: nn.Module, forward: Callable) -> Iterator[None]:
+    """Another `forward` for a denoiser within its block of [`regional_attention`]."""
+    block = _blocks[_uncompiled(model)]
     try:
-        block.replace_forward(unet, forward)
+        block.replace_forward(model, forward)
         yield
     finally:
-        block.put_back(unet)
+        block.put_back(model)
 
 
-def _uncompiled(unet: nn.Module) -> nn.Module:
+def _uncompiled(model: nn.Module) -> nn.Module:
     """The module itself where `torch.compile` has wrapped it."""
-    return getattr(unet, "_orig_mod", unet)
+    return getattr(model, "_orig_mod", model)
 
 
-def _controlled_forward(layer: Attention, unet: nn.Module, control: RegionalControl, block: _Block) -> Callable:
+def _controlled_forward(
+    layer: nn.Module, denoiser: Denoiser, control: RegionalControl, acts: Callable[[], bool]
+) -> Callable:
     before = vars(layer).get("forward")
     plain = type(layer).forward if before is None else lambda attn, *args, **options: before(*args, **options)
-    regional = RegionalAttnProcessor(plain, control)
+    regional = denoiser.regional(plain, control)
 
-    def forward(attn, hidden_states, encoder_hidden_states=None, attention_mask=None, **options):
-        begun_before = control.thread.plain is None and _is_under_way(unet)
-        attend = plain if block.over or begun_before else regional
-        return attend(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
+    def forward(attn, *args, **options):
+        return (regional if acts() else plain)(attn, *args, **options)
 
     return MethodType(forward, layer)
 
 
-def _layers_to_control(pipe, unet: nn.Module, control: RegionalControl) -> list[Attention]:
-    named = [module for name, module in unet.named_modules() if name.endswith("attn2")]
-    layers = [layer for layer in named if getattr(layer, "is_cross_attention", False)]  # those along time are not
-    if not layers:
-        raise ValueError(f"The UNet of {type(pipe).__name__} has no cross-attention layers to control.")
-    if not isinstance(unet, (UNet2DConditionModel, UNetMotionModel)):
-        raise TypeError(f"{type(pipe).__name__} cannot be controlled: its UNet is a {type(unet).__name__}.")
-    width, wanted = control.contexts.shape[-1], layers[0].cross_attention_dim
-    if width != wanted:
-        raise ValueError(
-            f"{type(pipe).__name__} cannot be controlled: its texts have {width} channels, the UNet's cross-attention"
-            f" {wanted}, and what stands between them is not known."
-        )
-    return layers
+def _argument_names(module: nn.Module | None) -> list[str]:
+    """Of a module's `forward`, in their order."""
+    return [] if module is None else list(inspect.signature(type(module).forward).parameters)[1:]
 
 
 def check_kind(pipe, *needed: str) -> None:
@@ -257,8 +268,7 @@ def check_kind(pipe, *needed: str) -> None:
     missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
     if missing:
         raise TypeError(
-            f"{type(pipe).__name__} cannot be controlled: it lacks {', '.join(f'`{name}`' for name in missing)}, which"
-            " pipelines of Stable Diffusion 1.x, 2.x and XL have."
+            f"{type(pipe).__name__} cannot be controlled: it lacks {', '.join(f'`{name}`' for name in missing)}."
         )
     for method, way in _OTHER_WAYS.items():
         if hasattr(type(pipe), method):
@@ -272,17 +282,17 @@ def _is_run_of(pipe, block: _Block) -> bool:
         return caller is pipe or in_its_thread
     if in_its_thread:
         raise ValueError(
-            f"This block controls a {type(pipe).__name__}, and a {type(caller).__name__} runs on its UNet. Open one"
+            f"This block controls a {type(pipe).__name__}, and a {type(caller).__name__} runs on its model. Open one"
             " for that pipeline, or call it outside."
         )
     return False
 
 
-def _is_under_way(unet: nn.Module) -> bool:
-    """Whether this is part of an evaluation of the UNet, and not of what autograd computes again of one."""
+def _is_under_way(model: nn.Module) -> bool:
+    """Whether this is part of an evaluation of the model, and not of what autograd computes again of one."""
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_name == "forward" and frame.f_locals.get("self") is unet:
+        if frame.f_code.co_name == "forward" and frame.f_locals.get("self") is model:
             return True
         frame = frame.f_back
     return False
@@ -298,21 +308,17 @@ def _calling_pipeline() -> DiffusionPipeline | None:
     return None
 
 
-def _check_shareable(unet: nn.Module) -> None:
-    """A compiled UNet does not ask which thread it runs in."""
-    if unet is not _uncompiled(unet) or any(module._compiled_call_impl for module in unet.modules()):
+def _check_shareable(model: nn.Module) -> None:
+    """A compiled model does not ask which thread it runs in."""
+    if model is not _uncompiled(model) or any(module._compiled_call_impl for module in model.modules()):
         raise ValueError(
-            "The UNet is compiled, and under regional control in another thread. Wait for that to end, or share one"
-            " that is not compiled."
+            f"The {type(_uncompiled(model)).__name__} is compiled, and under regional control in another thread. Wait"
+            " for that to end, or share one that is not compiled."
         )
 
 
-def _check_run(pipe, control: RegionalControl, columns: int) -> None:
-    if getattr(pipe, "do_perturbed_attention_guidance", False):
-        raise ValueError(
-            "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
-        )
-    if control.blend == "guided" and not pipe.do_classifier_free_guidance:
+def _check_run(denoiser: Denoiser, control: RegionalControl, columns: int) -> None:
+    if control.blend == "guided" and not denoiser.guided:
         raise ValueError(
             "`blend='guided'` subtracts the unconditional attention, but the run has no classifier-free guidance."
             " Pass blend='convex' or a guidance_scale above 1."
@@ -322,9 +328,10 @@ def _check_run(pipe, control: RegionalControl, columns: int) -> None:
             f"`weights` has {control.weights.shape[1]} columns, but the scheduler takes {columns} steps. Pass one"
             " column for each step."
         )
-    layers_recomputed = pipe.unet.is_gradient_checkpointing and not control.recomputed
+    layers_recomputed = denoiser.model.is_gradient_checkpointing and not control.recomputed
     if layers_recomputed and control.weights.requires_grad and torch.is_grad_enabled():
         raise ValueError(
-            "Gradients of the weights over a whole run do not go together with the UNet's gradient checkpointing: what"
-            " is recomputed would see the last step's weights. Call `unet.disable_gradient_checkpointing()`."
+            "Gradients of the weights over a whole run do not go together with gradient checkpointing: what is"
+            f" recomputed would see the last step's weights. Call `{denoiser.component}"
+            ".disable_gradient_checkpointing()`."
         )

@@ -12,6 +12,7 @@ from diffusers.schedulers import KarrasDiffusionSchedulers
 from spacetime_attn.processors.adjoint import frozen, pull_back, recomputed_evaluations
 from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.patch import regional_attention
+from spacetime_attn.processors.unet import UNetDenoiser
 
 
 STEPS = 3
@@ -57,7 +58,7 @@ def sample(pipe, blend: str = "guided", steps: int = STEPS) -> torch.Tensor:
 def run(pipe, weights: torch.Tensor, blend: str = "guided", **options):
     """Final latents of a run under control, as a function of the weights, whose gradients can be taken inside."""
     control = a_control(pipe, weights, blend)
-    with frozen([pipe.unet]), regional_attention(pipe, control):
+    with frozen([pipe.unet]), regional_attention(UNetDenoiser(pipe), control):
         with recomputed_evaluations(pipe.unet, control, **options):
             yield sample(pipe, blend, weights.shape[1])
 
@@ -152,7 +153,7 @@ def test_gradients_in_half_precision_do_not_underflow(pipe, dtype):
 
 def test_the_run_and_its_gradient_are_those_of_plain_autograd(pipe):
     weights = start().requires_grad_()
-    with frozen([pipe.unet]), regional_attention(pipe, control := a_control(pipe, weights)):
+    with frozen([pipe.unet]), regional_attention(UNetDenoiser(pipe), control := a_control(pipe, weights)):
         plain = sample(pipe)
         [expected] = torch.autograd.grad(plain, weights, torch.ones_like(plain))
         with recomputed_evaluations(pipe.unet, control):

@@ -13,8 +13,9 @@ from diffusers.models.attention_processor import (
 )
 
 from spacetime_attn.processors.attention import RegionalAttnProcessor
-from spacetime_attn.processors.control import RegionalControl, layer_grids
+from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.patch import regional_attention
+from spacetime_attn.processors.unet import UNetDenoiser, layer_grids, unet_evaluation
 
 
 HEIGHT, WIDTH, CHANNELS, TOKENS = 4, 6, 32, 5
@@ -96,7 +97,7 @@ def case(owners, blend, copies=1, guided_batch=True, prompts=None, negated=()):
     if negated:
         control.negatives, control.negated = torch.randn(len(negated), TOKENS, 16), list(negated)
         details += (dict(zip(negated, control.negatives)),)
-    control.begin_step(0, torch.zeros(rows, 4, HEIGHT, WIDTH), guided_batch)
+    control.begin_step(0, unet_evaluation(torch.zeros(rows, 4, HEIGHT, WIDTH), guided_batch))
     return control, hidden_states, texts, details
 
 
@@ -147,7 +148,7 @@ def test_gradients_with_respect_to_the_weights_are_those_of_the_formula(attn, ne
     for blend in ("guided", "convex"):
         control, hidden_states, texts, details = case([0, 0], blend, negated=negated)
         control.weights.requires_grad_()
-        control.begin_step(0, torch.zeros(2, 4, HEIGHT, WIDTH), True)
+        control.begin_step(0, unet_evaluation(torch.zeros(2, 4, HEIGHT, WIDTH), True))
         RegionalAttnProcessor(AttnProcessor(), control)(attn, hidden_states, texts).square().sum().backward()
         weights = details[3].detach().clone().requires_grad_()
         written_out(attn, hidden_states, texts, *details[:3], weights, *details[4:]).square().sum().backward()
@@ -202,7 +203,7 @@ def test_the_layers_of_a_unet_halve_the_latents_rounding_up(size):
 
 def test_a_number_of_tokens_that_no_layer_has_is_an_error(attn):
     control, hidden_states, texts, _ = case([0], "guided")
-    with pytest.raises(ValueError, match="4 x 6 latents has 23 queries"):
+    with pytest.raises(ValueError, match="23 tokens of each picture"):
         RegionalAttnProcessor(AttnProcessor(), control)(attn, hidden_states[:, :-1], texts)
 
 
@@ -240,7 +241,7 @@ def evaluate(pipe, index=0, rows=2, size=(8, 8)):
 def test_after_the_block_the_processors_are_the_very_objects_they_were(pipe):
     before = pipe.unet.attn_processors
     plain_noise = evaluate(pipe)
-    with regional_attention(pipe, control_for(pipe)):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
         assert not torch.allclose(evaluate(pipe), plain_noise)
     after = pipe.unet.attn_processors
     assert all(after[name] is before[name] for name in before) and after.keys() == before.keys()
@@ -251,7 +252,7 @@ def test_after_the_block_the_processors_are_the_very_objects_they_were(pipe):
 def test_also_after_an_exception(pipe, error):
     before = pipe.unet.attn_processors
     with pytest.raises(error):
-        with regional_attention(pipe, control_for(pipe)):
+        with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
             evaluate(pipe)
             raise error
     assert all(processor is before[name] for name, processor in pipe.unet.attn_processors.items())
@@ -259,39 +260,39 @@ def test_also_after_an_exception(pipe, error):
 
 def test_within_the_block_too_the_processors_are_the_very_objects_they_were(pipe):
     before = pipe.unet.attn_processors
-    with regional_attention(pipe, control_for(pipe)):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
         inside = pipe.unet.attn_processors
         assert inside.keys() == before.keys() and all(inside[name] is before[name] for name in before)
 
 
 def test_self_attention_is_left_alone(pipe):
-    with regional_attention(pipe, control_for(pipe)):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
         replaced = [name for name, module in pipe.unet.named_modules() if "forward" in vars(module)]
     assert replaced and all(name.endswith("attn2") for name in replaced)
 
 
 def test_two_controls_at_once_are_an_error_that_leaves_the_first_in_place(pipe):
-    with regional_attention(pipe, control_for(pipe)):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
         inside = pipe.unet.attn_processors
         with pytest.raises(ValueError, match="already under regional control"):
-            with regional_attention(pipe, control_for(pipe)):
+            with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
                 pass
         assert all(processor is inside[name] for name, processor in pipe.unet.attn_processors.items())
 
 
 def test_sizes_that_are_not_square_nor_even_work(pipe):
-    with regional_attention(pipe, control_for(pipe)):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
         assert evaluate(pipe, size=(10, 7)).shape == (2, 4, 10, 7)
 
 
 def test_a_step_whose_weights_are_zero_is_the_plain_unet(pipe):
-    with regional_attention(pipe, control_for(pipe, weights=torch.tensor([[0.0, 1.0, 1.0]]))):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe, weights=torch.tensor([[0.0, 1.0, 1.0]]))):
         first, second = evaluate(pipe, 0), evaluate(pipe, 1)
     assert torch.equal(first, evaluate(pipe, 0)) and not torch.allclose(second, evaluate(pipe, 1))
 
 
 def test_guided_control_rests_when_guidance_is_switched_off_in_mid_run(pipe):
-    with regional_attention(pipe, control_for(pipe)):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
         evaluate(pipe, 0)
         pipe.do_classifier_free_guidance = False
         off = evaluate(pipe, 1, rows=1)
@@ -299,7 +300,7 @@ def test_guided_control_rests_when_guidance_is_switched_off_in_mid_run(pipe):
 
 
 def test_convex_control_goes_on_when_guidance_is_switched_off_in_mid_run(pipe):
-    with regional_attention(pipe, control_for(pipe, blend="convex")):
+    with regional_attention(UNetDenoiser(pipe), control_for(pipe, blend="convex")):
         evaluate(pipe, 0)
         pipe.do_classifier_free_guidance = False
         off = evaluate(pipe, 1, rows=1)
@@ -309,13 +310,13 @@ def test_convex_control_goes_on_when_guidance_is_switched_off_in_mid_run(pipe):
 def test_guided_control_without_guidance_is_an_error(pipe):
     pipe.do_classifier_free_guidance = False
     with pytest.raises(ValueError, match="no classifier-free guidance.*blend='convex'"):
-        with regional_attention(pipe, control_for(pipe)):
+        with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
             evaluate(pipe, rows=1)
 
 
 def test_weights_of_another_number_of_steps_are_an_error(pipe):
     with pytest.raises(ValueError, match="`weights` has 5 columns, but the scheduler takes 3 steps"):
-        with regional_attention(pipe, control_for(pipe, steps=5)):
+        with regional_attention(UNetDenoiser(pipe), control_for(pipe, steps=5)):
             evaluate(pipe)
 
 
@@ -323,7 +324,7 @@ def test_a_batch_that_does_not_fit_the_prompts_is_an_error(pipe):
     control = control_for(pipe)
     control.num_prompts = 2
     with pytest.raises(ValueError, match="3 conditional rows, which is no multiple of the 2 prompts"):
-        with regional_attention(pipe, control):
+        with regional_attention(UNetDenoiser(pipe), control):
             evaluate(pipe, rows=6)
 
 
@@ -331,21 +332,23 @@ def test_gradients_over_a_run_with_gradient_checkpointing_are_refused_for_they_w
     pipe.unet.enable_gradient_checkpointing()
     pipe.unet.train()
     with pytest.raises(ValueError, match="gradient checkpointing.*disable_gradient_checkpointing"):
-        with regional_attention(pipe, control_for(pipe, weights=torch.ones(1, 3, requires_grad=True))):
+        with regional_attention(UNetDenoiser(pipe), control_for(pipe, weights=torch.ones(1, 3, requires_grad=True))):
             pipe.unet(torch.randn(2, 4, 8, 8), pipe.scheduler.timesteps[0], torch.randn(2, TOKENS, 16))
 
 
 def test_a_batch_of_three_kinds_of_rows_is_an_error(pipe):
     pipe.do_perturbed_attention_guidance = True
     with pytest.raises(ValueError, match="Perturbed-attention guidance"):
-        with regional_attention(pipe, control_for(pipe)):
+        with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
             evaluate(pipe, rows=3)
 
 
 def test_a_unet_without_cross_attention_is_an_error():
-    unet = UNet2DModel(
-        block_out_channels=(32, 32), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2
+    unet = UNet2DConditionModel(
+        block_out_channels=(32, 32), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+        mid_block_type=None,
     )
+    pipe = SimpleNamespace(do_classifier_free_guidance=True, unet=unet)
     with pytest.raises(ValueError, match="no cross-attention layers to control"):
-        with regional_attention(SimpleNamespace(do_classifier_free_guidance=True, unet=unet), None):
+        with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
             pass

@@ -22,6 +22,7 @@ from spacetime_attn.processors.control import RegionalControl
 from spacetime_attn.processors.optimizer import WeightOptimizer
 from spacetime_attn.processors.patch import regional_attention
 from spacetime_attn.processors.steps import evaluation_columns
+from spacetime_attn.processors.unet import UNetDenoiser, unet_evaluation
 
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
@@ -62,7 +63,7 @@ def test_a_controlled_block_gives_the_recorded_output_and_weight_gradients(file)
         control = RegionalControl(
             golden["local_contexts"], [0] * len(weights), 1, disc_masks(golden["centers"]), weights
         )
-        control.begin_step(0, torch.zeros(2, 4, side, side), guided_batch=True)
+        control.begin_step(0, unet_evaluation(torch.zeros(2, 4, side, side), True))
         block.attn2.set_processor(RegionalAttnProcessor(block.attn2.processor, control))
     attended = []
     block.attn2.register_forward_hook(lambda module, args, output: attended.append(output))
@@ -114,7 +115,7 @@ def test_a_whole_unet_gives_the_recorded_noise(toy):
     one_evaluation_a_step.set_timesteps(50)
     pipe = SimpleNamespace(unet=pipe.unet, scheduler=one_evaluation_a_step, do_classifier_free_guidance=True)
     with torch.no_grad():
-        with regional_attention(pipe, control_of(golden, golden["weights"])):
+        with regional_attention(UNetDenoiser(pipe), control_of(golden, golden["weights"])):
             for timestep in (981, 961):
                 eps = pipe.unet(golden[f"x_{timestep}"], timestep, golden["context"]).sample
                 torch.testing.assert_close(eps, golden[f"eps_{timestep}"], atol=3e-5, rtol=0)
@@ -126,7 +127,7 @@ def test_the_plms_chain_gives_the_recorded_latents_and_weight_gradients(toy):
     pipe, golden, guidance_scale = toy
     weights = golden["weights"].clone().requires_grad_()
     latents, trajectory = golden["x_T"], []
-    with regional_attention(pipe, control_of(golden, weights)):
+    with regional_attention(UNetDenoiser(pipe), control_of(golden, weights)):
         for timestep in pipe.scheduler.timesteps:
             noise = pipe.unet(torch.cat([latents] * 2), timestep, golden["context"]).sample
             unconditional, conditional = noise.chunk(2)

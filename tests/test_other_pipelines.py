@@ -214,7 +214,7 @@ def test_a_unet_of_another_kind_is_refused_by_name(make_components):
     parts = make_components(layers_per_block=2) | {"requires_safety_checker": False}
     adapter = ControlNetXSAdapter.from_unet(parts["unet"], size_ratio=1.0)
     pipe = StableDiffusionControlNetXSPipeline(**parts, controlnet=adapter)
-    with pytest.raises(TypeError, match="its UNet is a UNetControlNetXSModel"):
+    with pytest.raises(TypeError, match="its denoiser is a UNetControlNetXSModel"):
         with spacetime_attention(pipe, LAYOUT):
             pass
 
@@ -301,7 +301,7 @@ def test_batches_that_are_split_within_the_unet_are_refused(make):
     block.forward = by_rows
     torch.testing.assert_close(run(stock), plain, atol=1e-4, rtol=1e-4)
     with spacetime_attention(stock, LAYOUT):
-        with pytest.raises(ValueError, match="A layer runs on 1 rows of the 2 that the UNet was given"):
+        with pytest.raises(ValueError, match="A layer runs on 1 rows of the 2 that the denoiser was given"):
             run(stock)
 
 

@@ -1,0 +1,121 @@
+"""What regional control has to know of a family of models: `Denoiser`, of which each family has one in its file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from .control import Evaluation, RegionalControl
+
+
+class EncodedTexts:
+    """
+    How the runs of a pipeline encode their texts.
+
+    Attributes:
+        calls (`list[tuple[dict, tuple]]`): Arguments and results of the last two calls of its `encode_prompt`.
+        new (`bool`): Whether there was one since this was last set to `False`.
+    """
+
+    def __init__(self):
+        self.calls: list[tuple[dict[str, Any], tuple]] = []
+        self.new = False
+
+    def add(self, arguments: dict[str, Any], results: tuple) -> None:
+        """Notes a call."""
+        self.calls, self.new = [*self.calls[-1:], (arguments, results)], True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The numbers and switches among the last call's arguments, which other texts of the run shall have, too."""
+        arguments = self.calls[-1][0] if self.calls else {}
+        own = ("num_images_per_prompt", "do_classifier_free_guidance")
+        plain = (
+            name for name, value in arguments.items() if isinstance(value, (bool, int, float)) and name not in own
+        )
+        return {name: arguments[name] for name in plain}
+
+
+class Denoiser:
+    """
+    The model of a pipeline that is evaluated in each step, as regional control sees it.
+
+    Args:
+        pipe: The pipeline. Who knows what its runs encode tells `texts`.
+    """
+
+    kind: str  # what messages call the family
+    component: str  # of the pipeline
+    models: tuple[type[nn.Module], ...]  # of which it may be
+    in_halves = True  # whether an evaluation under guidance is [unconditional, conditional]
+    repeats = False  # whether a step may take several evaluations
+
+    def __init__(self, pipe):
+        self.pipe = pipe
+        self.texts = EncodedTexts()
+        self.encode_prompt = getattr(pipe, "encode_prompt", None)  # as it is before anybody listens
+
+    @property
+    def model(self) -> nn.Module:
+        """The model itself, compiled or not."""
+        return getattr(self.pipe, self.component)
+
+    @property
+    def guided(self) -> bool:
+        """Whether the run is under classifier-free guidance."""
+        return self.pipe.do_classifier_free_guidance
+
+    def layers(self, contexts: torch.Tensor) -> list[nn.Module]:
+        """
+        The attention layers to control.
+
+        Args:
+            contexts (`torch.Tensor` of shape (E, tokens, channels)): What they will be given as local texts.
+
+        Raises:
+            ValueError, TypeError: Nothing in it can be controlled.
+        """
+        raise NotImplementedError
+
+    def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
+        """What one evaluation is about, by the arguments of the model's `forward`."""
+        raise NotImplementedError
+
+    def regional(self, plain: Callable, control: RegionalControl) -> Callable:
+        """What a layer does under control; it is called as the layer's own `plain` forward, with the layer first."""
+        raise NotImplementedError
+
+    def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
+        """Prepares an evaluation under control further, after the control has been; this is never compiled."""
+
+    def first_block(self) -> nn.Module | None:
+        """The block before which local texts join, if they have to."""
+        return None
+
+    def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What the first block is given in the place of its arguments, where the control acts."""
+        return arguments
+
+    def encode(
+        self,
+        texts: list[str],
+        negative_texts: list[str] | None,
+        settings: Mapping[str, Any],
+        max_sequence_length: int | None,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """
+        Encodes local descriptions, and as many negative prompts where there are any.
+
+        Args:
+            settings (`Mapping[str, Any]`): What else `encode_prompt` is given in this run.
+            max_sequence_length (`int`, *optional*): Of these texts alone, where the family has a choice.
+
+        Returns:
+            `tuple` of contexts and negatives, of shape (texts, tokens, channels), and of their masks, of shape (texts,
+            tokens); each may be `None` but the first.
+        """
+        raise NotImplementedError
+
+    def check_run(self) -> None:
+        """Raises a ValueError if the run is one that cannot be controlled."""

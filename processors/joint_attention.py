@@ -1,0 +1,304 @@
+"""Regional attention where picture and texts share one softmax, as in Stable Diffusion 3 and FLUX."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.embeddings import apply_rotary_emb
+from torch import nn
+
+from .attention import blended
+from .control import Evaluation, RegionalControl
+from .denoiser import Denoiser
+from .softmax_parts import attention_with_lse, gives_lse, merged
+
+
+class JointDenoiser(Denoiser):
+    """
+    A transformer whose text stream takes the local texts in at its end, where the blocks begin, so that the model's
+    own norms, modulations and feed-forwards act on them as on the prompt. Only attention knows them apart.
+    """
+
+    component = "transformer"
+    repeats = True
+    processors: tuple[type, ...]  # of its attention layers, whose arithmetic is known
+    local_sequence_length: int  # of local texts, where no other is asked for
+
+    def __init__(self, pipe):
+        super().__init__(pipe)
+        self.segments: Segments | None = None  # of the evaluation under way
+        self._known: dict[tuple, Segments] = {}
+
+    def layers(self, contexts: torch.Tensor) -> list[nn.Module]:
+        """See [`Denoiser.layers`]."""
+        layers = [layer for name, layer in self.model.named_modules() if name.endswith(".attn")]
+        for layer in layers:
+            self.check_layer(layer)
+        return layers
+
+    def check_layer(self, layer: nn.Module) -> None:
+        """Raises a ValueError if a layer's processor is not known."""
+        if type(layer.processor) not in self.processors:
+            raise ValueError(
+                f"Regions do not go together with the attention processor {type(layer.processor).__name__} of"
+                f" {self.kind}: unload what has set it (an IP-Adapter, for one), or set"
+                f" {self.processors[0].__name__}."
+            )
+
+    def check_run(self) -> None:
+        """See [`Denoiser.check_run`]."""
+        if getattr(self.model, "is_cache_enabled", False):
+            raise ValueError(
+                f"Regions do not go together with caches of the {self.component}'s blocks: call"
+                f" `{self.component}.disable_cache()`."
+            )
+
+    def first_block(self) -> nn.Module:
+        """See [`Denoiser.first_block`]."""
+        return self.model.transformer_blocks[0]
+
+    def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
+        """See [`Denoiser.prepare`]."""
+        [(rows, columns)] = evaluation.grids
+        key = control.run, control.passes, control.rows, rows * columns
+        if key not in self._known:
+            self._known = {known: segments for known, segments in self._known.items() if known[0] == control.run}
+            self._known[key] = Segments.of(control, rows * columns)
+        self.segments = self._known[key]
+
+    def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
+        """See [`Denoiser.join`]."""
+        texts = arguments["encoder_hidden_states"]
+        own = control.contexts if control.negatives is None else torch.cat([control.contexts, control.negatives])
+        local = self.model.context_embedder(own.to(texts.dtype))
+        slots = local[self.segments.texts].flatten(1, 2)
+        return arguments | {"encoder_hidden_states": torch.cat([texts, slots.to(texts.dtype)], dim=1)}
+
+    def regional(self, plain: Callable, control: RegionalControl) -> Callable:
+        """See [`Denoiser.regional`]."""
+        return RegionalJointAttnProcessor(control, self)
+
+    def local_length(self, max_sequence_length: int | None, of_run: int | None) -> int:
+        """How long local texts are: what is asked for, else the family's length, or the prompt's if that is less."""
+        return max_sequence_length or min(self.local_sequence_length, of_run or self.local_sequence_length)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """
+    The local texts at the end of the text stream, which has as many slots in each row, of as many tokens each. A pair
+    is a row and a slot that holds the text of an object there: first, object by object, the descriptions in the
+    conditional rows, then the negative prompts in the unconditional ones.
+
+    Args:
+        picture (`int`): The tokens of each picture.
+        texts (`torch.Tensor` of shape (rows, slots)): Which of [contexts, negatives] each slot holds. What is in no
+            pair holds the first, and nothing reads it.
+        length (`int`): The tokens of a slot.
+        rows, slots (`torch.Tensor` of shape (pairs,)): Those of each pair.
+        queries (`torch.Tensor` of shape (pairs, Q)): The picture's tokens inside each pair's region, as rows of the
+            flattened tokens of all rows.
+        descriptions (`int`): How many of the pairs are descriptions.
+    """
+
+    picture: int
+    texts: torch.Tensor
+    length: int
+    rows: torch.Tensor
+    slots: torch.Tensor
+    queries: torch.Tensor
+    descriptions: int
+
+    @property
+    def tokens(self) -> int:
+        """Of each row."""
+        return self.texts.shape[1] * self.length
+
+    @classmethod
+    def of(cls, control: RegionalControl, tokens: int) -> "Segments":
+        """Those of the evaluation that the control was prepared for, with so many tokens of each picture."""
+        place, start = control.placement(tokens), control.conditional_rows(control.rows).start
+        device, owners = place.index.device, control.owners
+        copies = (control.rows - start or control.rows) // control.num_prompts
+        described = list(range(len(owners))) if start < control.rows else []
+        negated = control.negated if control.negates else []
+        firsts = torch.tensor([start + owners[e] * copies for e in described] + [owners[e] * copies for e in negated])
+        numbers = torch.tensor([*described, *(len(owners) + number for number in range(len(negated)))])
+        slots = torch.tensor([e - owners.index(owners[e]) for e in (*described, *negated)]).repeat_interleave(copies)
+        rows = (firsts[:, None] + torch.arange(copies)).flatten()
+        texts = torch.zeros(control.rows, max(map(owners.count, owners)), dtype=torch.long)
+        texts[rows, slots] = numbers.repeat_interleave(copies)
+        queries = place.index.unflatten(1, (copies, -1))
+        return cls(
+            tokens,
+            texts.to(device),
+            control.contexts.shape[1],
+            rows.to(device),
+            slots.to(device),
+            torch.cat([(queries[described] + start * tokens).flatten(0, 1), queries[negated].flatten(0, 1)]),
+            copies * len(described),
+        )
+
+
+class Projected(NamedTuple):
+    """Queries, keys and values of some tokens, each of shape (rows, heads, tokens, channels of a head)."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+
+    def part(self, first: int | None, end: int | None) -> "Projected":
+        """Those of the tokens from one to another."""
+        return Projected(*(states[:, :, first:end] for states in self))
+
+    def rotated(self, rotation: tuple[torch.Tensor, torch.Tensor]) -> "Projected":
+        """With FLUX's rotary embedding of as many positions."""
+        query, key = (apply_rotary_emb(states, rotation, sequence_dim=2) for states in (self.query, self.key))
+        return Projected(query, key, self.value)
+
+
+class RegionalJointAttnProcessor:
+    r"""
+    Joint attention with regions. The prompt's tokens attend to the picture and to the prompt, those of a local text to
+    the picture and to that text, and the picture's tokens with A([picture; t]) their attention to picture and text t:
+
+        guided: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A(uncond))
+        convex: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A([picture; D]))
+
+    with the names of [`RegionalAttnProcessor`], which also says what negative prompts of regions do. All of it happens
+    before `to_out`. What attends to the picture is computed once for all texts.
+
+    Args:
+        control ([`RegionalControl`]): What all layers share.
+        denoiser ([`JointDenoiser`]): Tells where the local texts are.
+    """
+
+    def __init__(self, control: RegionalControl, denoiser: JointDenoiser):
+        self.control = control
+        self.denoiser = denoiser
+
+    def __call__(
+        self,
+        attn: nn.Module,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        image_rotary_emb: tuple[torch.Tensor, torch.Tensor] | None = None,
+        **options,
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """
+        Args:
+            hidden_states (`torch.Tensor` of shape (rows, tokens, channels)): The picture; without
+                `encoder_hidden_states` the texts and then the picture, as in FLUX's single blocks.
+            encoder_hidden_states (`torch.Tensor` of shape (rows, tokens, channels), *optional*): The prompt, then the
+                local texts.
+            image_rotary_emb (`tuple` of two `torch.Tensor` of shape (tokens, channels of a head), *optional*): Of the
+                prompt and the picture. Local texts stand at position 0, which rotates nothing.
+
+        Returns:
+            What the layer gives for each of the two.
+        """
+        self.denoiser.check_layer(attn)
+        if attention_mask is not None or options:
+            given = ["attention_mask"] if attention_mask is not None else list(options)
+            raise ValueError(
+                f"Regions do not go together with `{given[0]}` in `joint_attention_kwargs`: leave it out."
+            )
+        segments = self.denoiser.segments
+        if encoder_hidden_states is None:
+            both = _projected(attn, hidden_states)
+            count = hidden_states.shape[1] - segments.picture
+            texts, picture = both.part(None, count), both.part(count, None)
+        else:
+            picture, texts = _projected(attn, hidden_states), _projected(attn, encoder_hidden_states, added=True)
+        count = texts.query.shape[2] - segments.tokens
+        prompt, local = texts.part(None, count), texts.part(count, None)
+        if image_rotary_emb is not None:
+            prompt = prompt.rotated(tuple(part[:count] for part in image_rotary_emb))
+            picture = picture.rotated(tuple(part[count:] for part in image_rotary_emb))
+        picture_output, text_output = self._attend(segments, picture, prompt, local)
+        if encoder_hidden_states is None:
+            return torch.cat([text_output, picture_output], dim=1)
+        text_output = text_output if attn.context_pre_only else attn.to_add_out(text_output)
+        return attn.to_out[1](attn.to_out[0](picture_output)), text_output
+
+    def _attend(
+        self, segments: Segments, picture: Projected, prompt: Projected, local: Projected
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The outputs of picture and texts, (rows, tokens, channels)."""
+        slots = segments.texts.shape[1]
+        own = Projected(*(_slots(states, slots)[segments.rows, segments.slots] for states in local))
+        inside = _inside(picture.query, segments)
+        parts = _in_parts if gives_lse(picture.query) else _at_once
+        whole, of_pairs = parts(segments, picture, prompt, local, own, inside)
+
+        tokens, queries = picture.query.shape[2], inside.shape[2]
+        by_slot = _slots(torch.zeros_like(local.query), slots)
+        by_slot[segments.rows, segments.slots] = of_pairs[:, :, queries:]
+        local_states = by_slot.transpose(1, 2).flatten(2, 3)
+        text_output = _flat(torch.cat([whole[:, :, tokens:], local_states], dim=2))
+        return self._blended(segments, _flat(whole[:, :, :tokens]), _flat(of_pairs[:, :, :queries])), text_output
+
+    def _blended(self, segments: Segments, output: torch.Tensor, of_pairs: torch.Tensor) -> torch.Tensor:
+        control, described = self.control, segments.descriptions
+        objects, negated = len(control.owners), len(control.negated)
+        local = of_pairs[:described].unflatten(0, (objects, -1)).flatten(1, 2) if described else None
+        negative = of_pairs[described:].unflatten(0, (negated, -1)).flatten(1, 2) if control.negates else None
+        rows, place = control.conditional_rows(len(output)), control.placement(output.shape[1])
+        return blended(control, output, rows, place, local, negative, output)
+
+
+def _in_parts(segments: Segments, picture, prompt, local, own, inside) -> tuple[torch.Tensor, torch.Tensor]:
+    """The picture's and the prompt's attention, and that of the picture inside and the text of each pair."""
+    query = torch.cat([picture.query, prompt.query], dim=2)
+    states, lse = attention_with_lse(torch.cat([query, local.query], dim=2), picture.key, picture.value)
+    count, lse = query.shape[2], lse[..., None]
+
+    def of_pairs(part: torch.Tensor) -> torch.Tensor:
+        texts = _slots(part[:, :, count:], segments.texts.shape[1])[segments.rows, segments.slots]
+        return torch.cat([_inside(part[:, :, : segments.picture], segments), texts], dim=2)
+
+    to_prompt = attention_with_lse(query, prompt.key, prompt.value)
+    to_own = attention_with_lse(torch.cat([inside, own.query], dim=2), own.key, own.value)
+    whole = merged((states[:, :, :count], lse[:, :, :count, 0]), to_prompt)
+    return whole, merged((of_pairs(states), of_pairs(lse)[..., 0]), to_own)
+
+
+def _at_once(segments: Segments, picture, prompt, local, own, inside) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same where no kernel gives the sums, or derivatives are wanted: each pair attends to the picture anew."""
+    query, key, value = (torch.cat(both, dim=2) for both in zip(picture, prompt))
+    whole = F.scaled_dot_product_attention(query, key, value)
+    pairs = (picture.key, own.key), (picture.value, own.value)
+    key, value = (torch.cat([of_rows[segments.rows], of_texts], dim=2) for of_rows, of_texts in pairs)
+    return whole, F.scaled_dot_product_attention(torch.cat([inside, own.query], dim=2), key, value)
+
+
+def _projected(attn: nn.Module, states: torch.Tensor, added: bool = False) -> Projected:
+    """Of the picture's tokens, or of those that an attention layer has `added` projections for."""
+    if attn.fused_projections:
+        projected = (attn.to_added_qkv if added else attn.to_qkv)(states).chunk(3, dim=-1)
+    elif added:
+        projected = attn.add_q_proj(states), attn.add_k_proj(states), attn.add_v_proj(states)
+    else:
+        projected = attn.to_q(states), attn.to_k(states), attn.to_v(states)
+    query, key, value = (part.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for part in projected)
+    norms = (attn.norm_added_q, attn.norm_added_k) if added else (attn.norm_q, attn.norm_k)
+    query, key = (part if norm is None else norm(part) for part, norm in zip((query, key), norms))
+    return Projected(query, key, value)
+
+
+def _slots(states: torch.Tensor, slots: int) -> torch.Tensor:
+    """The states (rows, heads, tokens, channels) of local texts by their slots, (rows, slots, heads, tokens, ...)."""
+    return states.unflatten(2, (slots, -1)).transpose(1, 2)
+
+
+def _inside(states: torch.Tensor, segments: Segments) -> torch.Tensor:
+    """Of the picture's (rows, heads, tokens, channels) those of each pair's region, (pairs, heads, Q, channels)."""
+    return states.transpose(1, 2).flatten(0, 1)[segments.queries].transpose(1, 2)
+
+
+def _flat(states: torch.Tensor) -> torch.Tensor:
+    """All heads' channels together, (rows, tokens, channels)."""
+    return states.transpose(1, 2).flatten(2)

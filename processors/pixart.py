@@ -1,0 +1,76 @@
+"""PixArt alpha and sigma, as regional control sees them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from diffusers import PixArtTransformer2DModel
+from diffusers.models.attention_processor import Attention
+from torch import nn
+
+from .attention import RegionalAttnProcessor
+from .control import Evaluation, RegionalControl
+from .denoiser import Denoiser
+
+
+class PixArtDenoiser(Denoiser):
+    """Local texts are further contexts of its cross-attention, as in the UNets, and have masks."""
+
+    kind = "PixArt alpha and sigma"
+    component = "transformer"
+    models = (PixArtTransformer2DModel,)
+
+    def __init__(self, pipe):
+        super().__init__(pipe)
+        self._projected: torch.Tensor | None = None  # the contexts that are so already
+
+    @property
+    def guided(self) -> bool:
+        """By what the texts were encoded for, for the pipeline does not tell otherwise."""
+        return bool(self.texts.calls) and bool(self.texts.calls[-1][0]["do_classifier_free_guidance"])
+
+    def layers(self, contexts: torch.Tensor) -> list[Attention]:
+        """See [`Denoiser.layers`]."""
+        return [layer for name, layer in self.model.named_modules() if name.endswith(".attn2")]
+
+    def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
+        """See [`Denoiser.evaluation`]."""
+        latents, patch = arguments["hidden_states"], self.model.config.patch_size
+        grid = latents.shape[-2] // patch, latents.shape[-1] // patch
+        passes = "both" if self.guided else "conditional"
+        return Evaluation(len(latents), (grid,), latents, passes, timestep=arguments["timestep"])
+
+    def regional(self, plain: Callable, control: RegionalControl) -> Callable:
+        """See [`Denoiser.regional`]."""
+        return RegionalAttnProcessor(plain, control)
+
+    def first_block(self) -> nn.Module:
+        """See [`Denoiser.first_block`]."""
+        return self.model.transformer_blocks[0]
+
+    def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The local texts go through the model's own projection of captions."""
+        project = self.model.caption_projection
+        if project is not None and control.contexts is not self._projected:
+            control.contexts = self._projected = project(control.contexts)
+            if control.negatives is not None:
+                control.negatives = project(control.negatives)
+        return arguments
+
+    def encode(
+        self,
+        texts: list[str],
+        negative_texts: list[str] | None,
+        settings: Mapping[str, Any],
+        max_sequence_length: int | None,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """See [`Denoiser.encode`]."""
+        length = {} if max_sequence_length is None else {"max_sequence_length": max_sequence_length}
+        contexts, context_masks, negatives, negative_masks = self.encode_prompt(
+            texts,
+            negative_texts is not None,
+            **({} if negative_texts is None else {"negative_prompt": negative_texts}),
+            device=self.pipe._execution_device,
+            **settings | length,
+        )
+        return contexts, negatives, context_masks, negative_masks

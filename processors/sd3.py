@@ -1,0 +1,47 @@
+"""Stable Diffusion 3 and 3.5, as regional control sees them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers import SD3Transformer2DModel
+from diffusers.models.attention_processor import FusedJointAttnProcessor2_0, JointAttnProcessor2_0
+
+from .control import Evaluation
+from .joint_attention import JointDenoiser
+
+
+class SD3Denoiser(JointDenoiser):
+    """The picture's tokens come first. `attn2` of 3.5 medium is the picture's alone and stays."""
+
+    kind = "Stable Diffusion 3 and 3.5"
+    models = (SD3Transformer2DModel,)
+    processors = (JointAttnProcessor2_0, FusedJointAttnProcessor2_0)
+    local_sequence_length = 64  # of T5; both CLIPs have their 77 beside it
+
+    def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
+        """See [`Denoiser.evaluation`]. With `skip_layers` the prompt is evaluated once more, by itself."""
+        latents, patch = arguments["hidden_states"], self.model.config.patch_size
+        grid = latents.shape[-2] // patch, latents.shape[-1] // patch
+        passes = "both" if self.guided and arguments.get("skip_layers") is None else "conditional"
+        return Evaluation(len(latents), (grid,), latents, passes, timestep=arguments["timestep"])
+
+    def encode(
+        self,
+        texts: list[str],
+        negative_texts: list[str] | None,
+        settings: Mapping[str, Any],
+        max_sequence_length: int | None,
+    ) -> tuple[torch.Tensor | None, ...]:
+        """See [`Denoiser.encode`]."""
+        length = self.local_length(max_sequence_length, settings.get("max_sequence_length"))
+        contexts, negatives, *_ = self.encode_prompt(
+            prompt=texts,
+            prompt_2=None,
+            prompt_3=None,
+            negative_prompt=negative_texts,
+            device=self.pipe._execution_device,
+            do_classifier_free_guidance=negative_texts is not None,
+            **settings | {"max_sequence_length": length},
+        )
+        return contexts, negatives, None, None
