@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import count, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +24,10 @@ from .layout.files import write_whole
 
 
 Targets = dict[str, list[Path]]  # the files that a job is going to write, by the option that asks for them
+
+# The options that may stand beside --like.
+_WITH_LIKE = {"like", "output", "seed", "weights", "model", "device", "dtype", "show_layout", "save_layout"}
+_WITH_LIKE |= {"save_weights", "no_metadata", "command", "default_of"}
 
 _MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
 _DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)  # on Windows, in any folder
@@ -92,9 +95,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_prompts(parser: argparse.ArgumentParser) -> None:
+def _add_prompts(parser: argparse.ArgumentParser, from_pictures: bool = False) -> None:
     """What both commands that read prompts have: which model gets them, and what decides on its layouts."""
     which = parser.add_mutually_exclusive_group(required=True)
+    if from_pictures:
+        which.add_argument("--like", metavar="PICTURE.png", help="make a picture again that this command wrote")
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
     add = parser.add_argument
@@ -109,13 +114,13 @@ def _add_prompts(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=generate)
-    _add_prompts(parser)
+    parser.set_defaults(command=generate, default_of=parser.get_default)
+    _add_prompts(parser, from_pictures=True)
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
     add("--resume", action="store_true", help="leave out prompts whose files are all there")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
-    add("--seed", type=_seed, default=0, help="of the first picture, the next ones count up (default: 0)")
+    add("--seed", type=_seed, help="of the first picture, the next ones count up (default: 0, or that of --like)")
     add("--guidance-scale", type=_number, metavar="X", help="classifier-free guidance (default: the pipeline's)")
     add("--negative-prompt", metavar="TEXT", help="what the picture should not show")
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
@@ -130,8 +135,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
     add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")
     add("--show-layout", action="store_true", help="also write <name>.layout.png: the picture and its regions")
+    add("--no-metadata", action="store_true", help="write PNGs that do not tell what they were made from")
     add("--device", help="default: cuda or mps where there is one, else cpu")
-    add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32", help="default: float32")
+    add("--dtype", choices=["float32", "float16", "bfloat16"], help="default: float32")
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +155,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def generate(args: argparse.Namespace) -> None:
     """Makes pictures."""
+    if args.like is not None:
+        _generate_again(args)
+        return
     jobs = _read_jobs(args)
     for option in ("objects", "layout_predictor", "box_scale"):
         if args.layout and vars(args)[option] is not None:
@@ -162,6 +171,7 @@ def generate(args: argparse.Namespace) -> None:
     from .layout.regions import Layout
     from .processors.weights import read_weights
 
+    read_weights(args.weights)  # or an error, before a model is loaded
     layouts = {job: Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in targets}
     options = {
         "num_inference_steps": args.steps,
@@ -171,7 +181,7 @@ def generate(args: argparse.Namespace) -> None:
         "height": args.height,
         "num_images_per_prompt": args.num_images,
         "blend": args.blend,
-        "weights": read_weights(args.weights),
+        "weights": args.weights,
         "objects": args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
@@ -183,9 +193,33 @@ def generate(args: argparse.Namespace) -> None:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
         for job, files in targets.items():
             output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
-            _write_outputs(_outputs(output, files, args.seed, 1 if args.layout else _shrunk(pipe)), _say)
+            shrunk = 1 if args.layout else _shrunk(pipe)
+            _write_outputs(_outputs(output, range(args.num_images), files, shrunk, not args.no_metadata), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
+
+
+def _generate_again(args: argparse.Namespace) -> None:
+    """Makes a picture again, or another one like it."""
+    from .pictures import changes_since, check_again, draw_again, read_picture
+
+    others = [name for name in vars(args) if name not in _WITH_LIKE and vars(args)[name] != args.default_of(name)]
+    if others:
+        raise ValueError(f"--{others[0].replace('_', '-')} does not go with --like, which takes it from the picture.")
+    if isinstance(args.weights, float):
+        raise ValueError("--weights with --like is the file that the picture was made with, not a number.")
+    making = read_picture(args.like)
+    check_again(making, args.seed, args.weights)
+    job = Job(making.prompt)
+    files = _checked_targets(_picture_targets, [job], args)[job]
+    args.model, args.dtype = args.model or _model_of(making), args.dtype or making.dtype
+    pipe = _load_pipeline(args, _device(args.device or making.device))
+    for change in changes_since(making):
+        _say(f"{change}: the picture may differ in single bits", sys.stderr)
+    output = draw_again(pipe, making, args.seed, args.weights)
+    number = making.number - 1 if args.seed is None else 0
+    _write_outputs(_outputs(output, [number], files, 1, not args.no_metadata), _say)
+    _say(output.layouts[number])
 
 
 def layout(args: argparse.Namespace) -> None:
@@ -374,7 +408,7 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None):
         if device is None:
             pipe = _load_without_weights(configs, **settings)
         else:
-            pipe = _load_whole(model, configs, args.dtype, **settings).to(device)
+            pipe = _load_whole(model, configs, args.dtype or "float32", **settings).to(device)
     if args.box_scale is not None:
         if pipe.defaults.region_shape != "box":
             raise ValueError("--box-scale is for boxes, and this checkpoint's regions are discs: add --preset early.")
@@ -416,6 +450,17 @@ def _load_without_weights(configs: str, **settings):
     if "requires_safety_checker" in index:
         settings["requires_safety_checker"] = False
     return SpaceTimeAttnPipeline.from_pretrained(configs, **parts, **settings)
+
+
+def _model_of(making) -> str:
+    """The model that made a picture, where its name says which one that is."""
+    from .pictures import DEFAULT_MODEL
+
+    if making.model == DEFAULT_MODEL:
+        return default_model()
+    if making.model is None or "/" not in making.model:
+        raise ValueError(f"The picture was made with {making.model or 'a model without a name'}: add --model PLACE.")
+    return making.model
 
 
 def _configs_of(model: str) -> str:
@@ -493,7 +538,7 @@ def _generators(args: argparse.Namespace) -> list:
     """On the CPU, so that a seed gives the same picture on every device."""
     import torch
 
-    return [torch.Generator("cpu").manual_seed(args.seed + i) for i in range(args.num_images)]
+    return [torch.Generator("cpu").manual_seed((args.seed or 0) + i) for i in range(args.num_images)]
 
 
 class Interrupts:
@@ -546,25 +591,40 @@ class Interrupts:
 # What is written
 
 
-def _outputs(output, targets: Targets, seed: int, shrunk: float) -> list[Output]:
-    """The files of a prompt's pictures, what an optimisation has found first; for `shrunk` see `_shrunk`."""
-    latents = repeat(None) if output.latents is None else output.latents
-    history = repeat(None) if output.loss_history is None else output.loss_history.tolist()
-    weights = zip(targets["--save-weights"], output.weights, output.layouts, latents)
-    pictures = zip(targets["--output"], output.images, count(seed), history)
-    shown = zip(targets["--show-layout"], output.images, output.layouts)
+def _outputs(output, numbers: Sequence[int], targets: Targets, shrunk: float, remember: bool) -> list[Output]:
+    """
+    The files of some of a call's pictures, what an optimisation has found first. For `shrunk` see `_shrunk`; those
+    that `remember` carry what they were made from.
+    """
+    from .pictures import making_of
+
+    makings = [making_of(output, number) for number in numbers]
+    kept = [making if remember else None for making in makings]
+    images, layouts = ([of[number] for number in numbers] for of in (output.images, output.layouts))
+    latents, history = (
+        [None if of is None else of[number] for number in numbers] for of in (output.latents, output.loss_history)
+    )
+    weights = zip(targets["--save-weights"], (output.weights[number] for number in numbers), layouts, latents)
+    notes = (_note(making.own_seed, distances) for making, distances in zip(makings, history))
     return [
         *(Output(path, partial(_save_weights, output.blend, *found)) for path, *found in weights),
-        *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
-        *(Output(path, partial(_write_picture, image), _note(*made)) for path, image, *made in pictures),
-        *(Output(path, partial(_save_shown, *picture, shrunk)) for path, *picture in shown),
+        *(Output(path, layouts[0].save) for path in targets["--save-layout"]),
+        *(
+            Output(path, partial(_write_picture, *picture), note)
+            for path, note, *picture in zip(targets["--output"], notes, images, kept)
+        ),
+        *(
+            Output(path, partial(_save_shown, *picture, shrunk))
+            for path, *picture in zip(targets["--show-layout"], images, kept, layouts)
+        ),
     ]
 
 
-def _note(seed: int, distances: list[float] | None) -> str:
+def _note(seed: int, distances) -> str:
     """What made a picture."""
     if distances is None:
         return f" (seed {seed})"
+    distances = distances.tolist()
     best = min(range(len(distances)), key=lambda n: math.inf if math.isnan(distances[n]) else distances[n])
     tried = ", ".join(f"{distance:.4f}" for distance in distances)
     return f" (seed {seed}; distances {tried}: number {best + 1} is kept)"
@@ -581,14 +641,14 @@ def _shrunk(pipe) -> float:
     return min(pipe.defaults.box_scale, 1) if pipe.defaults.region_shape == "box" else 1
 
 
-def _save_shown(image, layout, shrunk: float, path: Path) -> None:
+def _save_shown(image, making, layout, shrunk: float, path: Path) -> None:
     """The picture beside itself with its regions drawn on it, large enough to read; what acts is dashed."""
     from .layout.draw import draw_layout, side_by_side
 
     factor = max(1, 512 // image.height)
     image = image.resize((factor * image.width, factor * image.height))
     drawing = draw_layout(layout.with_scaled_boxes(1 / shrunk), image, acting=layout)
-    _write_picture(side_by_side(image, drawing), path)
+    _write_picture(side_by_side(image, drawing), making, path)
 
 
 def _save_drawing(layout, shrunk: float, height: int, width: int, path: Path) -> None:
@@ -597,7 +657,7 @@ def _save_drawing(layout, shrunk: float, height: int, width: int, path: Path) ->
 
     factor = max(1.0, 512 / max(height, width))
     size = {"width": round(factor * width), "height": round(factor * height)}
-    _write_picture(draw_layout(layout.with_scaled_boxes(1 / shrunk), acting=layout, **size), path)
+    _write_picture(draw_layout(layout.with_scaled_boxes(1 / shrunk), acting=layout, **size), None, path)
 
 
 def _check_targets(targets: Iterable[Targets]) -> None:
@@ -655,14 +715,18 @@ def _check_picture_name(path: str | os.PathLike) -> None:
         raise ValueError(f"{str(path)!r} is no name for a picture: give a file name such as picture.png.") from None
 
 
-def _write_picture(image, path: Path) -> None:
-    """Writes a `PIL.Image` in the format that the name asks for."""
-    write_whole(path, _encoded(image, path))
+def _write_picture(image, making, path: Path) -> None:
+    """Writes a `PIL.Image` in the format that the name asks for; a PNG with its making, if that is given."""
+    write_whole(path, _encoded(image, path, making))
 
 
-def _encoded(image, path: Path) -> bytes:
+def _encoded(image, path: Path, making=None) -> bytes:
     from PIL import Image
 
+    from .pictures import as_png
+
+    if path.suffix.lower() == ".png":
+        return as_png(image, making)
     data = io.BytesIO()
     image.save(data, format=Image.registered_extensions()[path.suffix.lower()])
     return data.getvalue()

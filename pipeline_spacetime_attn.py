@@ -109,6 +109,7 @@ from .processors.families import (
     text_model_within,
 )
 from .processors.local_texts import check_negatives, checked_template, regional_control
+from .processors.making import record_of
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import own_run, regional_attention
@@ -163,6 +164,7 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
             went through.
         latents (`torch.Tensor` of shape (pictures, channels, rows, columns), *optional*): The noise, where it was
             given, came with saved weights, or was chosen where weights were optimised; to be passed as `latents`.
+        making (`dict`): What the call was given, see [`record_of`].
     """
 
     images: list[Image.Image] | np.ndarray | torch.Tensor
@@ -172,6 +174,7 @@ class SpaceTimeAttnPipelineOutput(BaseOutput):
     blend: str
     loss_history: torch.Tensor | None = None
     latents: torch.Tensor | None = None
+    making: dict | None = None
 
     def _repr_png_(self) -> bytes | None:
         """What a notebook shows: each picture beside its layout drawn on it, where the pictures are PIL's."""
@@ -648,6 +651,7 @@ class SpaceTimeAttnPipeline(
             options["latents"] = self._saved_noise(weights, options)
 
         optimizer = self._choose_optimizer(optimize_weights, options)
+        making = record_of(self._stock, given, options, blend, defaults, optimizer)
 
         for text in _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
@@ -691,6 +695,7 @@ class SpaceTimeAttnPipeline(
             blend=blend,
             loss_history=loss_history,
             latents=options["latents"],
+            making=making,
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
 

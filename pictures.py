@@ -1,0 +1,383 @@
+"""Pictures that remember what they were made from: `save_picture`, `read_picture` and `draw_again`."""
+
+import hashlib
+import inspect
+import io
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from . import __version__, default_model
+from .layout.files import shortened, write_whole
+from .layout.regions import Layout
+
+
+logger = logging.getLogger(__name__)
+
+MAKING_VERSION = 1
+CHUNK = "spacetime_attn"  # the name of our text in a PNG
+DEFAULT_MODEL = "default"  # the checkpoint that ships
+_MOST_CHARACTERS = 4 * 2**20  # of that text
+_MOST_TRAIN_STEPS = 100_000  # of a scheduler: it keeps some numbers for each
+_LIBRARIES = ("torch", "diffusers", "transformers")
+_PAIRS = ("original_size", "target_size", "negative_original_size", "negative_target_size")
+_PAIRS += ("crops_coords_top_left", "negative_crops_coords_top_left")  # which JSON makes lists
+_FIRST = {"prompt", "layout", "generator", "weights", "optimize_weights"}  # what a call is given beside `arguments`
+_Made = TypeVar("_Made")
+
+# What other tools call schedulers.
+_SAMPLERS = {
+    "PNDMScheduler": "PLMS",
+    "LMSDiscreteScheduler": "LMS",
+    "EulerDiscreteScheduler": "Euler",
+    "EulerAncestralDiscreteScheduler": "Euler a",
+    "HeunDiscreteScheduler": "Heun",
+    "KDPM2DiscreteScheduler": "DPM2",
+    "KDPM2AncestralDiscreteScheduler": "DPM2 a",
+    "DPMSolverMultistepScheduler": "DPM++ 2M",
+    "DPMSolverSDEScheduler": "DPM++ SDE",
+    "UniPCMultistepScheduler": "UniPC",
+}
+
+
+@dataclass(frozen=True)
+class Making:
+    """
+    What a picture was made from.
+
+    Args:
+        prompt (`str`): The text.
+        layout ([`Layout`]): Which phrase went where.
+        number, pictures (`int`): It is picture `number`, counted from 1, of so many of one call.
+        arguments (`dict`): Further arguments of the call: size, steps, guidance, blend and others.
+        seed (`int` or `list[int]`, *optional*): Of one generator for all pictures of the call, or of each one's own.
+        generator (`str`, *optional*): The device of these.
+        weights (`float`, `list` or `dict`, *optional*): A number, rows of numbers, or `"file"` and `"sha256"`; `None`
+            for the defaults.
+        optimize_weights (`dict`, *optional*): The fields of the [`WeightOptimizer`].
+        defaults (`dict`): See [`Defaults`].
+        scheduler (`dict`): Its `"class"` and `"config"`.
+        adapters (`dict[str, float]`): The LoRAs that acted.
+        model (`str`, *optional*): An id on the Hub, `"default"` for the checkpoint that ships, or the bare name of a
+            folder or file.
+        dtype, device (`str`): Those of the UNet.
+        versions (`dict[str, str]`): Of this package and of libraries.
+        lost (`list[str]`): Arguments that the picture does not hold, so that it cannot be made again.
+
+    Raises:
+        TypeError, ValueError: Names the field that is something else.
+    """
+
+    prompt: str
+    layout: Layout
+    number: int
+    pictures: int
+    arguments: dict
+    seed: int | list | None
+    generator: str | None
+    weights: int | float | list | dict | None
+    optimize_weights: dict | None
+    defaults: dict
+    scheduler: dict
+    adapters: dict
+    model: str | None
+    dtype: str
+    device: str
+    versions: dict
+    lost: list
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, field.type) or isinstance(value, bool):
+                raise TypeError(f"`{field.name}` has to be of type {_named(field.type)}, got {shortened(value)}.")
+        for name in ("number", "pictures"):
+            if not 1 <= getattr(self, name) <= 2**16:
+                raise ValueError(f"`{name}` has to be a whole number from 1, got {shortened(getattr(self, name))}.")
+        seeds = self.seed if isinstance(self.seed, list) else [] if self.seed is None else [self.seed]
+        if not all(type(seed) is int and 0 <= seed < 2**64 for seed in seeds):
+            raise ValueError(f"`seed` has to be whole numbers from 0, got {shortened(self.seed)}.")
+        if self.number > self.pictures or isinstance(self.seed, list) and len(seeds) != self.pictures:
+            raise ValueError(f"`number` {self.number} and `seed` {shortened(self.seed)} do not fit `pictures`.")
+        for name, kinds in {"class": str, "config": dict}.items():
+            if not isinstance(self.scheduler.get(name), kinds):
+                raise TypeError(f"`scheduler` has to have a {name!r}, got {shortened(self.scheduler)}.")
+
+    @property
+    def own_seed(self) -> int | None:
+        """The picture's own seed, or that of its call."""
+        return self.seed[self.number - 1] if isinstance(self.seed, list) else self.seed
+
+    def to_dict(self) -> dict:
+        """JSON-ready data; inverse of `from_dict`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {"version": MAKING_VERSION, **values, "layout": self.layout.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "Making":
+        """
+        Reads what `to_dict` gives.
+
+        Raises:
+            ValueError, TypeError: Anything else, or a newer version.
+        """
+        if not isinstance(data, dict) or type(number := data.get("version")) is not int:
+            raise ValueError(f"it has to be a JSON object with a version, got {shortened(data)}.")
+        if number > MAKING_VERSION:
+            raise ValueError(f"it is of version {shortened(number)}, newer than this release reads: update it.")
+        names = [field.name for field in fields(cls)]
+        missing, unknown = ([x for x in a if x not in b] for a, b in ((names, data), (data, [*names, "version"])))
+        if missing or unknown:
+            raise ValueError(f"it lacks {missing}." if missing else f"it has the unknown keys {shortened(unknown)}.")
+        return cls(**{name: data[name] for name in names} | {"layout": Layout.from_dict(data["layout"])})
+
+
+def making_of(output, index: int = 0) -> Making:
+    """
+    What a picture of a [`SpaceTimeAttnPipelineOutput`] was made from.
+
+    Raises:
+        IndexError: There is no such picture.
+        ValueError: The output does not tell, for it is another pipeline's.
+    """
+    record = getattr(output, "making", None)
+    if not record:
+        raise ValueError("Only outputs of SpaceTimeAttnPipeline tell what their pictures were made from.")
+    count = len(output.layouts)
+    if not isinstance(index, int) or not 0 <= index < count:
+        raise IndexError(f"There is no picture {index!r} among {count}, which are counted from 0.")
+    layout, lost = output.layouts[index], list(record["lost"])
+    if any(other != layout for other in output.layouts):
+        lost.append("layout")  # the pictures of the call had layouts of their own
+    optimizer = record["optimize_weights"]
+    if optimizer and output.loss_history is not None:  # which may have ended early
+        optimizer = optimizer | {"epochs": output.loss_history.shape[1]}
+    return Making(
+        **record
+        | {
+            "prompt": record["prompt"] or "",
+            "layout": Layout.coerce(layout),
+            "number": index + 1,
+            "pictures": count,
+            "optimize_weights": optimizer,
+            "model": _public_name(record["model"]),
+            "versions": _versions(),
+            "lost": lost,
+        }
+    )
+
+
+def save_picture(output, index: int, path: str | os.PathLike) -> None:
+    """
+    Writes a picture of a [`SpaceTimeAttnPipelineOutput`] as a PNG that carries its making: as JSON, and as the
+    `parameters` that other tools read.
+
+    Args:
+        output: What the pipeline gave, with pictures of PIL.
+        index (`int`): Which of them, counted from 0.
+        path (`str` or `os.PathLike`): A name that ends in `.png`.
+
+    Raises:
+        ValueError, TypeError, IndexError: There is no such picture, or the name is another.
+        OSError: The file cannot be written; what it held before stays.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"{str(path)!r} is no name of a PNG, which alone remembers: end it in .png.")
+    making = making_of(output, index)
+    if not isinstance(output.images, list):
+        raise TypeError("The output holds no pictures of PIL: call the pipeline with `output_type='pil'`.")
+    write_whole(path, as_png(output.images[index], making))
+
+
+def as_png(image: Image.Image, making: Making | None) -> bytes:
+    """The picture as a PNG, with its making or without any. One that is too long is left out, with a warning."""
+    texts, text = PngInfo(), json.dumps(making and making.to_dict())
+    if len(text) > _MOST_CHARACTERS:
+        logger.warning("The picture does not tell what it was made from, which is too long: draw smaller masks.")
+    elif making is not None:
+        texts.add_text("parameters", parameters(making))
+        texts.add_text(CHUNK, text)
+    data = io.BytesIO()
+    image.save(data, format="PNG", pnginfo=texts)
+    return data.getvalue()
+
+
+def parameters(making: Making) -> str:
+    """The text that AUTOMATIC1111's web UI and others write and read."""
+    given, kind = making.arguments, making.scheduler["class"]
+    steps = {
+        "Steps": given.get("num_inference_steps"),
+        "Sampler": _SAMPLERS.get(kind, kind.removesuffix("Scheduler")),
+        "CFG scale": given.get("guidance_scale"),
+        "Seed": making.own_seed,
+        "Size": f"{given.get('width')}x{given.get('height')}",
+        "Model": making.model,
+        "Clip skip": given["clip_skip"] + 1 if "clip_skip" in given else None,
+        "Version": f"spacetime_attn {making.versions.get('spacetime_attn')}",
+    }
+    negative = given.get("negative_prompt")
+    lines = [making.prompt, f"Negative prompt: {negative}" if negative else None]
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in steps.items() if value is not None))
+    return "\n".join(line for line in lines if line is not None)
+
+
+def _quoted(value) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if set(text) & set(',:"\n') else text
+
+
+def read_picture(path: str | os.PathLike) -> Making:
+    """
+    What a PNG that `save_picture`, the command or the page wrote was made from. The picture itself is not decoded.
+
+    Raises:
+        ValueError: There is no such file, or it is no such PNG; it is named with what is wrong.
+    """
+    name = repr(os.path.basename(path))
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            text = image.info.get(CHUNK)
+    except FileNotFoundError:
+        raise ValueError(f"There is no picture {name}.") from None
+    except Exception as error:  # Pillow has many kinds for broken files
+        raise ValueError(f"{name} is no PNG that can be read ({type(error).__name__}: {error}).") from None
+    if not isinstance(text, str):
+        raise ValueError(f"{name} does not tell what it was made from: it is of another program, or was told not to.")
+    try:
+        if len(text) > _MOST_CHARACTERS:
+            raise ValueError(f"it has more than {_MOST_CHARACTERS} characters.")
+        return Making.from_dict(json.loads(text))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"What {name} says of its making cannot be read: {error}") from None
+
+
+def changes_since(making: Making) -> list[str]:
+    """The versions that are other ones now than when a picture was made."""
+    then, now = making.versions, _versions()
+    changed = (name for name in now if then.get(name) != now[name])
+    return [f"made with {name} {shortened(then.get(name))}, now {now[name]}" for name in changed]
+
+
+def check_again(making: Making, seed: int | None = None, weights: str | os.PathLike | None = None) -> None:
+    """Raises a ValueError if `draw_again` could not, whatever the pipeline."""
+    if making.lost:
+        raise ValueError(f"The picture cannot be made again: it does not hold {', '.join(map(str, making.lost))}.")
+    if seed is None and making.seed is None:
+        raise ValueError("The picture cannot be made again: it has no seed. Give one, for a new picture like it.")
+    kept = making.weights if isinstance(making.weights, dict) else None
+    if kept is None and weights is not None:
+        raise ValueError(f"The picture was made without a file of weights: leave {str(weights)!r} out.")
+    if kept is not None and weights is None:
+        raise ValueError(f"The picture was made with the weights in {kept.get('file')!r}: give that file, too.")
+    if kept is not None and hashlib.sha256(Path(weights).read_bytes()).hexdigest() != kept.get("sha256"):
+        raise ValueError(f"{str(weights)!r} holds other weights than those that the picture was made with.")
+
+
+def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.PathLike | None = None):
+    """
+    Makes a picture again: bit for bit on the same machine, with the same model and versions. All pictures of its call
+    are drawn, for a batch of another size gives other bits.
+
+    Args:
+        pipe ([`SpaceTimeAttnPipeline`]): With the model that drew it; its scheduler and defaults may be others.
+        making ([`Making`]): What it was made from.
+        seed (`int`, *optional*): Another one, for one picture that is new.
+        weights (`str` or `os.PathLike`, *optional*): The file of weights that it was made with.
+
+    Returns:
+        [`SpaceTimeAttnPipelineOutput`]: The picture is `images[making.number - 1]`, or the only one with a new `seed`.
+
+    Raises:
+        ValueError: Something is missing that the picture does not hold, or what it holds makes no sense.
+    """
+    import torch
+
+    from .processors.making import adapters_of
+    from .processors.optimizer import WeightOptimizer
+
+    check_again(making, seed, weights)
+    if (here := adapters_of(pipe.unet)) != making.adapters:
+        raise ValueError(f"The picture was made with the adapters {making.adapters}, and the pipeline has {here}.")
+    known = inspect.signature(pipe.__call__).parameters.keys() - _FIRST
+    if unknown := [name for name in making.arguments if name not in known]:
+        raise ValueError(f"The picture was made with the arguments {shortened(unknown)}, which the pipeline has not.")
+
+    def generator(seed: int) -> torch.Generator:
+        try:
+            return torch.Generator(making.generator or "cpu").manual_seed(seed)
+        except RuntimeError as error:
+            raise ValueError(f"The picture's noise is of {shortened(making.generator)}, not here: {error}") from None
+
+    seeds = making.seed if seed is None else [seed]
+    options = making.arguments | {"num_images_per_prompt": making.pictures if seed is None else 1}
+    options |= {name: tuple(options[name]) for name in _PAIRS if isinstance(options.get(name), list)}
+    with _set_like(pipe, making):
+        return pipe(
+            making.prompt,
+            layout=making.layout,
+            generator=list(map(generator, seeds)) if isinstance(seeds, list) else generator(seeds),
+            weights=making.weights if weights is None else weights,
+            optimize_weights=making.optimize_weights and _made(WeightOptimizer, making.optimize_weights),
+            **options,
+        )
+
+
+@contextmanager
+def _set_like(pipe, making: Making) -> Iterator[None]:
+    """The pipeline with a making's scheduler and defaults."""
+    from .processors.defaults import Defaults
+
+    scheduler, defaults = pipe.scheduler, pipe.defaults
+    wanted = _made(Defaults, making.defaults)
+    pipe.scheduler = _scheduler(scheduler, making.scheduler["class"], making.scheduler["config"])
+    pipe.register_to_config(**asdict(wanted))
+    try:
+        yield
+    finally:
+        pipe.scheduler = scheduler
+        pipe.register_to_config(**asdict(defaults))
+
+
+def _scheduler(own, kind: str, config: dict):
+    """The pipeline's own one where it is like that, else one of diffusers."""
+    import diffusers
+
+    if type(own).__name__ == kind and {**own.config, **config} == own.config:
+        return own
+    found = getattr(diffusers, kind, None)
+    if not isinstance(found, type) or not issubclass(found, diffusers.SchedulerMixin):
+        raise ValueError(f"The picture was made with the scheduler {shortened(kind)}, which diffusers does not have.")
+    if not 1 <= config.get("num_train_timesteps", 1000) <= _MOST_TRAIN_STEPS:
+        raise ValueError(f"The scheduler's `num_train_timesteps` has to lie in 1..{_MOST_TRAIN_STEPS}.")
+    return _made(found, {name: config[name] for name in inspect.signature(found).parameters if name in config})
+
+
+def _made(kind: Callable[..., _Made], values: dict) -> _Made:
+    try:
+        return kind(**values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"The picture holds no {kind.__name__} that this release can make: {error}") from None
+
+
+def _public_name(model: str | None) -> str | None:
+    """A model's name without the folders of whoever drew with it."""
+    if model is None or not os.path.isabs(model):
+        return model
+    return DEFAULT_MODEL if os.path.realpath(model) == os.path.realpath(default_model()) else Path(model).name
+
+
+def _versions() -> dict[str, str]:
+    return {"spacetime_attn": __version__, **{name: version(name) for name in _LIBRARIES}}
+
+
+def _named(kind) -> str:
+    return getattr(kind, "__name__", str(kind))

@@ -1,0 +1,128 @@
+"""What a picture is made from, as plain data that can go with it: `record_of`, `adapters_of`."""
+
+import hashlib
+import math
+import os
+from dataclasses import asdict, fields
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
+
+from .defaults import Defaults
+from .optimizer import WeightOptimizer
+
+
+_MOST_KEPT = 2**14  # of a tensor that is kept one by one
+_ONE_TEXT = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2")
+_PASSED_OVER = ("output_type", "callback_on_step_end_tensor_inputs")  # which do not change the picture
+
+
+def record_of(
+    pipe, given: dict, options: dict, blend: str, defaults: Defaults, optimizer: WeightOptimizer | None
+) -> dict:
+    """
+    What a call is given, before it runs. With the layouts it is all that makes the same pictures again.
+
+    Args:
+        pipe: The stock pipeline.
+        given (`dict`): The arguments as the user passed them.
+        options (`dict`): Those of the stock pipeline's call, completed.
+        blend (`str`), defaults, optimizer: What the call has chosen.
+
+    Returns:
+        `dict`: JSON-ready. `"prompt"`; `"arguments"`, the others of the call; `"seed"`, one for all pictures or a list
+        with one for each; `"generator"`, their device; `"weights"`, a number, rows of numbers, or `{"file",
+        "sha256"}`; `"optimize_weights"`; `"defaults"`; `"scheduler"`; `"adapters"`; `"model"`; `"dtype"`; `"device"`;
+        and `"lost"`, the names of what no text holds: embeddings, pictures, generators that were used before. A
+        function that is called at each step is taken to watch only.
+    """
+    kept = options | {name: given[name] for name in ("latents", "callback_on_step_end")}  # as files have noise, too
+    kept |= {name: value[0] for name in _ONE_TEXT if isinstance(value := kept.get(name), list) and len(value) == 1}
+    if not isinstance(kept["callback_on_step_end"], (PipelineCallback, MultiPipelineCallbacks)):
+        del kept["callback_on_step_end"]
+    seed, device = _seed_of(kept.pop("generator"))
+    kept |= {"seed": seed, "weights": _weights_as_data(given["weights"]), "optimize_weights": _fields_of(optimizer)}
+    kept |= {"scheduler": {"class": type(pipe.scheduler).__name__, "config": _scheduler_config(pipe.scheduler)}}
+    plain = {name: _as_data(value) for name, value in kept.items() if name not in _PASSED_OVER}
+    if not isinstance(plain["prompt"], str):
+        plain["prompt"] = _Unkept
+    lost = [name for name, value in plain.items() if value is _Unkept]
+    plain = {name: value for name, value in plain.items() if value is not None and value is not _Unkept}
+    return {
+        **{name: plain.pop(name, None) for name in ("prompt", "seed", "weights", "optimize_weights", "scheduler")},
+        "arguments": plain | {"blend": blend, "local_prompt_template": given["local_prompt_template"]},
+        "generator": device,
+        "defaults": asdict(defaults),
+        "adapters": adapters_of(pipe.unet),
+        "model": pipe.config.get("_name_or_path"),
+        "dtype": str(pipe.unet.dtype).removeprefix("torch."),
+        "device": pipe._execution_device.type,
+        "lost": lost,
+    }
+
+
+class _Unkept:
+    """What no text holds."""
+
+
+def _as_data(value):
+    """The value as JSON has it, `_Unkept` where it has none."""
+    if value is None or value is _Unkept or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else _Unkept
+    if isinstance(value, (list, tuple)):
+        items = [_as_data(item) for item in value]
+        return _Unkept if _Unkept in items else items
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        items = {name: _as_data(item) for name, item in value.items()}
+        return _Unkept if _Unkept in items.values() else items
+    return _Unkept
+
+
+def _seed_of(generator) -> tuple[int | list[int] | type | None, str | None]:
+    """The seed or seeds of generators that are new, and their device."""
+    generators = generator if isinstance(generator, list) else [] if generator is None else [generator]
+    if not generators:
+        return None, None
+    unused = (torch.Generator(one.device).manual_seed(one.initial_seed()) for one in generators)
+    if any(not torch.equal(one.get_state(), new.get_state()) for one, new in zip(generators, unused)):
+        return _Unkept, None
+    seeds = [one.initial_seed() for one in generators]
+    return seeds if isinstance(generator, list) else seeds[0], generators[0].device.type
+
+
+def _weights_as_data(weights):
+    """Numbers as they are, a file by its name and hash."""
+    if isinstance(weights, (str, os.PathLike)):
+        return {"file": Path(weights).name, "sha256": hashlib.sha256(Path(weights).read_bytes()).hexdigest()}
+    if weights is None or isinstance(weights, Real):
+        return weights
+    try:
+        numbers = torch.as_tensor(weights if torch.is_tensor(weights) else np.asarray(weights, dtype=float))
+    except (TypeError, ValueError):  # what was loaded from a file, with its noise
+        return _Unkept
+    return numbers.tolist() if numbers.numel() <= _MOST_KEPT else _Unkept
+
+
+def _fields_of(optimizer: WeightOptimizer | None) -> dict | None:
+    return None if optimizer is None else {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
+
+
+def _scheduler_config(scheduler) -> dict:
+    """What makes a scheduler like it."""
+    return {name: value for name, value in scheduler.config.items() if not name.startswith("_")}
+
+
+def adapters_of(unet) -> dict[str, float]:
+    """The LoRAs that act, and how strongly."""
+    layer = next((module for module in unet.modules() if hasattr(module, "lora_A")), None)
+    if layer is None or layer.disable_adapters:
+        return {}
+    known = [name for name in layer.active_adapters if name in layer.scaling]
+    return {name: layer.scaling[name] * layer.r[name] / layer.lora_alpha[name] for name in known}
