@@ -157,12 +157,13 @@ def test_the_loss_is_least_for_what_is_right(atlas):
     assert loss(heat, sides, colours.roll(1, dims=1)) > right + 1
 
 
-def test_trains_saves_and_measures(atlas, tmp_path):
-    assert train_judge(tmp_path / "judge", atlas, minutes=0.001, batch_size=4)
+@pytest.mark.parametrize("overlaps", [0.0, 1.0])
+def test_trains_saves_and_measures(atlas, tmp_path, overlaps):
+    assert train_judge(tmp_path / "judge", atlas, minutes=0.001, batch_size=4, overlaps=overlaps)
     assert {file.suffix for file in (tmp_path / "judge").iterdir()} == {".json", ".safetensors"}
     weights = tmp_path / "judge" / "diffusion_pytorch_model.safetensors"
     trained = weights.read_bytes()
     assert train_judge(tmp_path / "judge", atlas, minutes=0.001, batch_size=4) and weights.read_bytes() == trained
     judge = IconJudge.from_pretrained(tmp_path / "judge").eval()
-    shares = measure(judge, atlas, num_objects=1, pictures=5)
+    shares = measure(judge, atlas, num_objects=2, pictures=5, overlapping=overlaps > 0)
     assert shares.keys() == {"objects", "pictures"} and 0 <= shares["objects"] <= 1

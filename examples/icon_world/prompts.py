@@ -5,7 +5,7 @@ Prompts with known answers, for benchmarks: `python examples/icon_world/prompts.
 import argparse
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def prompt_record(scene: Scene, id: str) -> dict:
     names of `RELATIONS`, as far as the prompt states them. The boxes, `(x0, y0, x1, y1)` in 0..1 in the order of the
     objects, are one layout that is right.
     """
-    return _record(scene, caption(scene, random.Random(id)), id)
+    return prompt_of(scene, caption(scene, random.Random(id)), id)
 
 
 def prompts(
@@ -36,20 +36,26 @@ def prompts(
     sixth each for 2 and 3 and two thirds for 4, if not told otherwise. Every object takes part in a relation, and
     nothing else is said of it than its colour.
     """
-    streams = {number: _related(split, number, world) for number in set(numbers)}
+    scenes = {number: scene_stream(split, f"prompts of {number}", number, world) for number in set(numbers)}
+    streams = {number: related(stream) for number, stream in scenes.items()}
     for place in range(count):
         scene, description = next(streams[numbers[place % len(numbers)]])
-        yield _record(scene, description, f"{split}-{place:04d}")
+        yield prompt_of(scene, description, f"{split}-{place:04d}")
 
 
 def single_prompts(split: str, count: int = SINGLE, world: World = WORLD) -> Iterator[dict]:
     """Records of `count` prompts for one object."""
     for place, (scene, rng) in enumerate(islice(scene_stream(split, "single prompts", 1, world), count)):
-        yield _record(scene, exact_caption(scene, rng), f"{split}-single-{place:04d}")
+        yield prompt_of(scene, exact_caption(scene, rng), f"{split}-single-{place:04d}")
 
 
-def _related(split: str, number: int, world: World) -> Iterator[tuple[Scene, Caption]]:
-    for scene, rng in scene_stream(split, f"prompts of {number}", number, world):
+def related(scenes: Iterable[tuple[Scene, random.Random]]) -> Iterator[tuple[Scene, Caption]]:
+    """
+    The scenes of different categories whose caption, by the generator beside each, relates every object to another and
+    says nothing else than colours.
+    """
+    for scene, rng in scenes:
+        number = len(scene.objects)
         if len({thing.category for thing in scene.objects}) < number:
             continue
         description = exact_caption(scene, rng)
@@ -57,7 +63,8 @@ def _related(split: str, number: int, world: World) -> Iterator[tuple[Scene, Cap
             yield scene, description
 
 
-def _record(scene: Scene, description: Caption, id: str) -> dict:
+def prompt_of(scene: Scene, description: Caption, id: str) -> dict:
+    """The record of a scene with a caption of it, see `prompt_record`."""
     phrases = [thing.phrase for thing in scene.objects]
     return {
         "id": id,

@@ -24,13 +24,24 @@ from spacetime_attn.examples.icon_world.data import Stream, loader
 from spacetime_attn.examples.icon_world.detection import Detection, intersection_over_union
 from spacetime_attn.examples.icon_world.judge import IconJudge
 from spacetime_attn.examples.icon_world.loop import Trainer
+from spacetime_attn.examples.icon_world.overlaps import overlapped
 from spacetime_attn.examples.icon_world.render import compose, crop
-from spacetime_attn.examples.icon_world.scenes import IconObject, SceneBatch, pack, render, scene_stream, sprite_tensor
+from spacetime_attn.examples.icon_world.scenes import (
+    IconObject,
+    Scene,
+    SceneBatch,
+    pack,
+    render,
+    scene_stream,
+    sprite_tensor,
+)
 from spacetime_attn.examples.icon_world.sprites import ATLAS, Atlas
 from spacetime_attn.examples.icon_world.things import CATEGORIES, COLOURS, SIZE
 
 
 TARGETS = {1: 0.99, 4: 0.97}  # objects in a rendering: share of the pictures that has to be judged right
+OVERLAPPING = (2, 4)  # objects in renderings in which two overlap
+MOST_COVERED = 0.6  # of the smaller box, in scenes in which two overlap
 
 
 # --- pictures with labels --------------------------------------------------------------------------------------------
@@ -178,6 +189,7 @@ def train_judge(
     device: str = "cpu",
     deadline: float = math.inf,
     batch_size: int | None = None,
+    overlaps: float = 0.0,
 ) -> bool:
     """
     Trains the judge and saves it in `folder`, in half precision. A training that was stopped goes on; one that is
@@ -187,6 +199,7 @@ def train_judge(
         minutes (`float`): Of training in all.
         deadline (`float`): Of `time.monotonic()`: when to pause.
         batch_size (`int`, *optional*): 256 on a GPU, 32 on a CPU.
+        overlaps (`float`): The share of the scenes in which one thing is moved over another, see `overlapped`.
 
     Returns:
         Whether the minutes are spent.
@@ -198,7 +211,7 @@ def train_judge(
         return True
     painter = Painter(atlas, device)
     cuda = torch.device(device).type == "cuda"
-    make_batch = partial(_scene_batch, count=batch_size or (256 if cuda else 32))
+    make_batch = partial(_scene_batch, count=batch_size or (256 if cuda else 32), overlaps=overlaps)
     workers = max(1, (os.cpu_count() or 1) - 2) if cuda else 0
     batches = loader(make_batch, f"judge, step {trainer.step}", workers, pin_memory=cuda)
     done = trainer.run(batches, lambda scenes: judge_loss(judge, painter, scenes), deadline)
@@ -209,20 +222,32 @@ def train_judge(
     return done
 
 
-def _scene_batch(stream: Stream, count: int) -> SceneBatch:
-    return pack([scene for scene, _ in islice(stream, count)])
+def _scene_batch(stream: Stream, count: int, overlaps: float) -> SceneBatch:
+    return pack([_perhaps_overlapped(scene, rng, overlaps) for scene, rng in islice(stream, count)])
+
+
+def _perhaps_overlapped(scene: Scene, rng: random.Random, chance: float) -> Scene:
+    moved = overlapped(scene, rng, 0.0, MOST_COVERED) if rng.random() < chance else None
+    return moved or scene
 
 
 # --- the judge's own error -------------------------------------------------------------------------------------------
-def measure(judge: IconJudge, atlas: Atlas, num_objects: int, pictures: int = 1000) -> dict[str, float]:
+def measure(
+    judge: IconJudge, atlas: Atlas, num_objects: int, pictures: int = 1000, overlapping: bool = False
+) -> dict[str, float]:
     """
     The judge on undistorted renderings of the test split.
+
+    Args:
+        overlapping (`bool`): Whether one thing is moved over another first, see `overlapped`; either may be in front.
 
     Returns:
         `dict[str, float]`: Shares in 0..1. `"objects"`: found in their place (boxes that agree by at least 0.5) with
         the right category and colour. `"pictures"`: all of that, and nothing else seen.
     """
-    scenes = [scene for scene, _ in islice(scene_stream("test", "judge", num_objects), pictures)]
+    stream = scene_stream("test", "judge", num_objects)
+    scenes = (overlapped(scene, rng) for scene, rng in stream) if overlapping else (scene for scene, _ in stream)
+    scenes = list(islice(filter(None, scenes), pictures))
     right, whole = 0, 0
     for batch in tqdm([scenes[start : start + 50] for start in range(0, pictures, 50)], desc="measure", leave=False):
         for scene, detections in zip(batch, judge.detect([render(scene, SIZE, atlas) for scene in batch])):
@@ -245,15 +270,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--minutes", type=float, default=15.0, help="of training; 0 only measures (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     add("--atlas", type=Path, default=ATLAS, help="the file of sprites (default: %(default)s)")
+    add("--overlaps", type=float, default=0.0, help="share of scenes in which two things overlap (default: 0)")
     arguments = parser.parse_args(argv)
     atlas = Atlas.load(arguments.atlas)
     if arguments.minutes:
-        train_judge(arguments.folder, atlas, arguments.minutes, arguments.device)
+        train_judge(arguments.folder, atlas, arguments.minutes, arguments.device, overlaps=arguments.overlaps)
     judge = IconJudge.from_pretrained(arguments.folder).to(arguments.device)
     for num_objects, target in TARGETS.items():
         shares = measure(judge, atlas, num_objects)
         shown = ", ".join(f"{share:.2%} of the {name}" for name, share in shares.items())
         print(f"{num_objects} object(s): {shown} right (target {target:.0%})")
+    for num_objects in OVERLAPPING:
+        shown = ", ".join(
+            f"{share:.2%} of the {name}"
+            for name, share in measure(judge, atlas, num_objects, overlapping=True).items()
+        )
+        print(f"{num_objects} objects, two of which overlap: {shown} right")
 
 
 if __name__ == "__main__":
