@@ -13,6 +13,8 @@ __version__ = "0.2.0"
 _HOMES = {
     "SpaceTimeAttnPipeline": "pipeline_spacetime_attn",
     "spacetime_attention": "stock",
+    "predict_layout": "stock",
+    "ControlledPipeline": "controlled",
     "WeightOptimizer": "processors.optimizer",
     "Layout": "layout.regions",
     "Region": "layout.regions",
@@ -24,6 +26,9 @@ _HOMES = {
     "draw_layout": "layout.draw",
     "load_weights": "processors.weights",
     "save_weights": "processors.weights",
+    "save_picture": "pictures",
+    "read_picture": "pictures",
+    "draw_again": "pictures",
 }
 
 __all__ = ["default_model", *_HOMES]
