@@ -103,7 +103,7 @@ def _add_prompts(parser: argparse.ArgumentParser, from_pictures: bool = False) -
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
     add = parser.add_argument
-    add("--model", metavar="PLACE", help="folder, file or Hub id: Stable Diffusion 1.x, 2.x, XL (default: what ships)")
+    add("--model", metavar="PLACE", help="folder, file or Hub id of a checkpoint (default: what ships)")
     add("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
     add("--layout-predictor", choices=["rules", "transformer", "llm"], help="default: the checkpoint's")
     add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
@@ -143,7 +143,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=layout)
     _add_prompts(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
+    form.add_argument("--format", metavar="NAME", help="print and save it for another tool: comfyui, flux3, ...")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it; with --prompts a folder for <id>.png")
 
 
@@ -228,12 +230,18 @@ def layout(args: argparse.Namespace) -> None:
     targets = _checked_targets(_layout_targets, jobs, args)
     pipe = _load_pipeline(args)
     for job, files in targets.items():
-        found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
-        _say(_summary(job, found, args.objects) if args.json else _text(job, found, args.objects))
-        draw = partial(_save_drawing, found, _shrunk(pipe), *pipe._size(args.height, args.width))
+        if args.format:
+            found, exported = _exported(pipe, job, args)
+            text, save, shrunk = exported.text, exported.save, 1
+        else:
+            found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
+            text, save = (_summary if args.json else _text)(job, found, args.objects), found.save
+            shrunk = _shrunk(pipe)
+        _say(text)
+        draw = partial(_save_drawing, found, shrunk, *pipe.picture_size(args.height, args.width))
         drawings = [Output(path, draw) for path in files["--output"]]
-        saved = [Output(path, found.save) for path in files["--save-layout"]]
-        _write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json else sys.stdout))
+        saved = [Output(path, save) for path in files["--save-layout"]]
+        _write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json or args.format else sys.stdout))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -242,6 +250,20 @@ def export(args: argparse.Namespace) -> None:
 
     for path in write(args.folder, args.assets_repo):
         _say(path)
+
+
+def _exported(pipe, job: Job, args: argparse.Namespace):
+    """A layout as it was predicted, for whatever checkpoint; and as another tool takes it."""
+    from .layout.formats import export_layout
+
+    height, width = pipe.picture_size(args.height, args.width)
+    found = pipe.layout_predictor(job.prompt, aspect_ratio=width / height, objects=args.objects)
+    found = found.with_scaled_boxes(args.box_scale or 1)
+    stem = job.id or Path(args.save_layout or "layout").stem
+    exported = export_layout(found, args.format, width, height, stem)
+    if exported.pictures and not args.save_layout:
+        raise ValueError(f"--format {args.format} needs files for the masks of this layout: add --save-layout FILE.")
+    return found, exported
 
 
 def _summary(job: Job, layout, objects: Sequence[str] | None) -> str:
@@ -383,7 +405,10 @@ def _picture_targets(job: Job, args: argparse.Namespace) -> Targets:
 
 
 def _layout_targets(job: Job, args: argparse.Namespace) -> Targets:
-    return {"--output": job.places(args.output, ".png"), "--save-layout": job.places(args.save_layout, ".json")}
+    from .layout.formats import find_format
+
+    suffix = find_format(args.format).suffix if args.format else ".json"
+    return {"--output": job.places(args.output, ".png"), "--save-layout": job.places(args.save_layout, suffix)}
 
 
 def _are_there(targets: Targets) -> bool:
@@ -417,12 +442,17 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None):
 
 
 def _load_whole(model: str, configs: str, dtype: str, **settings):
+    """A pipeline of ours, or for families with transformers the one that the checkpoint names, under control."""
     import torch
+    from diffusers import DiffusionPipeline
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
+    from .controlled import ControlledPipeline, is_transformer
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
     dtype = getattr(torch, dtype)
+    if is_transformer(SpaceTimeAttnPipeline.load_config(configs)):
+        return ControlledPipeline(DiffusionPipeline.from_pretrained(model, dtype=dtype), **settings)
     if not Path(model).is_file():
         dtypes = {"default": dtype, "layout_transformer": torch.float32}  # which places the same in any of them
         return SpaceTimeAttnPipeline.from_pretrained(model, dtype=dtypes, **settings)
@@ -433,22 +463,26 @@ def _load_whole(model: str, configs: str, dtype: str, **settings):
 
 
 def _load_without_weights(configs: str, **settings):
-    """Of the diffusion model nothing is read but the configs of UNet and VAE, which tell sizes, and the tokenizers."""
+    """Of the diffusion model nothing is read but the configs, which tell sizes, and the tokenizers."""
     import diffusers
     import torch
 
+    from .controlled import ControlledPipeline, is_transformer
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
     index = SpaceTimeAttnPipeline.load_config(configs)
-    parts = dict.fromkeys(("text_encoder", "text_encoder_2", "image_encoder", "safety_checker", "feature_extractor"))
+    unread = ("text_encoder", "image_encoder", "safety_checker", "feature_extractor")
+    parts = dict.fromkeys(name for name in index if name.startswith(unread))
     with torch.device("meta"):
-        for name in ("unet", "vae"):
+        for name in ("transformer" if is_transformer(index) else "unet", "vae"):
             library, kind = index[name]
             if library == "diffusers":
                 kind = getattr(diffusers, kind)
                 parts[name] = kind.from_config(kind.load_config(configs, subfolder=name))
     if "requires_safety_checker" in index:
         settings["requires_safety_checker"] = False
+    if is_transformer(index):
+        return ControlledPipeline(diffusers.DiffusionPipeline.from_pretrained(configs, **parts), **settings)
     return SpaceTimeAttnPipeline.from_pretrained(configs, **parts, **settings)
 
 
@@ -470,12 +504,12 @@ def _configs_of(model: str) -> str:
     Raises:
         ValueError, OSError: There is no such checkpoint, or its family is not supported.
     """
+    from .controlled import check_checkpoint
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
-    from .processors.families import check_index
 
     place = _repository_like(model) if Path(model).is_file() else model
     folder = place if Path(place).is_dir() else _fetched(place)
-    check_index(SpaceTimeAttnPipeline.load_config(folder))
+    check_checkpoint(SpaceTimeAttnPipeline.load_config(folder))
     return folder
 
 
@@ -483,11 +517,11 @@ def _repository_like(file: str) -> str:
     """The repository whose configs fit a checkpoint in one file."""
     from diffusers.loaders.single_file_utils import fetch_diffusers_config, load_single_file_checkpoint
 
-    from .processors.families import check_index
+    from .controlled import check_checkpoint
 
     state = load_single_file_checkpoint(file)
     if "model.diffusion_model.input_blocks.0.0.weight" not in state:
-        check_index({"_class_name": "another family"})  # which tells those that are supported
+        check_checkpoint({"_class_name": "another family in one file"})  # which tells those that are supported
     return fetch_diffusers_config(state)["pretrained_model_name_or_path"]
 
 

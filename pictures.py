@@ -305,7 +305,7 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     from .processors.optimizer import WeightOptimizer
 
     check_again(making, seed, weights)
-    if (here := adapters_of(pipe.unet)) != making.adapters:
+    if (here := adapters_of(getattr(pipe, "unet", None) or pipe.transformer)) != making.adapters:
         raise ValueError(f"The picture was made with the adapters {making.adapters}, and the pipeline has {here}.")
     known = inspect.signature(pipe.__call__).parameters.keys() - _FIRST
     if unknown := [name for name in making.arguments if name not in known]:
@@ -317,6 +317,7 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
         except RuntimeError as error:
             raise ValueError(f"The picture's noise is of {shortened(making.generator)}, not here: {error}") from None
 
+    optimizer = making.optimize_weights and _made(WeightOptimizer, making.optimize_weights)
     seeds = making.seed if seed is None else [seed]
     options = making.arguments | {"num_images_per_prompt": making.pictures if seed is None else 1}
     options |= {name: tuple(options[name]) for name in _PAIRS if isinstance(options.get(name), list)}
@@ -326,8 +327,7 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
             layout=making.layout,
             generator=list(map(generator, seeds)) if isinstance(seeds, list) else generator(seeds),
             weights=making.weights if weights is None else weights,
-            optimize_weights=making.optimize_weights and _made(WeightOptimizer, making.optimize_weights),
-            **options,
+            **options | ({"optimize_weights": optimizer} if optimizer else {}),
         )
 
 
@@ -339,12 +339,17 @@ def _set_like(pipe, making: Making) -> Iterator[None]:
     scheduler, defaults = pipe.scheduler, pipe.defaults
     wanted = _made(Defaults, making.defaults)
     pipe.scheduler = _scheduler(scheduler, making.scheduler["class"], making.scheduler["config"])
-    pipe.register_to_config(**asdict(wanted))
+    _set_all(pipe, wanted)
     try:
         yield
     finally:
         pipe.scheduler = scheduler
-        pipe.register_to_config(**asdict(defaults))
+        _set_all(pipe, defaults)
+
+
+def _set_all(pipe, defaults) -> None:
+    for name, value in asdict(defaults).items():
+        setattr(pipe, name, value)
 
 
 def _scheduler(own, kind: str, config: dict):

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
-from functools import partial, wraps
+from functools import wraps
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -65,18 +65,19 @@ from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401
 from .layout.language import load_language
-from .layout.learned import TransformerLayoutPredictor
+from .layout.learned import TransformerLayoutPredictor  # noqa: F401
 from .layout.least_squares import least_move  # noqa: F401
-from .layout.llm import LLMLayoutPredictor
+from .layout.llm import LLMLayoutPredictor  # noqa: F401
 from .layout.noun_phrases import one_of  # noqa: F401
 from .layout.objects import objects_of  # noqa: F401
+from .layout.prediction import PREDICTORS, named_predictor, predicted_layouts
 from .layout.prompt_syntax import parse_prompt  # noqa: F401
 from .layout.reader import Reader  # noqa: F401
 from .layout.reader_model import ReaderNetwork  # noqa: F401
 from .layout.reading import Reading  # noqa: F401
 from .layout.regions import Layout
 from .layout.repair import repair_layout  # noqa: F401
-from .layout.rules import RuleLayoutPredictor
+from .layout.rules import RuleLayoutPredictor  # noqa: F401
 from .layout.shapes import checked_box  # noqa: F401
 from .layout.solver import place_on_lattice  # noqa: F401
 from .layout.things import kinds_of  # noqa: F401
@@ -126,8 +127,6 @@ from .processors.weights import (
 
 
 logger = logging.getLogger(__name__)
-
-PREDICTORS = ("rules", "transformer", "llm")
 
 # A component that may be left out and yet looks required to diffusers, whose `from_pretrained(custom_pipeline=...)`
 # would else load the checkpoint's own in spite of `safety_checker=None`.
@@ -394,12 +393,7 @@ class SpaceTimeAttnPipeline(
         named = not callable(predictor)
         if named:
             check_choice("layout_predictor", predictor, PREDICTORS)
-            makers = {
-                "rules": RuleLayoutPredictor,
-                "transformer": partial(TransformerLayoutPredictor, self.layout_transformer),
-                "llm": LLMLayoutPredictor,
-            }
-            made = makers[predictor](nlp=self.nlp)
+            made = named_predictor(predictor, self.layout_transformer, self.nlp)
             self.register_to_config(layout_predictor=predictor)
         self._layout_predictor, self._predictor_is_named = made if named else predictor, named
 
@@ -483,7 +477,7 @@ class SpaceTimeAttnPipeline(
         if not isinstance(prompt, str):
             raise TypeError(f"`prompt` has to be a string, got {shortened(prompt)}.")
         defaults = chosen_defaults(preset, self.config)
-        height, width = self._size(height, width)
+        height, width = self.picture_size(height, width)
         if height % 8 or width % 8:
             raise ValueError(f"`height` and `width` have to be divisible by 8 but are {height} and {width}.")
         read = self._read_part(encodable(prompt), _UNREAD_PROMPT)
@@ -499,33 +493,10 @@ class SpaceTimeAttnPipeline(
         generators: Sequence[torch.Generator | None],
     ) -> list[Layout]:
         """A layout by each of the generators, fitted to the checkpoint where the predictor ships."""
-        predictor, named = self.layout_predictor, {} if objects is None else {"objects": objects}
-        parameters = _parameters(predictor)
-        if named.keys() - parameters.keys() and all(x.kind is not x.VAR_KEYWORD for x in parameters.values()):
-            raise TypeError("`objects` is given, and the `layout_predictor` takes no `objects`: leave them out.")
-
-        def predict(predictor: Callable[..., Layout], **options) -> Layout:
-            return Layout.coerce(predictor(text, aspect_ratio=aspect_ratio, **named, **options))
-
-        try:
-            draws = "generator" in parameters
-            layouts = [predict(predictor, **({"generator": part} if draws else {})) for part in generators]
-        except Exception as error:  # others' predictors may raise anything
-            predictor = RuleLayoutPredictor(self.nlp)
-            layouts = [predict(predictor)] * len(generators)  # raises what is the caller's own mistake
-            logger.warning(
-                "The layout predictor failed, so the rules place the objects (%s: %s).", type(error).__name__, error
-            )
-        if not layouts[0].regions:
-            logger.warning(
-                "No object was found in the prompt %s, which is read as English: the picture is made without regions.",
-                shortened(text),
-            )
-        if not getattr(predictor, "for_any_checkpoint", False):
-            return layouts
-        if defaults.region_shape == "disc":
-            return [layout.with_discs(defaults.disc_radius).without_descriptions() for layout in layouts]
-        return [layout.with_scaled_boxes(defaults.box_scale) for layout in layouts]
+        layouts, for_any_checkpoint = predicted_layouts(
+            self.layout_predictor, text, aspect_ratio, objects, generators, self.nlp
+        )
+        return [defaults.fitted(layout) for layout in layouts] if for_any_checkpoint else layouts
 
     @property
     def encode_prompt(self) -> Callable[..., tuple[torch.Tensor | None, ...]]:
@@ -651,7 +622,9 @@ class SpaceTimeAttnPipeline(
             options["latents"] = self._saved_noise(weights, options)
 
         optimizer = self._choose_optimizer(optimize_weights, options)
-        making = record_of(self._stock, given, options, blend, defaults, optimizer)
+        ours = ("latents", "callback_on_step_end", "weights", "local_prompt_template")  # or as they were given
+        asked = options | {name: given[name] for name in ours} | {"blend": blend}
+        making = record_of(self._stock, asked, defaults, optimizer)
 
         for text in _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
@@ -785,7 +758,7 @@ class SpaceTimeAttnPipeline(
         for name in ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2"):
             if options.get(name) is not None:
                 options[name] = encodable(options[name])
-        options["height"], options["width"] = self._size(options["height"], options["width"])
+        options["height"], options["width"] = self.picture_size(options["height"], options["width"])
         if callback := options["callback_on_step_end"]:
             if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
                 options["callback_on_step_end_tensor_inputs"] = callback.tensor_inputs
@@ -804,7 +777,7 @@ class SpaceTimeAttnPipeline(
         """The component of that name and SDXL's second one, as far as the pipeline has them."""
         return [part for part in (getattr(self, name), getattr(self, f"{name}_2", None)) if part is not None]
 
-    def _size(self, height: int | None, width: int | None) -> tuple[int, int]:
+    def picture_size(self, height: int | None, width: int | None) -> tuple[int, int]:
         """The picture's height and width in pixels; the UNet's own where one is missing."""
         if height and width:
             return height, width
@@ -910,14 +883,6 @@ def _warn_of_spelling(name: str) -> None:
     settings = (*_SETTINGS, "preset", "layout_transformer", "nlp")
     if name not in settings and (meant := get_close_matches(name, settings, n=1, cutoff=0.92)):
         logger.warning("The pipeline has no setting %r, which is set now without effect: %r is one.", name, meant[0])
-
-
-def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
-    """By name; none where Python does not know them."""
-    try:
-        return dict(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return {}
 
 
 def _picture_weights(

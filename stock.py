@@ -1,17 +1,20 @@
 """The same control for diffusers' own pipelines, for as long as a `with` block runs."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
 
+from .layout.files import encodable, shortened
+from .layout.prediction import PREDICTORS, named_predictor, predicted_layouts
 from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
-from .processors.checks import check_count
+from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
-from .processors.defaults import DEFAULT_NAMES, chosen_defaults
+from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
 from .processors.denoiser import Denoiser, EncodedTexts
 from .processors.families import text_model_within
 from .processors.flux import FluxDenoiser
@@ -34,7 +37,7 @@ def spacetime_attention(
     blend: str | None = None,
     weights: float | torch.Tensor | str | list | None = None,
     local_prompt_template: str = "a photo of {}",
-    preset: str | None = None,
+    preset: str | Defaults | None = None,
     local_max_sequence_length: int | None = None,
 ) -> Iterator[RegionalControl]:
     """
@@ -55,7 +58,8 @@ def spacetime_attention(
         weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
             the times of regions, are those of the whole schedule, in which image-to-image begins late.
         local_prompt_template (`str`): Makes the local description of a phrase, which replaces the `{}`.
-        preset (`str`, *optional*): `"official"` or `"early"`, in the place of the checkpoint's defaults.
+        preset (`str` or [`Defaults`], *optional*): `"official"` or `"early"`, or any, in the place of the checkpoint's
+            defaults.
         local_max_sequence_length (`int`, *optional*): How many tokens T5 makes of each local description: at most 128
             with FLUX.1, 64 with Stable Diffusion 3 and as many as of the prompt with PixArt, unless said otherwise.
 
@@ -64,13 +68,13 @@ def spacetime_attention(
     """
     if isinstance(pipe, SpaceTimeAttnPipeline):
         raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
-    denoiser = _denoiser_of(pipe)
+    denoiser = denoiser_of(pipe)
     if local_max_sequence_length is not None:
         check_count("local_max_sequence_length", local_max_sequence_length)
     local_prompt_template = checked_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]
-    weights, defaults = read_weights(weights), chosen_defaults(preset, _checkpoint_config(pipe.config))
+    weights, defaults = read_weights(weights), chosen_defaults(preset, checkpoint_config(pipe.config))
     if not denoiser.in_halves and (blend or saved_blend(weights)) == "guided":
         raise ValueError(
             "`blend='guided'` subtracts the unconditional attention, and the negative prompt of"
@@ -119,7 +123,47 @@ def spacetime_attention(
         yield control
 
 
-def _denoiser_of(pipe: DiffusionPipeline) -> Denoiser:
+def predict_layout(
+    prompt: str,
+    height: int = 1024,
+    width: int = 1024,
+    objects: Sequence[str] | None = None,
+    preset: str | Defaults = "early",
+    generator: torch.Generator | None = None,
+    layout_predictor: str | Callable[..., Layout] = "transformer",
+    nlp: Any = None,
+) -> Layout:
+    """
+    A prompt's layout, for those who hold one of diffusers' own pipelines; no model of it is needed.
+
+    Args:
+        prompt (`str`): The text; all of it counts.
+        height, width (`int`): The picture's size in pixels; its ratio matters.
+        objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
+            corrected.
+        preset (`str` or [`Defaults`]): What a box of the predictors that ship becomes: with `"early"` it stays one,
+            with `"official"` it is a disc.
+        generator (`torch.Generator`, *optional*): Of predictors that draw layouts.
+        layout_predictor (`str` or `Callable`), nlp (*optional*): As in [`SpaceTimeAttnPipeline`].
+
+    Raises:
+        TypeError, ValueError: The prompt is no string, or another argument makes no sense.
+    """
+    check_count("height", height)
+    check_count("width", width)
+    if not isinstance(prompt, str):
+        raise TypeError(f"`prompt` has to be a string, got {shortened(prompt)}.")
+    if not callable(layout_predictor):
+        check_choice("layout_predictor", layout_predictor, PREDICTORS)
+        layout_predictor = named_predictor(layout_predictor, nlp=nlp)
+    defaults = chosen_defaults(preset, {})
+    layouts, for_any_checkpoint = predicted_layouts(
+        layout_predictor, encodable(prompt), width / height, objects, [generator], nlp
+    )
+    return defaults.fitted(layouts[0]) if for_any_checkpoint else layouts[0]
+
+
+def denoiser_of(pipe: DiffusionPipeline) -> Denoiser:
     """As regional control sees it, or a TypeError if it is of no family that is supported."""
     check_kind(pipe, "encode_prompt", "scheduler")
     for kind in DENOISERS:
@@ -137,10 +181,11 @@ def _denoiser_of(pipe: DiffusionPipeline) -> Denoiser:
 @contextmanager
 def _heard(pipe: DiffusionPipeline, texts: EncodedTexts) -> Iterator[None]:
     """Lets these texts know what the pipeline encodes."""
-    encode, signature = pipe.encode_prompt, inspect.signature(pipe.encode_prompt)
+    encode, before = pipe.encode_prompt, vars(pipe).get("encode_prompt")
+    signature = inspect.signature(type(pipe).encode_prompt)
 
     def encode_prompt(*args, **kwargs):
-        results, given = encode(*args, **kwargs), signature.bind(*args, **kwargs)
+        results, given = encode(*args, **kwargs), signature.bind(pipe, *args, **kwargs)
         given.apply_defaults()
         texts.add(dict(given.arguments), results)
         return results
@@ -149,10 +194,13 @@ def _heard(pipe: DiffusionPipeline, texts: EncodedTexts) -> Iterator[None]:
     try:
         yield
     finally:
-        del vars(pipe)["encode_prompt"]
+        if before is None:
+            del vars(pipe)["encode_prompt"]
+        else:
+            vars(pipe)["encode_prompt"] = before
 
 
-def _checkpoint_config(config: dict) -> dict:
+def checkpoint_config(config: dict) -> dict:
     """The config of a pipeline, or its checkpoint's, where a pipeline loaded it that drops what it does not know."""
     home = config.get("_name_or_path")
     if home is None or any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from ..layout.regions import Layout
 from .checks import check_choice, check_range
 from .control import BLENDS
 from .weights import CONVEX_WEIGHT, GUIDED_STRENGTH, WEIGHT_SCHEDULES
@@ -76,6 +77,12 @@ class Defaults:
         own = {name: config.get(name, config.get(f"_{name}")) for name in DEFAULT_NAMES}
         return cls(**{name: value for name, value in own.items() if value is not None})
 
+    def fitted(self, layout: Layout) -> Layout:
+        """A layout of the predictors that ship, with the regions that the checkpoint is to have."""
+        if self.region_shape == "disc":
+            return layout.with_discs(self.disc_radius).without_descriptions()
+        return layout.with_scaled_boxes(self.box_scale)
+
     def weights(self, blend: str) -> dict:
         """Strength, end and schedule, as `default_weights` takes them."""
         return {
@@ -95,14 +102,16 @@ PRESETS = {
 }
 
 
-def chosen_defaults(preset: str | None, config: Mapping) -> Defaults:
+def chosen_defaults(preset: str | Defaults | None, config: Mapping) -> Defaults:
     """
-    The preset of that name; where none is named, what a pipeline's config says.
+    The preset of that name, or the very defaults; where nothing is named, what a pipeline's config says.
 
     Raises:
         ValueError: There is no such preset, or a default in the config makes no sense.
     """
     if preset is None:
         return Defaults.of(config)
+    if isinstance(preset, Defaults):
+        return preset
     check_choice("preset", preset, tuple(PRESETS))
     return PRESETS[preset]

@@ -20,17 +20,14 @@ _ONE_TEXT = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2")
 _PASSED_OVER = ("output_type", "callback_on_step_end_tensor_inputs")  # which do not change the picture
 
 
-def record_of(
-    pipe, given: dict, options: dict, blend: str, defaults: Defaults, optimizer: WeightOptimizer | None
-) -> dict:
+def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer | None = None) -> dict:
     """
     What a call is given, before it runs. With the layouts it is all that makes the same pictures again.
 
     Args:
         pipe: The stock pipeline.
-        given (`dict`): The arguments as the user passed them.
-        options (`dict`): Those of the stock pipeline's call, completed.
-        blend (`str`), defaults, optimizer: What the call has chosen.
+        given (`dict`): All arguments, the stock pipeline's and our own.
+        defaults, optimizer: What the call has chosen.
 
     Returns:
         `dict`: JSON-ready. `"prompt"`; `"arguments"`, the others of the call; `"seed"`, one for all pictures or a list
@@ -39,11 +36,11 @@ def record_of(
         and `"lost"`, the names of what no text holds: embeddings, pictures, generators that were used before. A
         function that is called at each step is taken to watch only.
     """
-    kept = options | {name: given[name] for name in ("latents", "callback_on_step_end")}  # as files have noise, too
+    kept = dict(given)
     kept |= {name: value[0] for name in _ONE_TEXT if isinstance(value := kept.get(name), list) and len(value) == 1}
-    if not isinstance(kept["callback_on_step_end"], (PipelineCallback, MultiPipelineCallbacks)):
-        del kept["callback_on_step_end"]
-    seed, device = _seed_of(kept.pop("generator"))
+    if not isinstance(kept.get("callback_on_step_end"), (PipelineCallback, MultiPipelineCallbacks)):
+        kept.pop("callback_on_step_end", None)
+    seed, device = _seed_of(kept.pop("generator", None))
     kept |= {"seed": seed, "weights": _weights_as_data(given["weights"]), "optimize_weights": _fields_of(optimizer)}
     kept |= {"scheduler": {"class": type(pipe.scheduler).__name__, "config": _scheduler_config(pipe.scheduler)}}
     plain = {name: _as_data(value) for name, value in kept.items() if name not in _PASSED_OVER}
@@ -51,14 +48,15 @@ def record_of(
         plain["prompt"] = _Unkept
     lost = [name for name, value in plain.items() if value is _Unkept]
     plain = {name: value for name, value in plain.items() if value is not None and value is not _Unkept}
+    denoiser = getattr(pipe, "unet", None) or pipe.transformer
     return {
         **{name: plain.pop(name, None) for name in ("prompt", "seed", "weights", "optimize_weights", "scheduler")},
-        "arguments": plain | {"blend": blend, "local_prompt_template": given["local_prompt_template"]},
+        "arguments": plain,
         "generator": device,
         "defaults": asdict(defaults),
-        "adapters": adapters_of(pipe.unet),
+        "adapters": adapters_of(denoiser),
         "model": pipe.config.get("_name_or_path"),
-        "dtype": str(pipe.unet.dtype).removeprefix("torch."),
+        "dtype": str(denoiser.dtype).removeprefix("torch."),
         "device": pipe._execution_device.type,
         "lost": lost,
     }
@@ -115,13 +113,17 @@ def _fields_of(optimizer: WeightOptimizer | None) -> dict | None:
 
 
 def _scheduler_config(scheduler) -> dict:
-    """What makes a scheduler like it."""
-    return {name: value for name, value in scheduler.config.items() if not name.startswith("_")}
+    """What makes a scheduler like it. Infinity, which JSON has not, is the default where it stands."""
+    return {
+        name: value
+        for name, value in scheduler.config.items()
+        if not name.startswith("_") and not (isinstance(value, float) and math.isinf(value))
+    }
 
 
-def adapters_of(unet) -> dict[str, float]:
+def adapters_of(denoiser) -> dict[str, float]:
     """The LoRAs that act, and how strongly."""
-    layer = next((module for module in unet.modules() if hasattr(module, "lora_A")), None)
+    layer = next((module for module in denoiser.modules() if hasattr(module, "lora_A")), None)
     if layer is None or layer.disable_adapters:
         return {}
     known = [name for name in layer.active_adapters if name in layer.scaling]

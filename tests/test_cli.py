@@ -137,15 +137,16 @@ def test_a_single_file_is_a_model(tmp_path, capsys, stock, monkeypatch):
         ("/no/thing/here", "There is no folder or file '/no/thing/here'."),
         ("nothing.safetensors", "There is no folder or file 'nothing.safetensors'."),
         ("empty", "model_index.json"),
-        ("flux", "cannot draw with a checkpoint of FluxPipeline: it supports checkpoints of Stable"),
-        ("video", "cannot draw with a checkpoint of StableVideoDiffusionPipeline: it supports"),
-        ("flux.safetensors", "it supports checkpoints of Stable Diffusion 1.x or 2.x and SDXL."),
+        ("hunyuan", "A checkpoint of HunyuanDiTPipeline is not supported, but those of Stable"),
+        ("video", "A checkpoint of StableVideoDiffusionPipeline is not supported, but those of"),
+        ("flux.safetensors", "A checkpoint of another family in one file is not supported, but"),
         ("cut.safetensors", "cut.safetensors"),
     ],
 )
 def test_what_is_no_model_is_told(tmp_path, monkeypatch, capsys, command, model, complaint):
     monkeypatch.chdir(tmp_path)
-    indices = {"flux": ("FluxPipeline", {}), "video": ("StableVideoDiffusionPipeline", {"unet": "UNetSpatioTemporal"})}
+    video = "StableVideoDiffusionPipeline", {"unet": "UNetSpatioTemporal"}
+    indices = {"hunyuan": ("HunyuanDiTPipeline", {}), "video": video}
     for folder, (name, parts) in indices.items():
         Path(folder).mkdir()
         parts = {"vae": ["diffusers", "AutoencoderKL"]} | {part: ["diffusers", kind] for part, kind in parts.items()}

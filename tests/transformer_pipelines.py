@@ -16,6 +16,8 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
+from spacetime_attn import Layout, Region
+
 
 def tiny_vae(channels: int = 4, **options) -> AutoencoderKL:
     """Pictures are twice as large as latents."""
@@ -134,11 +136,11 @@ def flux(guidance_embeds: bool = True) -> FluxPipeline:
     )
 
 
-def pixart(kind: type = PixArtSigmaPipeline) -> PixArtAlphaPipeline | PixArtSigmaPipeline:
+def pixart(kind: type = PixArtSigmaPipeline, sample_size: int = 16) -> PixArtAlphaPipeline | PixArtSigmaPipeline:
     """Two blocks, and a T5 whose padding is masked."""
     torch.manual_seed(0)
     transformer = PixArtTransformer2DModel(
-        sample_size=16,
+        sample_size=sample_size,
         num_layers=2,
         patch_size=2,
         attention_head_dim=8,
@@ -168,13 +170,29 @@ def quiet(pipe):
     return pipe
 
 
-FAMILIES = {
-    "SD 3": (stable_diffusion_3, {"height": 32, "width": 48, "max_sequence_length": 40}),
-    "SD 3.5": (stable_diffusion_35, {"height": 32, "width": 48, "max_sequence_length": 40}),
-    "FLUX.1": (flux, {"height": 32, "width": 48, "max_sequence_length": 64}),
-    "PixArt alpha": (
-        lambda: pixart(PixArtAlphaPipeline),
-        {"height": 32, "width": 48, "use_resolution_binning": False, "clean_caption": False},
-    ),
-    "PixArt sigma": (pixart, {"height": 32, "width": 48, "use_resolution_binning": False, "clean_caption": False}),
+OPTIONS = {  # of a call, by what the pipeline's name begins with; rows are unlike columns
+    "StableDiffusion3": {"height": 32, "width": 48, "max_sequence_length": 40},
+    "Flux": {"height": 32, "width": 48, "max_sequence_length": 64},
+    "PixArt": {"height": 32, "width": 48, "use_resolution_binning": False, "clean_caption": False},
 }
+FAMILIES = {
+    "SD 3": (stable_diffusion_3, OPTIONS["StableDiffusion3"]),
+    "SD 3.5": (stable_diffusion_35, OPTIONS["StableDiffusion3"]),
+    "FLUX.1": (flux, OPTIONS["Flux"]),
+    "PixArt alpha": (lambda: pixart(PixArtAlphaPipeline), OPTIONS["PixArt"]),
+    "PixArt sigma": (pixart, OPTIONS["PixArt"]),
+}
+PROMPT = "a red cat and a bus"
+LAYOUT = Layout((Region("a green bus", box=(0, 0, 0.4, 1)), Region("an old red cat", box=(0.5, 0.2, 0.9, 0.8))))
+
+
+def made(family: str):
+    """A new pipeline of a family."""
+    return FAMILIES[family][0]()
+
+
+def draw(pipe, **options) -> torch.Tensor:
+    """The latents of a run of three steps."""
+    of_kind = next(options for name, options in OPTIONS.items() if type(pipe).__name__.startswith(name))
+    usual = {"prompt": PROMPT, "num_inference_steps": 3, "output_type": "latent"}
+    return pipe(**usual | of_kind | {"generator": torch.manual_seed(0)} | options).images

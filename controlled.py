@@ -1,0 +1,132 @@
+"""diffusers' own pipelines of the families with transformers, called as a `SpaceTimeAttnPipeline` is."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from diffusers import DiffusionPipeline
+
+from .layout.regions import Layout
+from .pipeline_spacetime_attn import SpaceTimeAttnPipelineOutput
+from .processors.defaults import DEFAULT_NAMES, chosen_defaults
+from .processors.families import check_index
+from .processors.making import record_of
+from .processors.weights import pad_weights
+from .stock import DENOISERS, checkpoint_config, denoiser_of, predict_layout, spacetime_attention
+
+
+class ControlledPipeline:
+    """
+    One of diffusers' own pipelines that is called as a [`SpaceTimeAttnPipeline`] is: a prompt in, pictures and their
+    layouts out. What it does not have itself is the pipeline's.
+
+    Args:
+        pipe ([`DiffusionPipeline`]): As [`spacetime_attention`] takes it.
+        preset (`str`, *optional*): In the place of the checkpoint's defaults, each of which may be set afterwards.
+        layout_predictor (`str` or `Callable`): As in [`SpaceTimeAttnPipeline`].
+    """
+
+    def __init__(
+        self,
+        pipe: DiffusionPipeline,
+        preset: str | None = None,
+        layout_predictor: str | Callable[..., Layout] = "transformer",
+    ):
+        denoiser_of(pipe)  # or refuse it
+        self.pipe = pipe
+        self.defaults = chosen_defaults(preset, checkpoint_config(pipe.config))
+        self.layout_predictor = layout_predictor
+
+    def __setattr__(self, name: str, value):
+        if name in DEFAULT_NAMES:
+            name, value = "defaults", replace(self.defaults, **{name: value})
+        if name == "scheduler":
+            self.pipe.scheduler = value
+        else:
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str):
+        if name == "pipe":  # not set yet
+            raise AttributeError(name)
+        return getattr(self.pipe, name)
+
+    def to(self, *args, **kwargs) -> "ControlledPipeline":
+        """See [`DiffusionPipeline.to`]."""
+        self.pipe.to(*args, **kwargs)
+        return self
+
+    def picture_size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+        """The picture's height and width in pixels; the model's own where one is missing."""
+        side = self.transformer.config.get("sample_size") or self.default_sample_size
+        own = side * self.vae_scale_factor
+        return height or own, width or own
+
+    def predict_layout(
+        self,
+        prompt: str,
+        height: int | None = None,
+        width: int | None = None,
+        objects: Sequence[str] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Layout:
+        """See [`SpaceTimeAttnPipeline.predict_layout`]."""
+        size = self.picture_size(height, width)
+        return predict_layout(prompt, *size, objects, self.defaults, generator, self.layout_predictor)
+
+    def __call__(
+        self,
+        prompt: str,
+        layout: Layout | dict | str | None = None,
+        blend: str | None = None,
+        weights: float | torch.Tensor | str | None = None,
+        objects: Sequence[str] | None = None,
+        local_prompt_template: str = "a photo of {}",
+        local_max_sequence_length: int | None = None,
+        **options,
+    ) -> SpaceTimeAttnPipelineOutput:
+        """
+        See [`SpaceTimeAttnPipeline.__call__`] and [`spacetime_attention`]; the options are the pipeline's.
+
+        Raises:
+            ValueError, TypeError: Arguments that make no sense, or that the pipeline does not have.
+        """
+        options = {name: value for name, value in options.items() if value is not None}
+        for name in options:
+            if name not in inspect.signature(self.pipe.__call__).parameters:
+                kind = type(self.pipe).__name__
+                raise ValueError(f"This checkpoint is {kind}'s, which has no argument `{name}`: leave it out.")
+        size = options.get("height"), options.get("width")
+        drawn = self.predict_layout(prompt, *size, objects) if layout is None else Layout.coerce(layout)
+        local = {
+            "local_prompt_template": local_prompt_template,
+            "local_max_sequence_length": local_max_sequence_length,
+        }
+        making = record_of(self.pipe, {"prompt": prompt, **options, **local, "weights": weights}, self.defaults)
+        with spacetime_attention(self.pipe, drawn, blend, weights, preset=self.defaults, **local) as control:
+            images = self.pipe(prompt=prompt, **options).images
+        making["arguments"]["blend"] = control.blend
+        count = options.get("num_images_per_prompt", 1)
+        return SpaceTimeAttnPipelineOutput(
+            images=images,
+            nsfw_content_detected=None,
+            layouts=[drawn] * count,
+            weights=pad_weights([control.weights] * count),
+            blend=control.blend,
+            making=making,
+        )
+
+
+def check_checkpoint(index: dict) -> None:
+    """Raises a ValueError if a checkpoint with this `model_index.json` is of no family that is supported."""
+    try:
+        is_transformer(index) or check_index(index)
+    except ValueError:
+        kind, supported = index.get("_class_name"), ", ".join(kind.kind for kind in DENOISERS)
+        raise ValueError(f"A checkpoint of {kind} is not supported, but those of {supported} are.") from None
+
+
+def is_transformer(index: dict) -> bool:
+    """Whether a checkpoint with this `model_index.json` is of a family that is supported and no UNet's."""
+    _, kind = index.get("transformer", (None, None))
+    return kind in {model.__name__ for denoiser in DENOISERS for model in denoiser.models}

@@ -1,0 +1,93 @@
+"""From a prompt to layouts by a predictor, in spite of what others' predictors may do; used beside every model."""
+
+import inspect
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from .files import shortened
+from .learned import TransformerLayoutPredictor
+from .llm import LLMLayoutPredictor
+from .regions import Layout
+from .rules import RuleLayoutPredictor
+from .transformer import LayoutTransformer
+
+
+PREDICTORS = ("rules", "transformer", "llm")
+
+_prediction_logger = logging.getLogger(__name__)
+
+
+def named_predictor(
+    name: str, layout_transformer: LayoutTransformer | None = None, nlp: Any = None
+) -> Callable[..., Layout]:
+    """
+    One of the predictors that ship.
+
+    Args:
+        name (`str`): One of [`PREDICTORS`].
+        layout_transformer ([`LayoutTransformer`], *optional*): In the place of the one that ships.
+        nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline that reads.
+    """
+    makers = {
+        "rules": RuleLayoutPredictor,
+        "transformer": partial(TransformerLayoutPredictor, layout_transformer),
+        "llm": LLMLayoutPredictor,
+    }
+    return makers[name](nlp=nlp)
+
+
+def predicted_layouts(
+    predictor: Callable[..., Layout],
+    text: str,
+    aspect_ratio: float,
+    objects: Sequence[str] | None,
+    generators: Sequence,
+    nlp: Any = None,
+) -> tuple[list[Layout], bool]:
+    """
+    A layout of a text by each of the generators. Where the predictor fails, the rules place the objects, with a
+    warning; another tells of texts without objects.
+
+    Args:
+        predictor: Called as `predictor(text, aspect_ratio=width / height)`, and with `objects` and `generator` where
+            it takes them.
+        generators: Of random numbers, or `None`.
+
+    Returns:
+        `tuple[list[Layout], bool]`: The layouts, and whether they are for any checkpoint, to be fitted to it.
+
+    Raises:
+        TypeError: `objects` are given, and the predictor takes none.
+    """
+    named, parameters = {} if objects is None else {"objects": objects}, _parameters(predictor)
+    if named.keys() - parameters.keys() and all(x.kind is not x.VAR_KEYWORD for x in parameters.values()):
+        raise TypeError("`objects` is given, and the `layout_predictor` takes no `objects`: leave them out.")
+
+    def predict(predictor: Callable[..., Layout], **options) -> Layout:
+        return Layout.coerce(predictor(text, aspect_ratio=aspect_ratio, **named, **options))
+
+    try:
+        draws = "generator" in parameters
+        layouts = [predict(predictor, **({"generator": part} if draws else {})) for part in generators]
+    except Exception as error:  # others' predictors may raise anything
+        predictor = RuleLayoutPredictor(nlp)
+        layouts = [predict(predictor)] * len(generators)  # raises what is the caller's own mistake
+        _prediction_logger.warning(
+            "The layout predictor failed, so the rules place the objects (%s: %s).", type(error).__name__, error
+        )
+    if not layouts[0].regions:
+        _prediction_logger.warning(
+            "No object was found in the prompt %s, which is read as English: the picture is made without regions.",
+            shortened(text),
+        )
+    return layouts, getattr(predictor, "for_any_checkpoint", False)
+
+
+def _parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    """By name; none where Python does not know them."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
