@@ -1,0 +1,431 @@
+"""Layouts in the formats of other tools: written, read again, and read as the tools' own documents have them."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spacetime_attn import RuleLayoutPredictor
+from spacetime_attn.cli import main
+from spacetime_attn.layout.formats import FORMATS, export_layout, import_layout
+from spacetime_attn.layout.regions import Layout, Region
+
+
+PROMPT = "two red apples to the left of a blue car"
+APPLE, CAR = (0.125, 0.25, 0.375, 0.5), (0.5, 0.25, 0.875, 0.75)
+WITH_PICTURES = ("regional-prompter", "comfyui")
+
+
+@pytest.fixture
+def layout():
+    return Layout([Region("a red apple", box=APPLE), Region("a blue car", box=CAR)], prompt=PROMPT)
+
+
+def again(layout, name):
+    exported = export_layout(layout, name)
+    return import_layout(exported.data, name, exported.pictures)
+
+
+def colours(picture):
+    return {colour for _, colour in picture.getcolors()}
+
+
+# --- Of all formats ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_boxes_are_read_as_they_were_written(name, layout, caplog):
+    read = again(layout, name)
+    assert np.allclose([region.box for region in read.regions], [APPLE, CAR], atol=1e-3)
+    assert len(read) == 2 and "apple" in read[0].phrase and "car" in read[1].phrase
+    assert read.prompt == ("" if name == "invokeai" else PROMPT)
+    assert not [record for record in caplog.records if name != "invokeai"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_are_read_as_they_were_written(name, layout, tmp_path):
+    path = tmp_path / f"mine{FORMATS[name].suffix}"
+    export_layout(layout, name, stem="mine").save(path)
+    masks = [mask.name for mask in sorted(tmp_path.glob("*.png"))]
+    assert masks == ["mine.mask-1.png", "mine.mask-2.png"][: {"regional-prompter": 1, "comfyui": 2}.get(name, 0)]
+    read = import_layout(path, name)
+    assert np.allclose([region.box for region in read.regions], [APPLE, CAR], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_format_cannot_hold_is_told(name, caplog):
+    told = {"softness": 0.1, "strength": 2.0, "end": 0.5, "negative_prompt": "rust", "order": 1, "adapters": {"a": 1}}
+    layout = Layout(
+        [Region("a red apple", box=APPLE, **told), Region("a blue car", disc=(0.7, 0.5, 0.2))],
+        prompt="a red apple and a blue car",
+        background="a wall",
+    )
+    with caplog.at_level(logging.WARNING):
+        export_layout(layout, name)
+    losses = {"shapes other than boxes", "soft edges", "strengths", "times", "negative prompts", "an order in depth"}
+    for loss in losses | {"adapters", "a background", "the whole prompt"}:
+        assert (loss in caplog.records[0].message) == (loss not in FORMATS[name].holds), loss
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_empty_layout_is_written(name):
+    assert export_layout(Layout(prompt=PROMPT), name).text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("data", [{}, {"prompt": 3}, [], 7])
+def test_other_data_is_refused(name, data):
+    with pytest.raises(ValueError, match=f"not of the format {name!r}"):
+        import_layout(data, name)
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(layout):
+    with pytest.raises(ValueError, match="no format 'jpeg'; known are gligen, .*ideogram"):
+        export_layout(layout, "jpeg")
+
+
+@pytest.mark.parametrize("name", WITH_PICTURES)
+def test_a_mask_that_is_missing_is_named(name, layout):
+    with pytest.raises(ValueError, match="'layout.mask-1.png' is missing"):
+        import_layout(export_layout(layout, name).data, name)
+
+
+def test_descriptions_are_what_tools_are_told(layout):
+    described = layout.edit("a red apple", description="a red apple with a leaf")
+    assert export_layout(described, "gligen").data["gligen_phrases"] == ["a red apple with a leaf", "a blue car"]
+
+
+# --- GLIGEN and BoxDiff -----------------------------------------------------------------------------------------
+
+
+def test_gligen_as_diffusers_documents_it():
+    boxes = [[0.1387, 0.2051, 0.4277, 0.7090], [0.4980, 0.4355, 0.8516, 0.7266]]
+    phrases = ["a waterfall", "a modern high speed train running through the tunnel"]
+    prompt = "a waterfall and a modern high speed train running through the tunnel in a beautiful forest"
+    data = {"prompt": prompt, "gligen_phrases": phrases, "gligen_boxes": boxes}
+    read = import_layout(data, "gligen")
+    assert read.phrases == phrases and read[1].box == tuple(boxes[1])
+    assert export_layout(read, "gligen").data == data
+
+
+def test_gligen_gets_thirty_objects(caplog):
+    crowd = Layout([Region(f"thing {n}", box=APPLE) for n in range(31)], prompt="things")
+    assert len(export_layout(crowd, "gligen").data["gligen_boxes"]) == 30
+    assert "GLIGEN takes 30 objects" in caplog.text
+
+
+def test_boxdiff_as_its_readme_has_it():
+    boxes = [[1, 3, 512, 202], [75, 344, 421, 495], [1, 327, 508, 507], [2, 217, 507, 341], [1, 135, 509, 242]]
+    boxes = [[side / 512 for side in box] for box in boxes]
+    phrases = ["aurora", "reindeer", "meadow", "lake", "mountain"]
+    read = import_layout({"boxdiff_phrases": phrases, "boxdiff_boxes": boxes}, "boxdiff")
+    assert read.phrases == phrases and read["lake"].box == tuple(boxes[3])
+
+
+def test_boxdiff_gets_the_nouns_as_the_prompt_has_them(layout):
+    assert export_layout(layout, "boxdiff").data["boxdiff_phrases"] == ["apples", "car"]
+
+
+def test_boxdiff_cannot_tell_two_of_one_noun(caplog):
+    two = Layout([Region("a red cup", box=APPLE), Region("a blue cup", box=CAR)], prompt="a red cup and a blue cup")
+    assert export_layout(two, "boxdiff").data["boxdiff_phrases"] == ["cup"]
+    assert "'a blue cup' has none of its own" in caplog.text
+
+
+# --- sd-webui-regional-prompter ---------------------------------------------------------------------------------
+
+
+def regional(prompt, mode, ratios, base=False, flip=False):
+    """A payload as the README's section on the API has it."""
+    args = [True, False, "Matrix", mode, "Mask", "Prompt", ratios, "", base, False, False]
+    args += ["Attention", False, "0", "0", "0", "", "0", "0", flip]
+    return {"prompt": prompt, "alwayson_scripts": {"Regional Prompter": {"args": args}}}
+
+
+def test_rows_as_the_readme_of_regional_prompter_has_them():
+    prompt = "green hair twintail BREAK red blouse BREAK blue skirt"
+    read = import_layout(regional(prompt, "Vertical", "1,1,1"), "regional-prompter")
+    assert read.phrases == ["green hair twintail", "red blouse", "blue skirt"]
+    thirds = [(0, 0, 1, 1 / 3), (0, 1 / 3, 1, 2 / 3), (0, 2 / 3, 1, 1)]
+    assert np.allclose([region.box for region in read.regions], thirds, atol=1e-4)
+
+
+def test_two_dimensions_as_the_readme_of_regional_prompter_has_them():
+    prompt = "(blue sky:1.2) ADDCOL green hair ADDCOL (aquarium:1.3) ADDROW (messy desk:1.2) ADDCOL orange dress"
+    read = import_layout(regional(prompt, "Columns", "1,2,1,1;2,4,6"), "regional-prompter")
+    assert [region.box for region in read.regions] == [
+        (0, 0, 0.5, 0.3333), (0.5, 0, 0.75, 0.3333), (0.75, 0, 1, 0.3333),
+        (0, 0.3333, 0.4, 1), (0.4, 0.3333, 1, 1),
+    ]  # fmt: skip
+    flipped = import_layout(regional(prompt, "Columns", "1;2;1;1,2;4;6", flip=True), "regional-prompter")
+    assert flipped == read
+    equal = import_layout(regional(prompt, "Columns", "1"), "regional-prompter")
+    assert equal[4].box == (0.5, 0.5, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "boxes, mode, ratios",
+    [
+        ([(0, 0, 0.25, 1), (0.25, 0, 1, 1)], "Columns", "0.25,0.75"),
+        ([(0, 0, 1, 0.5), (0, 0.5, 0.6, 1), (0.6, 0.5, 1, 1)], "Columns", "0.5,1;0.5,0.6,0.4"),
+        ([(0, 0, 1, 0.25), (0, 0.25, 1, 1)], "Columns", "0.25,1;0.75,1"),
+        ([(0, 0, 0.5, 1), (0.5, 0, 1, 0.3), (0.5, 0.3, 1, 1)], "Rows", "0.5;1,0.5;0.3;0.7"),
+        ([(0, 0, 1, 1)], "Columns", "1"),
+    ],
+)
+def test_regional_prompter_gets_a_grid_where_boxes_fill_one(boxes, mode, ratios):
+    layout = Layout([Region(f"thing {n}", box=box) for n, box in enumerate(boxes)], prompt="things")
+    exported = export_layout(layout, "regional-prompter")
+    args = exported.data["alwayson_scripts"]["Regional Prompter"]["args"]
+    assert (args[2:4], args[6], exported.pictures) == (["Matrix", mode], ratios, {})
+    assert import_layout(exported.data, "regional-prompter").regions == layout.regions
+
+
+def test_regional_prompter_gets_a_colour_for_each_region_elsewhere(layout):
+    exported = export_layout(layout, "regional-prompter", 64, 64)
+    prompt, args = exported.data["prompt"], exported.data["alwayson_scripts"]["Regional Prompter"]["args"]
+    assert prompt == f"{PROMPT} ADDBASE a red apple BREAK a blue car" and args[2] == "Mask"
+    picture = exported.pictures[args[16]]
+    assert picture.size == (64, 64) and picture.getpixel((0, 0)) == (255, 255, 255)
+    hues = (128, 64, 64), (64, 128, 128)  # of 0 and 180 degrees
+    assert (picture.getpixel((12, 20)), picture.getpixel((48, 20))) == hues
+
+
+def test_regional_prompter_shows_what_is_in_front(caplog):
+    hidden = Layout([Region("a wall", box=APPLE), Region("a door", box=CAR), Region("a cat", box=APPLE, order=1)])
+    exported = export_layout(hidden, "regional-prompter")
+    assert "'a wall' lies behind others" in caplog.text and "a wall BREAK" not in exported.data["prompt"]
+    assert import_layout(exported.data, "regional-prompter", exported.pictures).phrases == ["a door", "a cat"]
+
+
+# --- forge-couple -----------------------------------------------------------------------------------------------
+
+
+def test_forge_couple_as_its_wiki_has_it():
+    halves = [[0.0, 0.5, 0.0, 1.0, 1.0], [0.5, 1.0, 0.0, 1.0, 1.0]]
+    args = [True, True, "Advanced", "", None, None, None, halves]
+    data = {"prompt": "a man\na woman", "alwayson_scripts": {"forge couple": {"args": args}}}
+    read = import_layout(data, "forge-couple")
+    assert [(region.phrase, region.box) for region in read] == [("a man", (0, 0, 0.5, 1)), ("a woman", (0.5, 0, 1, 1))]
+    data["alwayson_scripts"]["forge couple"]["args"] = [True, True, "Basic", "", "Vertical", "First Line", 0.5, None]
+    data["prompt"] = "the sky\ngalaxy, stars\nocean, waves"
+    basic = import_layout(data, "forge-couple")
+    assert basic.prompt == "the sky" and basic[1].box == (0, 0.5, 1, 1)
+
+
+def test_forge_couple_gets_a_line_for_the_whole_picture_first(layout):
+    data = export_layout(layout.edit(1, strength=1.5), "forge-couple").data
+    assert data["prompt"].split("\n") == [PROMPT, "a red apple", "a blue car"]
+    mapping = data["alwayson_scripts"]["forge couple"]["args"][7]
+    assert mapping == [[0.0, 1.0, 0.0, 1.0, 0.5], [0.125, 0.375, 0.25, 0.5, 1.0], [0.5, 0.875, 0.25, 0.75, 1.5]]
+
+
+def test_forge_couple_gets_masks_of_other_shapes():
+    layout = Layout([Region("the sun", disc=(0.5, 0.5, 0.2), strength=2.0)], prompt="the sun")
+    exported = export_layout(layout, "forge-couple")
+    assert exported.data["alwayson_scripts"]["forge couple"]["args"][2] == "Mask"
+    sun = again(layout, "forge-couple")["the sun"]
+    assert sun.strength == 2 and np.abs(sun.rasterize(64, 64) - layout[0].rasterize(64, 64)).mean() < 0.01
+
+
+# --- ComfyUI ----------------------------------------------------------------------------------------------------
+
+
+def test_comfyui_gets_a_mask_a_text_and_times_for_each_region():
+    soft = Layout([Region("a cat", box=APPLE, softness=0.1, strength=0.8, end=0.6)], prompt="a cat")
+    exported = export_layout(soft, "comfyui", 256, 128)
+    kinds = [node["class_type"] for node in exported.data.values()]
+    assert kinds.count("ConditioningSetMask") == 1 and exported.pictures["layout.mask-1.png"].size == (256, 128)
+    cat = again(soft, "comfyui")["a cat"]
+    assert (cat.strength, cat.start, cat.end) == (0.8, 0.0, 0.6) and cat.mask is not None
+
+
+def test_comfyui_nodes_are_linked_as_its_api_has_it(layout):
+    nodes = export_layout(layout, "comfyui").data
+    links = [value for node in nodes.values() for value in node["inputs"].values() if isinstance(value, list)]
+    assert links and all(source in nodes and output in (0, 1) for source, output in links)
+
+
+def test_a_mask_in_the_alpha_channel_is_what_is_clear():
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 255))
+    picture.paste((0, 0, 0, 0), (0, 0, 4, 8))
+    nodes = export_layout(Layout([Region("a cat", box=APPLE)]), "comfyui").data
+    nodes["mask-1"]["inputs"]["channel"] = "alpha"
+    assert import_layout(nodes, "comfyui", {"layout.mask-1.png": picture})[0].box == (0, 0, 0.5, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat MASK(0 0.5, 0 1) AND dog MASK(0.5 1, 0 1)",
+        "cat AREA(0 0.5, 0 1) AND dog AREA(0.5 1, 0 1)",
+        "cat MASK(0 256) AND dog MASK(256 512)",
+        "MASK_SIZE(1024, 1024) cat MASK(0 512, 0 1024) AND dog MASK(512 1024)",
+    ],
+)
+def test_prompt_control_as_its_documents_have_it(text):
+    read = import_layout(text, "prompt-control")
+    assert [(region.phrase, region.box) for region in read] == [("cat", (0, 0, 0.5, 1)), ("dog", (0.5, 0, 1, 1))]
+
+
+def test_prompt_control_couples_a_base_as_its_documents_have_it():
+    read = import_layout("dog FILL() COUPLE(0.5 1) cat", "prompt-control")
+    assert read.prompt == "dog" and read["cat"].box == (0.5, 0, 1, 1)
+
+
+def test_prompt_control_gets_text(layout, caplog):
+    text = export_layout(layout.edit(1, strength=1.5), "prompt-control").data
+    regions = "a red apple MASK(0.125 0.375, 0.25 0.5, 1) AND a blue car MASK(0.5 0.875, 0.25 0.75, 1.5)"
+    assert text == f"{PROMPT} AND {regions}"
+    assert export_layout(layout, "prompt-control-areas").data == text.replace("MASK", "AREA").replace("1.5)", "1)")
+
+
+def test_prompt_control_gets_other_shapes_as_attached_masks():
+    layout = Layout([Region("a cat", box=APPLE), Region("the sun", disc=(0.5, 0.5, 0.2), strength=2)], prompt="a cat")
+    exported = export_layout(layout, "prompt-control")
+    assert exported.data.endswith("AND the sun IMASK(0, 2)") and list(exported.pictures) == ["layout.mask-1.png"]
+    sun = import_layout(exported.data, "prompt-control", exported.pictures)["the sun"]
+    assert sun.strength == 2 and np.abs(sun.rasterize(64, 64) - layout[1].rasterize(64, 64)).mean() < 0.01
+
+
+def test_what_prompt_control_adds_to_masks_is_told(caplog):
+    import_layout("cat MASK(0 0.5) FEATHER(16 16 16 16)", "prompt-control")
+    assert "read as its first mask alone" in caplog.text
+
+
+# --- InvokeAI ---------------------------------------------------------------------------------------------------
+
+
+def guidance(*objects, **told):
+    """A layer of regional guidance, with the fields that InvokeAI's `zCanvasRegionalGuidanceState` asks for."""
+    layer = {
+        "id": "regional_guidance:a", "name": None, "isEnabled": True, "isLocked": False, "type": "regional_guidance",
+        "position": {"x": 0, "y": 0}, "opacity": 0.5, "objects": list(objects), "positivePrompt": "a green fox",
+        "fill": {"style": "solid", "color": {"r": 121, "g": 157, "b": 219}}, "negativePrompt": None,
+        "referenceImages": [], "autoNegative": False,
+    }  # fmt: skip
+    return layer | told
+
+
+def rect(x, y, width, height, **told):
+    ink = {"color": {"r": 255, "g": 255, "b": 255, "a": 1}, "clip": None}
+    return {"id": "rect:a", "type": "rect", "rect": {"x": x, "y": y, "width": width, "height": height}} | ink | told
+
+
+def test_invokeai_layers_as_its_canvas_has_them():
+    frame = {"rect": {"x": 100, "y": 0, "width": 400, "height": 200}}
+    layers = [
+        guidance(rect(0, 0, 100, 100), position={"x": 200, "y": 50}, negativePrompt="snow"),
+        guidance(rect(100, 0, 400, 200), rect(300, 0, 200, 200, compositeOperation="destination-out")),
+        guidance(rect(0, 0, 10, 10), isEnabled=False),
+    ]
+    state = {"regionalGuidance": {"isHidden": False, "entities": layers}, "bbox": frame}
+    fox, left = import_layout(state, "invokeai")
+    assert (fox.phrase, fox.box, fox.negative_prompt) == ("a green fox", (0.25, 0.25, 0.5, 0.75), "snow")
+    assert left.box == (0, 0, 0.5, 1)
+    metadata = {"canvas_v2_metadata": {"regionalGuidance": [guidance(rect(0, 0, 256, 512))]}}
+    assert import_layout(metadata, "invokeai")[0].box == (0, 0, 0.5, 1)
+
+
+def test_invokeai_strokes_are_read_as_masks():
+    stroke = {"id": "brush:a", "type": "brush_line", "strokeWidth": 64, "points": [64, 256, 448, 256], "clip": None}
+    rubber = {"id": "rubber:a", "type": "eraser_line", "strokeWidth": 64, "points": [384, 0, 384, 512], "clip": None}
+    fox = import_layout({"regionalGuidance": [guidance(stroke, rubber)]}, "invokeai")[0]
+    grid = fox.rasterize(8, 8)
+    assert grid[3, 2] > 0.4 and grid[0].max() == 0 and grid[3, 5:7].max() < grid[3, 2]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"disc": (0.5, 0.5, 0.25)},
+        {"polygon": ((0.1, 0.9), (0.5, 0.1), (0.9, 0.9))},
+        {"mask": np.tri(16, dtype=np.float32)},
+    ],
+)
+def test_invokeai_keeps_shapes(shape):
+    layout = Layout([Region("the sun", negative_prompt="clouds", **shape)])
+    sun = again(layout, "invokeai")["the sun"]
+    assert np.abs(sun.rasterize(64, 64) - layout[0].rasterize(64, 64)).mean() < 0.03
+    assert sun.negative_prompt == "clouds"
+
+
+def test_an_invokeai_project_has_the_parts_that_it_loads(layout):
+    parts = export_layout(layout, "invokeai", 768, 512).data
+    assert parts["manifest.json"]["version"] == 1
+    bbox = parts["canvas_state.json"]["bbox"]
+    assert bbox["rect"] == {"x": 0, "y": 0, "width": 768, "height": 512} and bbox["aspectRatio"]["value"] == 1.5
+    assert json.dumps(parts)
+
+
+# --- FLUX.3 and Ideogram 4 --------------------------------------------------------------------------------------
+
+
+def test_flux3_boxes_as_diffusers_documents_them(layout):
+    data = export_layout(layout, "flux3").data
+    assert data["boxes"][0] == {"id": "apple_1", "desc": "a red apple", "bbox": [0.25, 0.125, 0.5, 0.375]}
+    cup = {"id": "cup_1", "desc": "a cup", "from": "ref_image_1", "src_bbox": [0, 0, 1, 1]}
+    moved, gone = cup | {"tgt_bbox": [0.5, 0, 1, 0.5]}, cup | {"id": "cup_2", "tgt_bbox": None}
+    read = import_layout({"boxes": [moved, gone]}, "flux3")
+    assert [region.box for region in read] == [(0, 0.5, 0.5, 1)]
+
+
+def test_flux3_ids_are_words_with_a_number():
+    strange = Layout([Region("a T-shirt", box=APPLE), Region("2CV", box=CAR)], prompt="a T-shirt and a 2CV")
+    ids = [box["id"] for box in export_layout(strange, "flux3").data["boxes"]]
+    assert ids == ["t_shirt_1", "cv_2"]
+
+
+def test_ideogram_captions_as_its_guide_has_them(caplog):
+    elements = [
+        {"type": "text", "bbox": [360, 80, 560, 920], "text": "FRESH", "desc": "a huge bold white headline, centered"},
+        {"type": "text", "text": "NOV 15", "desc": "Small uppercase caption centered near the bottom edge"},
+        {"type": "obj", "desc": "White ceramic cup"},
+    ]
+    scene = {"background": "A deep purple gradient", "elements": elements}
+    read = import_layout({"high_level_description": "A poster", "compositional_deconstruction": scene}, "ideogram")
+    assert read.phrases == ['the words "FRESH"', 'the words "NOV 15"'] and read.background == "A deep purple gradient"
+    assert read[0].box == (0.08, 0.36, 0.92, 0.56)
+    assert read[1].box == pytest.approx((1 / 3, 2 / 3, 2 / 3, 1)) and "'White ceramic cup' has no place" in caplog.text
+
+
+def test_ideogram_gets_one_line_with_places_in_words(layout):
+    text = export_layout(layout, "ideogram").data
+    assert "\n" not in text and list(json.loads(text)) == ["high_level_description", "compositional_deconstruction"]
+    scene = json.loads(text)["compositional_deconstruction"]
+    assert scene["elements"][0] == {
+        "type": "obj", "bbox": [250, 125, 500, 375], "desc": "a red apple, on the left of the picture",
+    }  # fmt: skip
+
+
+# --- The command ------------------------------------------------------------------------------------------------
+
+
+def test_the_command_prints_and_saves_a_format(tmp_path, capsys):
+    folder = tmp_path / "layouts"
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"id": "one", "prompt": "a cat above a green bus"}\n', encoding="utf-8")
+    assert main(["layout", "--prompts", str(prompts), "--format", "comfyui", "--save-layout", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["text-1"]["inputs"]["text"] == "a cat"
+    assert sorted(path.name for path in folder.iterdir()) == ["one.json", "one.mask-1.png", "one.mask-2.png"]
+    assert import_layout(folder / "one.json", "comfyui").phrases == ["a cat", "a green bus"]
+
+
+def test_the_command_gives_other_tools_the_boxes_as_predicted(capsys):
+    assert main(["layout", "a cat above a green bus", "--format", "flux3"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert import_layout(data, "flux3").regions == RuleLayoutPredictor()("a cat above a green bus").regions
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--format", "jpeg"], "no format 'jpeg'; known are gligen"),
+        (["--format", "comfyui"], "--format comfyui needs files for the masks"),
+    ],
+)
+def test_the_command_says_what_a_format_lacks(options, told, capsys):
+    assert main(["layout", "a cat above a green bus", *options]) == 2
+    assert told in capsys.readouterr().err
