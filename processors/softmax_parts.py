@@ -9,7 +9,7 @@ def gives_lse(query: torch.Tensor) -> bool:
     kernels give are no part of what they differentiate.
     """
     on_cuda = query.device.type == "cuda" and query.dtype in (torch.float16, torch.bfloat16, torch.float32)
-    return (on_cuda or query.device.type == "cpu") and not (torch.is_grad_enabled() and query.requires_grad)
+    return (on_cuda or query.device.type == "cpu") and not torch.is_grad_enabled()
 
 
 def attention_with_lse(
