@@ -99,7 +99,6 @@ from .processors.checks import (
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, PRESETS, Defaults, chosen_defaults
-from .processors.denoiser import Denoiser  # noqa: F401
 from .processors.families import (
     STOCK_ARGUMENTS,
     check_index,

@@ -15,7 +15,7 @@ from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
-from .processors.denoiser import Denoiser, EncodedTexts
+from .processors.denoiser import EncodedTexts
 from .processors.families import text_model_within
 from .processors.flux import FluxDenoiser
 from .processors.inpainting import drawn_part
@@ -27,7 +27,7 @@ from .processors.unet import UNetDenoiser
 from .processors.weights import batch_weights, choose_blend, read_weights, saved_blend
 
 
-DENOISERS: tuple[type[Denoiser], ...] = (UNetDenoiser, SD3Denoiser, FluxDenoiser, PixArtDenoiser)
+DENOISERS = (UNetDenoiser, SD3Denoiser, FluxDenoiser, PixArtDenoiser)
 
 
 @contextmanager
@@ -68,7 +68,8 @@ def spacetime_attention(
     """
     if isinstance(pipe, SpaceTimeAttnPipeline):
         raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
-    denoiser = denoiser_of(pipe)
+    texts = EncodedTexts()
+    denoiser = denoiser_of(pipe, texts)
     if local_max_sequence_length is not None:
         check_count("local_max_sequence_length", local_max_sequence_length)
     local_prompt_template = checked_template(local_prompt_template)
@@ -107,7 +108,7 @@ def spacetime_attention(
             matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
         check_negatives(drawn, guided)
         control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
-        asked = denoiser.texts.settings, shown
+        asked = texts.settings, shown
         if asked != known:
             of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked
             control.take_texts(of_run)
@@ -116,7 +117,7 @@ def spacetime_attention(
     control = controlled(layouts, *settings(guided=blend != "convex"), {})
     with (
         regional_attention(denoiser, control, begin_run),
-        _heard(pipe, denoiser.texts),
+        _heard(pipe, texts),
         text_model_within(pipe.text_encoder),
         drawn_part(pipe) as part,
     ):
@@ -163,13 +164,13 @@ def predict_layout(
     return defaults.fitted(layouts[0]) if for_any_checkpoint else layouts[0]
 
 
-def denoiser_of(pipe: DiffusionPipeline) -> Denoiser:
+def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
     """As regional control sees it, or a TypeError if it is of no family that is supported."""
     check_kind(pipe, "encode_prompt", "scheduler")
     for kind in DENOISERS:
         model = getattr(pipe, kind.component, None)
         if isinstance(getattr(model, "_orig_mod", model), kind.models):
-            return kind(pipe)
+            return kind(pipe, texts)
     supported = ", ".join(kind.kind for kind in DENOISERS)
     model = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
     raise TypeError(

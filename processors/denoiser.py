@@ -1,4 +1,4 @@
-"""What regional control has to know of a family of models: `Denoiser`, of which each family has one in its file."""
+"""What the families with transformers have in common for regional control: `Denoiser`, and what its runs encode."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .control import Evaluation, RegionalControl
+from .steps import StepClock
 
 
 class EncodedTexts:
@@ -39,22 +40,24 @@ class EncodedTexts:
 
 class Denoiser:
     """
-    The model of a pipeline that is evaluated in each step, as regional control sees it.
+    The model of a pipeline that is evaluated in each step, as regional control sees it; one class for each family, in
+    a file of its own. [`UNetDenoiser`] is one without this base, for all that it does not override here is its own.
 
     Args:
-        pipe: The pipeline. Who knows what its runs encode tells `texts`.
+        pipe: The pipeline.
+        texts ([`EncodedTexts`], *optional*): What its runs encode.
     """
 
     kind: str  # what messages call the family
-    component: str  # of the pipeline
+    component = "transformer"  # of the pipeline
     models: tuple[type[nn.Module], ...]  # of which it may be
     in_halves = True  # whether an evaluation under guidance is [unconditional, conditional]
-    repeats = False  # whether a step may take several evaluations
+    clock: type = StepClock  # of its evaluations
 
-    def __init__(self, pipe):
+    def __init__(self, pipe, texts: EncodedTexts | None = None):
         self.pipe = pipe
-        self.texts = EncodedTexts()
-        self.encode_prompt = getattr(pipe, "encode_prompt", None)  # as it is before anybody listens
+        self.texts = texts or EncodedTexts()
+        self.encode_prompt = pipe.encode_prompt  # as it is before anybody listens
 
     @property
     def model(self) -> nn.Module:

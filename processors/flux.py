@@ -8,6 +8,7 @@ from diffusers import FluxTransformer2DModel
 from diffusers.models.transformers.transformer_flux import FluxAttnProcessor
 
 from .control import Evaluation
+from .denoiser import EncodedTexts
 from .joint_attention import JointDenoiser
 
 
@@ -23,8 +24,8 @@ class FluxDenoiser(JointDenoiser):
     in_halves = False
     local_sequence_length = 128
 
-    def __init__(self, pipe):
-        super().__init__(pipe)
+    def __init__(self, pipe, texts: EncodedTexts | None = None):
+        super().__init__(pipe, texts)
         self._first: torch.Tensor | None = None  # the texts that the run was first evaluated with
         self._grid: tuple[torch.Tensor | None, tuple[int, int]] = None, (0, 0)
 

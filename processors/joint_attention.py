@@ -11,7 +11,8 @@ from torch import nn
 
 from .attention import blended
 from .control import Evaluation, RegionalControl
-from .denoiser import Denoiser
+from .denoiser import Denoiser, EncodedTexts
+from .scheduler_clock import SchedulerClock
 from .softmax_parts import attention_with_lse, gives_lse, merged
 
 
@@ -21,13 +22,12 @@ class JointDenoiser(Denoiser):
     own norms, modulations and feed-forwards act on them as on the prompt. Only attention knows them apart.
     """
 
-    component = "transformer"
-    repeats = True
+    clock = SchedulerClock
     processors: tuple[type, ...]  # of its attention layers, whose arithmetic is known
     local_sequence_length: int  # of local texts, where no other is asked for
 
-    def __init__(self, pipe):
-        super().__init__(pipe)
+    def __init__(self, pipe, texts: EncodedTexts | None = None):
+        super().__init__(pipe, texts)
         self.segments: Segments | None = None  # of the evaluation under way
         self._known: dict[tuple, Segments] = {}
 

@@ -9,12 +9,12 @@ import torch
 from ..layout.files import encodable
 from ..layout.regions import Layout
 from .control import RegionalControl
-from .denoiser import Denoiser
 from .families import missing_text_parts
+from .unet import UNetDenoiser
 
 
 def regional_control(
-    denoiser: Denoiser,
+    denoiser: UNetDenoiser,
     layouts: Sequence[Layout],
     weights: Sequence[torch.Tensor],
     blend: str,
@@ -27,13 +27,13 @@ def regional_control(
     Encodes the local descriptions of all layouts and brings them together with their regions and weights.
 
     Args:
-        denoiser ([`Denoiser`]): That of the pipeline whose text encoders read them.
+        denoiser ([`UNetDenoiser`], or another family's): That of the pipeline whose text encoders read them.
         layouts (`Sequence[Layout]`): One for each prompt.
         weights (`Sequence[torch.Tensor]`): One matrix (objects, steps) for each.
         blend (`str`): `"guided"` or `"convex"`.
         template (`str`): Makes the local description of a phrase, which replaces the `{}`.
         depth_order (`bool`): Whether a region is weakened by what covers it, see [`Layout.masks`].
-        settings, max_sequence_length: See [`Denoiser.encode`].
+        settings, max_sequence_length: See [`UNetDenoiser.encode`].
 
     Raises:
         ValueError: The pipeline has no text encoder.

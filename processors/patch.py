@@ -18,8 +18,7 @@ from torch import nn
 
 from .checks import check_pictures
 from .control import RegionalControl
-from .denoiser import Denoiser
-from .steps import StepClock
+from .unet import UNetDenoiser
 
 
 # Methods of pipelines that have all else, and yet are not drawn by one batch in each step.
@@ -31,7 +30,7 @@ _OTHER_WAYS = {
 
 @contextmanager
 def regional_attention(
-    denoiser: Denoiser, control: RegionalControl, begin_run: Callable[[bool, int, int], None] | None = None
+    denoiser: UNetDenoiser, control: RegionalControl, begin_run: Callable[[bool, int, int], None] | None = None
 ) -> Iterator[RegionalControl]:
     """
     Regional attention in every layer where a pipeline's denoiser reads texts, at any size, for as long as the block
@@ -47,7 +46,7 @@ def regional_attention(
     One model has one block at a time: that of another thread waits.
 
     Args:
-        denoiser ([`Denoiser`]): The pipeline's, of its family.
+        denoiser ([`UNetDenoiser`], or another family's): The pipeline's.
         control ([`RegionalControl`]): Contexts, regions and weights.
         begin_run (`Callable[[bool, int, int], None]`, *optional*): Called when a run of the pipeline begins, with
             whether it is under guidance, how many steps its scheduler takes and which of them is its first; it may
@@ -68,7 +67,7 @@ def regional_attention(
     layers = denoiser.layers(control.contexts)
     first = denoiser.first_block()
     names, first_names = _argument_names(plain_model), _argument_names(first)
-    clock, unchecked = StepClock(denoiser.repeats), None
+    clock, unchecked = denoiser.clock(), None
 
     @torch.compiler.disable  # compiled models would trace it
     def begin_evaluation(_, args, kwargs):
@@ -243,7 +242,7 @@ def _uncompiled(model: nn.Module) -> nn.Module:
 
 
 def _controlled_forward(
-    layer: nn.Module, denoiser: Denoiser, control: RegionalControl, acts: Callable[[], bool]
+    layer: nn.Module, denoiser: UNetDenoiser, control: RegionalControl, acts: Callable[[], bool]
 ) -> Callable:
     before = vars(layer).get("forward")
     plain = type(layer).forward if before is None else lambda attn, *args, **options: before(*args, **options)
@@ -317,7 +316,7 @@ def _check_shareable(model: nn.Module) -> None:
         )
 
 
-def _check_run(denoiser: Denoiser, control: RegionalControl, columns: int) -> None:
+def _check_run(denoiser: UNetDenoiser, control: RegionalControl, columns: int) -> None:
     if control.blend == "guided" and not denoiser.guided:
         raise ValueError(
             "`blend='guided'` subtracts the unconditional attention, but the run has no classifier-free guidance."

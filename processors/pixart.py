@@ -10,18 +10,17 @@ from torch import nn
 
 from .attention import RegionalAttnProcessor
 from .control import Evaluation, RegionalControl
-from .denoiser import Denoiser
+from .denoiser import Denoiser, EncodedTexts
 
 
 class PixArtDenoiser(Denoiser):
     """Local texts are further contexts of its cross-attention, as in the UNets, and have masks."""
 
     kind = "PixArt alpha and sigma"
-    component = "transformer"
     models = (PixArtTransformer2DModel,)
 
-    def __init__(self, pipe):
-        super().__init__(pipe)
+    def __init__(self, pipe, texts: EncodedTexts | None = None):
+        super().__init__(pipe, texts)
         self._projected: torch.Tensor | None = None  # the contexts that are so already
 
     @property

@@ -36,14 +36,9 @@ class StepClock:
 
     A run is recognised by its timesteps: `set_timesteps` makes a new tensor each time. A run may start anywhere in
     them (image-to-image does), and goes forward.
-
-    Args:
-        repeats (`bool`): Whether a step may take several evaluations, as with the negative prompt in one of its own.
-            Which step it is then is asked of the scheduler.
     """
 
-    def __init__(self, repeats: bool = False):
-        self.repeats = repeats
+    def __init__(self):
         self._timesteps = None
         self._columns: list[int] = []
         self._next = 0
@@ -67,10 +62,7 @@ class StepClock:
             self._timesteps = scheduler.timesteps
             self._columns = evaluation_columns(scheduler)
             self._next = getattr(scheduler, "begin_index", None) or 0
-        if self.repeats:
-            evaluation = _step_of(scheduler, timestep)
-        else:
-            evaluation = _evaluation_of(timestep, self._timesteps, self._next)
+        evaluation = self._evaluation(scheduler, timestep)
         if evaluation is None:
             raise ValueError(
                 f"The denoiser is evaluated at timestep {float(torch.as_tensor(timestep).flatten()[0]):g}, which is"
@@ -81,24 +73,14 @@ class StepClock:
         self._next = evaluation + 1
         return self._columns[evaluation], self._columns[-1] + 1, begins
 
+    def _evaluation(self, scheduler, timestep: torch.Tensor | float) -> int | None:
+        """Which entry of the timesteps this one is."""
+        return _evaluation_of(timestep, self._timesteps, self._next)
+
     @property
     def at_end(self) -> bool:
         """Whether the evaluation registered last is of the last of the scheduler's timesteps."""
         return self._next == len(self._columns)
-
-
-def _step_of(scheduler, timestep: torch.Tensor | float) -> int | None:
-    """
-    The scheduler's own count, or, where it has none (it has taken no step yet, or nobody lets it), which entry of its
-    timesteps is nearest, for models may be told the time in half precision.
-    """
-    for index in (getattr(scheduler, "step_index", None), getattr(scheduler, "begin_index", None)):
-        if index is not None:
-            return index
-    value = torch.as_tensor(timestep).flatten()[0].to(scheduler.timesteps)
-    distances = (scheduler.timesteps - value).abs()
-    nearest = int(distances.argmin())
-    return nearest if distances[nearest] <= 0.01 * value.abs() + 0.01 else None
 
 
 def _evaluation_of(timestep: torch.Tensor | float, timesteps: torch.Tensor, first: int) -> int | None:

@@ -6,21 +6,50 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel, UNetMotionModel
 from diffusers.models.attention_processor import Attention
+from torch import nn
 
 from .attention import RegionalAttnProcessor
 from .control import Evaluation, RegionalControl
-from .denoiser import Denoiser
+from .steps import StepClock
 
 
-class UNetDenoiser(Denoiser):
-    """Local texts are further contexts of its cross-attention."""
+class UNetDenoiser:
+    """
+    The UNet of a pipeline as regional control sees it. Local texts are further contexts of its cross-attention.
+
+    Other families have such a class, too, in files of their own, with [`Denoiser`] for a base.
+
+    Args:
+        pipe: The pipeline; its `unet` and `do_classifier_free_guidance` are read.
+    """
 
     kind = "Stable Diffusion 1.x, 2.x and XL"
     component = "unet"
     models = (UNet2DConditionModel, UNetMotionModel)
+    in_halves = True
+    clock = StepClock
+
+    def __init__(self, pipe, texts=None):
+        self.pipe = pipe
+        self.encode_prompt = getattr(pipe, "encode_prompt", None)
+
+    @property
+    def model(self) -> nn.Module:
+        """The UNet, compiled or not."""
+        return self.pipe.unet
+
+    @property
+    def guided(self) -> bool:
+        """Whether the run is under classifier-free guidance."""
+        return self.pipe.do_classifier_free_guidance
 
     def layers(self, contexts: torch.Tensor) -> list[Attention]:
-        """See [`Denoiser.layers`]."""
+        """
+        The cross-attention layers.
+
+        Raises:
+            ValueError: There are none, or they are not for texts as wide as the `contexts` (E, tokens, channels).
+        """
         named = [module for name, module in self.model.named_modules() if name.endswith("attn2")]
         layers = [layer for layer in named if getattr(layer, "is_cross_attention", False)]  # those along time are not
         pipeline = type(self.pipe).__name__
@@ -35,11 +64,11 @@ class UNetDenoiser(Denoiser):
         return layers
 
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
-        """See [`Denoiser.evaluation`]."""
+        """By the arguments of the UNet's `forward`."""
         return unet_evaluation(arguments["sample"], self.guided, arguments["timestep"])
 
     def regional(self, plain: Callable, control: RegionalControl) -> Callable:
-        """See [`Denoiser.regional`]."""
+        """What a layer does under control; it is called as the layer's own `plain` forward, with the layer first."""
         return RegionalAttnProcessor(plain, control)
 
     def encode(
@@ -49,7 +78,10 @@ class UNetDenoiser(Denoiser):
         settings: Mapping[str, Any],
         max_sequence_length: int | None,
     ) -> tuple[torch.Tensor | None, ...]:
-        """See [`Denoiser.encode`]."""
+        """
+        Encodes local descriptions, and as many negative prompts where there are any, with what else `encode_prompt` is
+        given. Returns contexts and negatives, (texts, tokens, channels), and `None` twice, for there are no masks.
+        """
         if max_sequence_length is not None:
             raise ValueError(
                 f"`local_max_sequence_length` is {max_sequence_length}, but the text encoders of {self.kind} have one"
@@ -65,8 +97,14 @@ class UNetDenoiser(Denoiser):
         )
         return contexts, negatives, None, None
 
+    def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
+        """All is ready."""
+
+    def first_block(self) -> None:
+        """No texts have to join."""
+
     def check_run(self) -> None:
-        """See [`Denoiser.check_run`]."""
+        """Raises a ValueError if the run is one that cannot be controlled."""
         if getattr(self.pipe, "do_perturbed_attention_guidance", False):
             raise ValueError(
                 "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
