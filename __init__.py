@@ -24,6 +24,8 @@ _HOMES = {
     "LLMLayoutPredictor": "layout.llm",
     "LayoutTransformer": "layout.transformer",
     "draw_layout": "layout.draw",
+    "export_layout": "layout.formats",
+    "import_layout": "layout.formats",
     "load_weights": "processors.weights",
     "save_weights": "processors.weights",
     "save_picture": "pictures",
