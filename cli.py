@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_generate(commands.add_parser("generate", help="make a picture of a prompt, or of each prompt in a file"))
     _add_layout(commands.add_parser("layout", help="show which object of a prompt would go where"))
+    _add_app(commands.add_parser("app", help="open a page to see regions, move them, and draw"))
     _add_export(commands.add_parser("export", help="write the self-contained folder for the Hub"))
     return parser
 
@@ -102,15 +104,26 @@ def _add_prompts(parser: argparse.ArgumentParser, from_pictures: bool = False) -
         which.add_argument("--like", metavar="PICTURE.png", help="make a picture again that this command wrote")
     which.add_argument("prompt", nargs="?", help='for example "a red apple to the left of a blue car"')
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
+    _add_model(parser)
     add = parser.add_argument
-    add("--model", metavar="PLACE", help="folder, file or Hub id of a checkpoint (default: what ships)")
     add("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
-    add("--layout-predictor", choices=["rules", "transformer", "llm"], help="default: the checkpoint's")
-    add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
-    add("--box-scale", type=_number, metavar="X", help="sides of predicted boxes (default: the checkpoint's)")
     add("--width", type=_count, metavar="PIXELS", help="default: the model's")
     add("--height", type=_count, metavar="PIXELS", help="default: the model's")
     add("--save-layout", metavar="FILE", help="write the layout (JSON); with --prompts a folder")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """The pipeline, and what it does by default."""
+    add = parser.add_argument
+    add("--model", metavar="PLACE", help="folder, file or Hub id of a checkpoint (default: what ships)")
+    add("--layout-predictor", choices=["rules", "transformer", "llm"], help="default: the checkpoint's")
+    add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
+    add("--box-scale", type=_number, metavar="X", help="sides of predicted boxes (default: the checkpoint's)")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="default: cuda or mps where there is one, else cpu")
+    parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], help="default: float32")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -136,8 +149,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")
     add("--show-layout", action="store_true", help="also write <name>.layout.png: the picture and its regions")
     add("--no-metadata", action="store_true", help="write PNGs that do not tell what they were made from")
-    add("--device", help="default: cuda or mps where there is one, else cpu")
-    add("--dtype", choices=["float32", "float16", "bfloat16"], help="default: float32")
+    _add_device(parser)
 
 
 def _add_layout(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +159,14 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     form.add_argument("--json", action="store_true", help="print JSON; with --prompts one line for each prompt")
     form.add_argument("--format", metavar="NAME", help="print and save it for another tool: comfyui, flux3, ...")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it; with --prompts a folder for <id>.png")
+
+
+def _add_app(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=app)
+    _add_model(parser)
+    _add_device(parser)
+    parser.add_argument("--port", type=_count, metavar="N", help="default: the first free one from 7860 on")
+    parser.add_argument("--listen", action="store_true", help="let other machines open the page, too")
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -242,6 +262,16 @@ def layout(args: argparse.Namespace) -> None:
         drawings = [Output(path, draw) for path in files["--output"]]
         saved = [Output(path, save) for path in files["--save-layout"]]
         _write_outputs(drawings + saved, partial(_say, stream=sys.stderr if args.json or args.format else sys.stdout))
+
+
+def app(args: argparse.Namespace) -> None:
+    """Opens the page, until Ctrl-C."""
+    if find_spec("gradio") is None:
+        raise ImportError('The page needs gradio: pip install "spacetime_attn[app]" (or ".[app]" in a clone).')
+    pipe = _load_pipeline(args, _device(args.device))
+    from .editor.page import serve
+
+    serve(pipe, args.port, args.listen)
 
 
 def export(args: argparse.Namespace) -> None:

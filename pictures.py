@@ -169,7 +169,7 @@ def making_of(output, index: int = 0) -> Making:
             "number": index + 1,
             "pictures": count,
             "optimize_weights": optimizer,
-            "model": _public_name(record["model"]),
+            "model": public_name(record["model"]),
             "versions": _versions(),
             "lost": lost,
         }
@@ -373,7 +373,7 @@ def _made(kind: Callable[..., _Made], values: dict) -> _Made:
         raise ValueError(f"The picture holds no {kind.__name__} that this release can make: {error}") from None
 
 
-def _public_name(model: str | None) -> str | None:
+def public_name(model: str | None) -> str | None:
     """A model's name without the folders of whoever drew with it."""
     if model is None or not os.path.isabs(model):
         return model

@@ -1,0 +1,199 @@
+"""Drawing for one visitor after the other, with progress, previews and a way to stop: `Studio`."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
+from uuid import uuid4
+
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from ..layout.regions import Layout
+from ..pictures import Making, as_png, making_of
+from ..processors.optimized_run import decode
+from .reading import collected_warnings
+from .settings import Settings, chosen_blend
+
+
+_PREVIEW_CELLS = 48  # of the latents' longer side: larger ones are made smaller first
+_PREVIEW_PAUSE = 0.7  # seconds, at least, from one preview to the next
+
+
+class CancelledError(Exception):
+    """The visitor has stopped the run."""
+
+
+class Run:
+    """One click on Draw."""
+
+    def __init__(self):
+        self._stop = Event()
+
+    def cancel(self) -> None:
+        """Stops it at its next step, or before its first."""
+        self._stop.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._stop.is_set()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    Args:
+        done, total (`int`): Steps.
+        preview (`PIL.Image`, *optional*): What the first picture looks like, where that is new.
+    """
+
+    done: int
+    total: int
+    preview: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """
+    A picture that is finished.
+
+    Args:
+        path (`Path`): Its PNG, which remembers what it was made from.
+        seed (`int`): Its own.
+        plain (`Path`, *optional*): The picture of the same noise without regions.
+        distances (`tuple[float, ...]`): Of those that CLIP chose it from.
+    """
+
+    path: Path
+    seed: int
+    plain: Path | None = None
+    distances: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All pictures of a run, and what was warned of."""
+
+    pictures: tuple[Drawn, ...]
+    warned: tuple[str, ...]
+
+
+class Studio:
+    """
+    Args:
+        pipe ([`SpaceTimeAttnPipeline`]): What draws. Its calls take turns.
+        folder (`Path`): Where the pictures are written.
+    """
+
+    def __init__(self, pipe, folder: Path):
+        self.pipe, self.folder = pipe, folder
+
+    def draw(self, prompt: str, layout: Layout, settings: Settings, run: Run) -> Iterator[Progress | Finished]:
+        """
+        Progress, and at last the pictures. The run is stopped when the iterator is closed.
+
+        Raises:
+            CancelledError: The run has been stopped.
+            Exception: What the pipeline raises.
+        """
+        news: Queue[Progress | Finished | Exception] = Queue()
+        worker = Thread(target=self._work, args=(prompt, layout, settings, run, news), daemon=True)
+        worker.start()
+        try:
+            while not isinstance(item := news.get(), Finished):
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+            yield item
+        finally:
+            run.cancel()
+            worker.join()
+
+    def _work(self, prompt: str, layout: Layout, settings: Settings, run: Run, news: Queue) -> None:
+        try:
+            with collected_warnings() as warned:
+                pictures = self._pictures(prompt, layout, settings, _Watch(run, news, _runs(settings)))
+            news.put(Finished(pictures, tuple(dict.fromkeys(warned))))
+        except Exception as error:  # of whatever kind: it is raised where the news are read
+            news.put(error)
+
+    def _pictures(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch") -> tuple[Drawn, ...]:
+        options = settings.options(layout, chosen_blend(settings, self.pipe.defaults))
+        optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
+        output = self._call(prompt, layout, settings, watch, **options, **optimised)
+        plain = None
+        if settings.compare:
+            same_noise = {"weights": 0.0, "latents": output.latents}
+            plain = self._call(prompt, layout, settings, watch, **options | same_noise)
+        distances = [()] * settings.pictures if output.loss_history is None else output.loss_history.tolist()
+        folder = self.folder / uuid4().hex
+        folder.mkdir(parents=True)
+        return tuple(
+            Drawn(
+                path=_written(folder / f"{_slug(prompt)}-{making.own_seed}.png", output, making),
+                seed=making.own_seed,
+                plain=plain and _written(folder / f"plain-{making.own_seed}.png", plain, making_of(plain, number)),
+                distances=tuple(distances[number]),
+            )
+            for number, making in enumerate(making_of(output, index) for index in range(settings.pictures))
+        )
+
+    def _call(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch", **options):
+        if watch.run.cancelled:
+            raise CancelledError
+        seeds = range(settings.seed, settings.seed + settings.pictures)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        output = self.pipe(prompt, layout=layout, generator=generators, callback_on_step_end=watch, **options)
+        if watch.run.cancelled:
+            raise CancelledError
+        return output
+
+
+def _runs(settings: Settings) -> int:
+    """How often all steps are gone through."""
+    return 1 + (settings.best_of if settings.best_of > 1 else 0) + settings.compare
+
+
+class _Watch:
+    """Is called at the end of each step."""
+
+    def __init__(self, run: Run, news: Queue, runs: int):
+        self.run, self._news, self._runs = run, news, runs
+        self._done, self._next_preview = 0, time.monotonic() + _PREVIEW_PAUSE / 2
+
+    def __call__(self, pipe, step: int, timestep, given: dict) -> dict:
+        pipe._interrupt = self.run.cancelled
+        self._done += 1
+        preview = None
+        if time.monotonic() > self._next_preview and not self.run.cancelled:
+            preview = preview_of(pipe.vae, given["latents"])
+            self._next_preview = time.monotonic() + _PREVIEW_PAUSE
+        total = self._runs * pipe.num_timesteps
+        self._news.put(Progress(min(self._done, total), total, preview))
+        return given
+
+
+@torch.no_grad()
+def preview_of(vae, latents: torch.Tensor) -> Image.Image | None:
+    """The first of some latents, still noisy, as a small picture; none where they are no map, or the VAE overflows."""
+    if latents.ndim != 4:
+        return None
+    smaller, shift = -(-max(latents.shape[-2:]) // _PREVIEW_CELLS), vae.config.get("shift_factor") or 0
+    pixels = decode(vae, F.avg_pool2d(latents[:1], smaller) + shift * vae.config.scaling_factor)[0].float()
+    if not pixels.isfinite().all():
+        return None
+    return Image.fromarray((pixels.permute(1, 2, 0) * 255).round().byte().cpu().numpy())
+
+
+def _slug(prompt: str) -> str:
+    """A file's name from a prompt."""
+    return "-".join(re.findall(r"[a-z0-9]+", prompt.lower()))[:40].strip("-") or "picture"
+
+
+def _written(path: Path, output, making: Making) -> Path:
+    path.write_bytes(as_png(output.images[making.number - 1], making))
+    return path

@@ -1,0 +1,262 @@
+"""What the page does about pictures: it draws, stops, shows, and opens those that remember: `DrawingEvents`."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from ..pictures import Making, public_name, read_picture
+from .canvas import backdrop_of, canvas_value, data_url
+from .curve import top_of
+from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio
+from .layout_events import QUICK, LayoutEvents
+from .notices import noticed, warn
+from .parts import CHECKPOINTS, Parts, mask_size
+from .scene import Scene
+from .settings import CURVE_POINTS, LARGEST_SIDE, Settings, chosen_blend, curve_of, default_curve, settings_of
+
+
+_SLOW = {"show_progress": "hidden", "concurrency_id": "draw", "concurrency_limit": 1, "api_visibility": "private"}
+_HIGHEST_SEED = 2**31
+
+
+class DrawingEvents:
+    """Handlers give a dict of what changes on the page."""
+
+    def __init__(self, parts: Parts, studio: Studio, layouts: LayoutEvents):
+        self._parts, self._studio, self._layouts = parts, studio, layouts
+        self._runs: dict[str, Run] = {}  # of sessions
+        self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
+        self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows, parts.compare]
+        self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
+        self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
+        self._weights = [parts.own_curve, parts.rows, parts.curve]
+
+    def connect(self, page: gr.Blocks) -> None:
+        """Connects the parts with the handlers."""
+        parts, reading = self._parts, self._layouts.reading
+        everything = list(dict.fromkeys([*self._layouts.outputs, *self._results, *self._fields, *self._weights]))
+        begin = parts.draw.click(noticed(self.begin), [*reading, *self._fields], [*everything, parts.asked], **QUICK)
+        begin.success(noticed(self.draw), [parts.scene, parts.asked, parts.under], self._results, **_SLOW).then(
+            self.end, None, [parts.draw, parts.cancel, parts.progress], **QUICK
+        )
+        parts.cancel.click(self.stop, None, None, queue=False, show_progress="hidden", api_visibility="private")
+        page.unload(self.stop)
+
+        for part, handler, inputs, outputs in (
+            (parts.shown.input, lambda shown: gr.HTML(shown=bool(shown)), [parts.shown], parts.canvas),
+            (parts.under.input, _under, [parts.under, parts.backdrop], parts.canvas),
+            (parts.dice.click, lambda: random.randrange(_HIGHEST_SEED), None, parts.seed),
+            (parts.gallery.select, self.chosen, [parts.drawn, parts.under], self._results),
+            (parts.curve.shaped, self.shaped, None, self._weights),
+            (parts.own_weights.click, self.as_the_checkpoint, [parts.blend, parts.guidance], self._weights),
+            (parts.blend.input, self.as_the_checkpoint, [parts.blend, parts.guidance], self._weights),
+            (parts.file.upload, self.opened, [parts.file, *reading], [*everything, parts.prompt, parts.file]),
+        ):
+            part(noticed(handler), inputs, outputs, **QUICK)
+
+    # Drawing
+
+    def begin(self, request: gr.Request, *values) -> dict:
+        """Checks everything before the run waits for its turn."""
+        parts, count = self._parts, len(self._layouts.reading)
+        reading, fields = values[:count], values[count:]
+        prompt, scene = reading[:2]
+        if not prompt.strip():
+            raise ValueError("Type a prompt first, for example: a red apple to the left of a blue car.")
+        if request.session_hash in self._runs:
+            raise ValueError("A picture is being drawn already: wait for it, or cancel it.")
+        settings = self._settings(*fields)
+        shown = {} if prompt == scene.prompt else self._layouts.submitted(*reading)
+        self._runs[request.session_hash] = Run()
+        return shown | {
+            parts.asked: settings,
+            parts.draw: gr.Button(interactive=False),
+            parts.cancel: gr.Button(interactive=True),
+            parts.progress: _bar("waiting for its turn", 0),
+            parts.note: "",
+        }
+
+    def _settings(
+        self, width, height, steps, guidance, seed, negative, pictures, best_of, blend, own_curve, rows, compare
+    ) -> Settings:
+        return Settings(
+            width=width,
+            height=height,
+            steps=steps,
+            guidance=guidance,
+            seed=seed,
+            negative_prompt=negative or "",
+            pictures=pictures,
+            best_of=best_of,
+            blend=None if blend == CHECKPOINTS else blend,
+            curve=own_curve,
+            rows=rows,
+            compare=bool(compare),
+        )
+
+    def draw(self, request: gr.Request, scene: Scene, settings: Settings, under: bool) -> Iterator[dict]:
+        """The progress of a run, then its pictures."""
+        parts, run, image = self._parts, self._runs[request.session_hash], ""
+        try:
+            for news in self._studio.draw(scene.prompt, scene.layout, settings, run):
+                if isinstance(news, Finished):
+                    for text in news.warned:
+                        warn(text)
+                    yield self._finished(news.pictures, _opened_image(news.pictures[0].path), under=under)
+                else:
+                    image = _image(news) or image
+                    yield {parts.progress: _bar(f"step {news.done} of {news.total}", news.done / news.total, image)}
+        except CancelledError:
+            yield {parts.note: "Cancelled."}
+
+    def end(self, request: gr.Request) -> dict:
+        """Whatever the end of the run was."""
+        self._runs.pop(request.session_hash, None)
+        parts = self._parts
+        return {
+            parts.draw: gr.Button(interactive=True),
+            parts.cancel: gr.Button(interactive=False),
+            parts.progress: "",
+        }
+
+    def stop(self, request: gr.Request) -> None:
+        """Cancel, or the visitor has left."""
+        if run := self._runs.get(request.session_hash):
+            run.cancel()
+
+    def _finished(self, pictures: tuple[Drawn, ...], image: Image.Image, index: int = 0, under: bool = True) -> dict:
+        """One of some pictures, `image`."""
+        parts, chosen, backdrop = self._parts, pictures[index], backdrop_of(image)
+        files = [(str(drawn.path), f"seed {drawn.seed}") for drawn in pictures]
+        pair = chosen.plain and (str(chosen.plain), str(chosen.path))
+        return {
+            parts.drawn: pictures,
+            parts.picture: str(chosen.path),
+            parts.gallery: gr.Gallery(value=files, visible=len(files) > 1),
+            parts.slider: gr.ImageSlider(value=pair, visible=pair is not None),
+            parts.download: gr.DownloadButton(value=str(chosen.path), interactive=True),
+            parts.note: _note(chosen),
+            parts.backdrop: backdrop,
+            parts.canvas: gr.HTML(picture=backdrop if under else None),
+        }
+
+    def chosen(self, pictures: tuple[Drawn, ...], under: bool, event: gr.SelectData) -> dict:
+        """Another one of the pictures."""
+        return self._finished(pictures, _opened_image(pictures[event.index].path), event.index, under)
+
+    # Weights
+
+    def shaped(self, event: gr.EventData) -> dict:
+        """The visitor's own curve."""
+        points = tuple(float(point) for point in event.points)
+        if len(points) != CURVE_POINTS or not np.isfinite(points).all():
+            raise ValueError(f"Weights over time are {CURVE_POINTS} numbers.")
+        parts = self._parts
+        return {parts.own_curve: points, parts.rows: None, parts.curve: gr.HTML(value=list(points))}
+
+    def as_the_checkpoint(self, blend: str, guidance: float) -> dict:
+        """The checkpoint's weights for a blend."""
+        parts, defaults = self._parts, self._studio.pipe.defaults
+        if blend == CHECKPOINTS:
+            blend = defaults.default_blend if (guidance or 0) > 1 else "convex"
+        points = default_curve(defaults, blend)
+        return {parts.own_curve: None, parts.rows: None, parts.curve: gr.HTML(value=list(points), top=top_of(points))}
+
+    # Pictures that remember
+
+    def opened(self, path: str, prompt: str, scene: Scene, struck, added, width, height, *placing) -> dict:
+        """All that a picture was made from, and the picture."""
+        parts, pipe = self._parts, self._studio.pipe
+        making = read_picture(path)
+        settings, elsewhere = settings_of(making, pipe.defaults)
+        picture = _opened_image(path)
+        read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
+        scene = Scene(making.prompt, making.layout, tuple(read.layout.phrases), edited=True)
+        if differences := _differences(making, pipe, elsewhere):
+            warn(f"The same settings may draw another picture here: {'; '.join(differences)}.")
+        pictures = (Drawn(Path(path), making.own_seed or 0),)
+        return {
+            **self._layouts.view(scene, read),
+            **self._finished(pictures, picture),
+            **self._filled(settings),
+            parts.canvas: gr.HTML(
+                value=canvas_value(scene), aspect=settings.width / settings.height, picture=backdrop_of(picture)
+            ),
+            parts.mask: gr.ImageEditor(value=None, canvas_size=mask_size(settings.width, settings.height)),
+            parts.prompt: making.prompt,
+            parts.struck: (),
+            parts.added: (),
+            parts.file: None,
+        }
+
+    def _filled(self, settings: Settings) -> dict:
+        """The fields, filled with settings."""
+        parts = self._parts
+        defaults = self._studio.pipe.defaults
+        blend = chosen_blend(settings, defaults)
+        points = default_curve(defaults, blend) if settings.rows is None else curve_of(settings.rows, blend)
+        return {
+            parts.width: settings.width,
+            parts.height: settings.height,
+            parts.steps: settings.steps,
+            parts.guidance: settings.guidance,
+            parts.seed: settings.seed,
+            parts.negative: settings.negative_prompt,
+            parts.pictures: settings.pictures,
+            parts.best_of: settings.best_of,
+            parts.blend: settings.blend or CHECKPOINTS,
+            parts.own_curve: None,
+            parts.rows: settings.rows,
+            parts.curve: gr.HTML(value=list(points), top=top_of(points)),
+        }
+
+
+def _under(under: bool, backdrop: str | None) -> gr.HTML:
+    return gr.HTML(picture=backdrop if under else None)
+
+
+def _bar(text: str, share: float, image: str = "") -> str:
+    """A bar, and what the picture looks like so far (a data URL)."""
+    shown = f'<img alt="the picture so far" src="{image}">' if image else ""
+    return f'<div class="bar"><div style="width: {share:.1%}"></div></div><p>{text}</p>{shown}'
+
+
+def _image(news: Progress) -> str:
+    return data_url(news.preview, "JPEG") if news.preview else ""
+
+
+def _note(drawn: Drawn) -> str:
+    if not drawn.distances:
+        return f"Seed {drawn.seed}"
+    tried = ", ".join(f"{distance:.4f}" for distance in drawn.distances)
+    return f"Seed {drawn.seed}; CLIP's distances were {tried}, and the least was kept."
+
+
+def _opened_image(path: str) -> Image.Image:
+    """
+    Raises:
+        ValueError: It cannot be decoded, or is larger than what is drawn here.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if max(image.size) > LARGEST_SIDE:
+                raise ValueError(f"it has {image.width} x {image.height} pixels, more than {LARGEST_SIDE} a side")
+            return image.convert("RGB")
+    except Exception as error:  # Pillow has many kinds for broken files
+        raise ValueError(f"The picture cannot be opened: {error}.") from None
+
+
+def _differences(making: Making, pipe, elsewhere: list[str]) -> list[str]:
+    """What made a picture, and is otherwise here."""
+    found, here = [f"the page has no field for {name}" for name in elsewhere], public_name(pipe.config._name_or_path)
+    if making.model != here:
+        found.append(f"it was drawn by {making.model}, and this is {here}")
+    own = {"class": type(pipe.scheduler).__name__, "config": dict(pipe.scheduler.config)}
+    kind, config = making.scheduler["class"], making.scheduler["config"]
+    if kind != own["class"] or {**own["config"], **config} != own["config"]:
+        found.append(f"it was drawn with another {kind}")
+    return found

@@ -1,0 +1,211 @@
+"""What the page does about layouts: it reads prompts, and moves and changes regions: `LayoutEvents`."""
+
+import html
+from collections.abc import Callable
+from dataclasses import replace
+
+import gradio as gr
+
+from .canvas import canvas_value
+from .notices import noticed
+from .parts import Parts, mask_size
+from .reading import Read, Reader, Wishes
+from .scene import Scene
+from .settings import LARGEST_SIDE
+
+
+# One after the other, so that none sees a scene that another is changing.
+QUICK = {"show_progress": "hidden", "concurrency_id": "quick", "concurrency_limit": 1, "api_visibility": "private"}
+_MASK_SIDE = 256  # pixels of masks, at most
+
+
+class LayoutEvents:
+    """Handlers give a dict of what changes on the page. Scenes come from the server, all else from visitors."""
+
+    def __init__(self, parts: Parts, reader: Reader):
+        self._parts, self._reader = parts, reader
+        self.reading = [parts.prompt, parts.scene, parts.struck, parts.added, parts.width, parts.height]
+        self.reading += [parts.predictor, parts.temperature, parts.layout_seed]
+        self._fields = [parts.phrase, parts.description, parts.region_negative, parts.strength, parts.softness]
+        self._fields += [parts.start, parts.end]
+        self._buttons = [parts.delete, parts.front, parts.back, parts.use_mask, parts.use_box]
+        self.outputs = [parts.scene, parts.canvas, parts.read, parts.struck, parts.added, parts.objects, parts.told]
+        self.outputs += [parts.question, parts.undo, parts.region, parts.addition, parts.layout_seed, parts.mask]
+        self.outputs += [parts.temperature, *self._fields, *self._buttons]
+
+    def connect(self) -> None:
+        """Connects the parts with the handlers."""
+        parts = self._parts
+        self._on(parts.prompt.input, self.typed, self.reading, trigger_mode="always_last")
+        self._on(parts.prompt.submit, self.submitted, self.reading)
+        self._on(parts.place_anew.click, lambda scene: self.view(scene.placed_anew(scene.offered)), [parts.scene])
+        self._on(parts.keep.click, lambda scene: self.view(scene.kept(scene.offered)), [parts.scene])
+        self._on(parts.objects.input, self.ticked, [parts.objects, parts.read, *self.reading])
+        for event in (parts.add.click, parts.addition.submit):
+            self._on(event, self.named, [parts.addition, *self.reading])
+        for event in (parts.predictor.input, parts.temperature.release, parts.layout_seed.input):
+            self._on(event, self.placed_otherwise, self.reading)
+        self._on(parts.other_layout.click, self.another, self.reading)
+        for size in (parts.width, parts.height):
+            self._on(size.input, self.sized, self.reading, trigger_mode="always_last")
+
+        self._on(parts.canvas.moved, self.moved, [parts.scene])
+        self._on(parts.canvas.picked, self.picked, [parts.scene])
+        self._on(parts.canvas.added, self.drawn_new, [parts.scene])
+        self._on(parts.canvas.removed, self.removed, [parts.scene])
+        self._on(parts.new.click, lambda scene: self.view(scene.with_new()), [parts.scene])
+        self._on(parts.delete.click, lambda scene: self.view(scene.without(scene.selected)), [parts.scene])
+        self._on(parts.front.click, lambda scene: self.view(scene.in_depth(front=True)), [parts.scene])
+        self._on(parts.back.click, lambda scene: self.view(scene.in_depth(front=False)), [parts.scene])
+        self._on(parts.undo.click, lambda scene: self.view(scene.undone()), [parts.scene])
+
+        for field, name in ((parts.description, "description"), (parts.region_negative, "negative_prompt")):
+            self._on(field.input, self._change(name, lambda text: text.strip() and text or None), [field, parts.scene])
+        self._on(parts.phrase.input, self.renamed, [parts.phrase, parts.scene])
+        for name in ("strength", "softness", "start", "end"):
+            field = getattr(parts, name)
+            self._on(field.release, self._change(name, float), [field, parts.scene])
+        self._on(parts.use_mask.click, self.masked, [parts.mask, parts.scene])
+        self._on(parts.use_box.click, lambda scene: self.view(scene.changed(box=scene.region.bounds)), [parts.scene])
+
+    def _on(self, event: Callable, handler: Callable, inputs: list, trigger_mode: str = "multiple") -> None:
+        event(noticed(handler), inputs, self.outputs, trigger_mode=trigger_mode, **QUICK)
+
+    def view(self, scene: Scene, read: Read | None = None, but_fields: bool = False) -> dict:
+        """What the page shows of a scene, and of what was read; fields that are being typed in are left alone."""
+        parts, region = self._parts, scene.region
+        shown = {
+            parts.scene: scene,
+            parts.canvas: canvas_value(scene),
+            parts.undo: gr.Button(interactive=bool(scene.past)),
+            parts.question: gr.Group(visible=scene.offered is not None),
+            parts.region: gr.Accordion(label=f"Region: {region.phrase if region else 'click on one'}"),
+        }
+        if not but_fields:
+            shown |= {button: gr.Button(interactive=region is not None) for button in self._buttons}
+            shown |= self._field_values(region)
+        if read is not None:
+            lines = "".join(f"<li>{html.escape(line)}</li>" for line in read.told)
+            shown |= {
+                parts.read: read,
+                parts.objects: gr.CheckboxGroup(choices=list(read.names), value=list(read.placed)),
+                parts.told: f"<ul>{lines}</ul>" if lines else "",
+            }
+        return shown
+
+    def _field_values(self, region) -> dict:
+        parts, there = self._parts, region is not None
+        texts = {
+            parts.phrase: region.phrase if there else "",
+            parts.description: (there and region.description) or "",
+            parts.region_negative: (there and region.negative_prompt) or "",
+        }
+        numbers = {
+            parts.strength: region.strength if there else 1,
+            parts.softness: region.softness if there else 0,
+            parts.start: region.start if there else 0,
+            parts.end: region.end if there else 1,
+        }
+        shown = {field: gr.Textbox(value=text, interactive=there) for field, text in texts.items()}
+        for field, number in numbers.items():
+            is_for_it = there and (field is not parts.softness or region.box is not None)
+            shown[field] = gr.Slider(value=number, interactive=is_for_it)
+        return shown
+
+    # Prompts
+
+    def read(self, prompt, scene, struck, added, width, height, predictor, temperature, seed) -> Read:
+        """Reads and places what the fields say; words that the prompt no longer has are forgotten."""
+        there = [tuple(word for word in words if word.lower() in prompt.lower()) for words in (struck, added)]
+        width, height = shape_of(width, height)
+        if predictor not in self._reader.predictors:
+            raise ValueError("Choose one of the predictors.")
+        return self._reader.read(prompt, Wishes(width, height, predictor, float(temperature), int(seed or 0), *there))
+
+    def typed(self, prompt: str, scene: Scene, *others) -> dict:
+        """With each key; a language model is asked on Enter alone."""
+        return gr.skip() if others[4] == "llm" else self.submitted(prompt, scene, *others)
+
+    def submitted(self, prompt: str, scene: Scene, *others) -> dict:
+        read = self.read(prompt, scene, *others)
+        return self.view(scene.read(prompt, read.layout), read, but_fields=scene.edited)
+
+    def ticked(self, chosen: list[str], read: Read, prompt: str, scene: Scene, struck, added, *others) -> dict:
+        struck = tuple(name for name in read.names if name not in chosen)
+        read = self.read(prompt, scene, struck, added, *others)
+        return self._corrected(scene, read) | {self._parts.struck: struck}
+
+    def named(self, words: str, prompt: str, scene: Scene, struck, added, *others) -> dict:
+        words = words.strip()
+        if not words:
+            raise ValueError("Type some words of the prompt first.")
+        struck, added = tuple(name for name in struck if name != words), (*added, words)
+        if words.lower() not in prompt.lower():
+            raise ValueError(f"“{words}” does not stand in the prompt.")
+        read = self.read(prompt, scene, struck, added, *others)
+        parts = self._parts
+        return self._corrected(scene, read) | {parts.struck: struck, parts.added: added, parts.addition: ""}
+
+    def _corrected(self, scene: Scene, read: Read) -> dict:
+        scene = scene.kept(read.layout) if scene.edited else scene.read(scene.prompt, read.layout)
+        return self.view(scene, read)
+
+    def placed_otherwise(self, prompt: str, scene: Scene, *others) -> dict:
+        read = self.read(prompt, scene, *others)
+        return self.view(replace(scene, prompt=prompt).placed_anew(read.layout), read)
+
+    def another(self, prompt, scene, struck, added, width, height, predictor, temperature, seed) -> dict:
+        if predictor != "transformer":
+            raise ValueError("Only the transformer draws other layouts: choose it as the predictor.")
+        temperature, seed = float(temperature) or 1.0, int(seed or 0) + 1
+        shown = self.placed_otherwise(prompt, scene, struck, added, width, height, predictor, temperature, seed)
+        return shown | {self._parts.temperature: temperature, self._parts.layout_seed: seed}
+
+    def sized(self, prompt: str, scene: Scene, *others) -> dict:
+        width, height = shape_of(*others[2:4])
+        shown = self.submitted(prompt, scene, *others)
+        return shown | self.framed(shown[self._parts.canvas], width, height)
+
+    def framed(self, value: dict, width: int, height: int) -> dict:
+        """What shows regions, and what masks are drawn on, in the picture's shape."""
+        return {
+            self._parts.canvas: gr.HTML(value=value, aspect=width / height),
+            self._parts.mask: gr.ImageEditor(value=None, canvas_size=mask_size(width, height)),
+        }
+
+    # Regions
+
+    def moved(self, scene: Scene, event: gr.EventData) -> dict:
+        return self.view(scene.moved(event.index, event.bounds, bool(event.resized)))
+
+    def picked(self, scene: Scene, event: gr.EventData) -> dict:
+        return self.view(scene.picked(event.index))
+
+    def drawn_new(self, scene: Scene, event: gr.EventData) -> dict:
+        return self.view(scene.with_new(event.bounds))
+
+    def removed(self, scene: Scene, event: gr.EventData) -> dict:
+        return self.view(scene.without(event.index))
+
+    def renamed(self, text: str, scene: Scene) -> dict:
+        return self.view(scene.changed(phrase=text), but_fields=True) if text.strip() else gr.skip()
+
+    def _change(self, name: str, coerced: Callable) -> Callable:
+        def changed(value, scene: Scene) -> dict:
+            return self.view(scene.changed(**{name: coerced(value)}), but_fields=True)
+
+        return changed
+
+    def masked(self, drawing: dict | None, scene: Scene) -> dict:
+        if not drawing or drawing.get("composite") is None:
+            raise ValueError("Draw where the object is to be first.")
+        opacity = drawing["composite"].getchannel("A")
+        opacity.thumbnail((_MASK_SIDE, _MASK_SIDE))
+        return self.view(scene.changed(mask=opacity))
+
+
+def shape_of(width, height) -> tuple[int, int]:
+    """A size that layouts can be made for, from what stands in the fields."""
+    sides = (side if isinstance(side, (int, float)) and side >= 8 else 8 for side in (width, height))
+    width, height = (min(int(side) // 8 * 8, LARGEST_SIDE) for side in sides)
+    return width, height

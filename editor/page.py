@@ -1,0 +1,82 @@
+"""The page: `build` makes it around a pipeline, `serve` opens it."""
+
+import inspect
+import os
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+
+from .drawing import Studio
+from .drawing_events import DrawingEvents
+from .layout_events import LayoutEvents
+from .parts import EXAMPLE, Parts
+from .reading import Reader, Wishes
+from .settings import Settings, chosen_blend, default_curve
+
+
+_CSS = Path(__file__).with_name("page.css")
+_UPLOAD_LIMIT = "20mb"
+_KEPT = 24 * 3600  # seconds that pictures are kept
+_THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+
+
+def build(pipe) -> gr.Blocks:
+    """
+    The page for one pipeline, which all visitors share.
+
+    Args:
+        pipe ([`SpaceTimeAttnPipeline`]): On the device where it is to draw. Its bars are switched off.
+    """
+    pipe.set_progress_bar_config(disable=True)
+    reader, start = Reader(pipe), _first_settings(pipe)
+    reader.read(EXAMPLE, Wishes(start.width, start.height, reader.default))  # loads what is loaded at the first use
+    points = default_curve(pipe.defaults, chosen_blend(start, pipe.defaults))
+    with gr.Blocks(title="spacetime_attn", analytics_enabled=False, delete_cache=(3600, _KEPT)) as page:
+        parts = Parts(reader, start, points)
+        layouts = LayoutEvents(parts, reader)
+        layouts.connect()
+        DrawingEvents(parts, Studio(pipe, Path(page.GRADIO_CACHE, "pictures")), layouts).connect(page)
+    return page.queue(default_concurrency_limit=1, api_open=False)
+
+
+def _first_settings(pipe) -> Settings:
+    """What the pipeline does by default."""
+    height, width = pipe.picture_size(None, None)
+    stock = inspect.signature((pipe.stock if hasattr(pipe, "stock") else pipe.pipe).__call__).parameters
+    return Settings(width, height, stock["num_inference_steps"].default, stock["guidance_scale"].default)
+
+
+def serve(pipe, port: int | None = None, listen: bool = False) -> None:
+    """
+    Opens the page, prints its address and serves it until Ctrl-C. What visitors upload and draw lies in a folder that
+    is removed then, and no other file can be read through the page.
+
+    Args:
+        pipe: See [`build`].
+        port (`int`, *optional*): By default the first free one from 7860 on.
+        listen (`bool`): Whether other machines may open the page.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with tempfile.TemporaryDirectory(prefix="spacetime_attn_") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        page = build(pipe)
+        _, address, _ = page.launch(
+            server_name="0.0.0.0" if listen else "127.0.0.1",
+            server_port=port,
+            share=False,
+            max_file_size=_UPLOAD_LIMIT,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            footer_links=[],
+            theme=_THEME,
+            css=_CSS.read_text(encoding="utf-8"),
+        )
+        print(f"The page is at {address}  (Ctrl-C ends it)", flush=True)
+        page.block_thread()

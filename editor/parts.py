@@ -1,0 +1,172 @@
+"""What the page consists of, without what it does: `Parts`."""
+
+import gradio as gr
+
+from ..processors.control import BLENDS
+from .canvas import canvas
+from .curve import curve
+from .reading import LONGEST_PROMPT, Read, Reader
+from .scene import Scene
+from .settings import MOST, Settings
+
+
+CHECKPOINTS = "the checkpoint's"
+EXAMPLE = "a red apple to the left of a blue car"
+_PREDICTORS = {"rules": "rules", "transformer": "transformer, learned", "llm": "language model, slow"}
+_MASK_SIDE = 384  # pixels of the longer side of what a mask is drawn on
+
+
+class Parts:
+    """
+    All components, and what is kept for each visitor, in two columns that stand below each other on narrow screens.
+
+    Args:
+        reader ([`Reader`]): Its predictors can be chosen.
+        start ([`Settings`]): What the fields hold at first.
+        points (`tuple[float, ...]`): The checkpoint's weights over time.
+    """
+
+    def __init__(self, reader: Reader, start: Settings, points: tuple[float, ...]):
+        self.scene, self.read = gr.State(Scene()), gr.State(Read())
+        self.struck, self.added = gr.State(()), gr.State(())
+        self.rows = gr.State(None)  # weights of single objects, from a picture
+        self.own_curve = gr.State(None)
+        self.asked = gr.State(None)  # the settings of the run that waits or draws
+        self.drawn, self.backdrop = gr.State(()), gr.State(None)
+        with gr.Row():
+            with gr.Column(scale=5, min_width=320):
+                self._prompt()
+                self._canvas(start)
+            with gr.Column(scale=4, min_width=320):
+                self._results()
+        with gr.Row():
+            with gr.Column(scale=5, min_width=320):
+                self._reading(reader)
+                self._region(start)
+            with gr.Column(scale=4, min_width=320):
+                self._settings(start, points)
+
+    def _prompt(self) -> None:
+        self.prompt = gr.Textbox(
+            label="Prompt", placeholder=EXAMPLE, lines=2, max_lines=6, max_length=LONGEST_PROMPT, elem_id="prompt"
+        )
+        with gr.Group(visible=False, elem_id="question") as self.question:
+            gr.Markdown("The prompt names other objects now.", container=True)
+            with gr.Row():
+                self.place_anew = gr.Button("Place all of them anew", size="sm", min_width=120)
+                self.keep = gr.Button("Keep my boxes, add what is new", size="sm", min_width=120)
+
+    def _canvas(self, start: Settings) -> None:
+        self.canvas = canvas(start.width / start.height)
+        with gr.Row(elem_classes="tools"):
+            self.undo = _tool("Undo", interactive=False)
+            self.new = _tool("New box")
+            self.delete = _tool("Delete", interactive=False)
+            self.front = _tool("To front", interactive=False)
+            self.back = _tool("To back", interactive=False)
+        with gr.Row():
+            self.shown = gr.Checkbox(True, label="Show the boxes", min_width=120, elem_id="shown")
+            self.under = gr.Checkbox(True, label="Show the picture under them", min_width=120)
+
+    def _reading(self, reader: Reader) -> None:
+        with gr.Accordion("What was read"):
+            self.objects = gr.CheckboxGroup([], label="Objects: untick what is none", elem_id="objects")
+            with gr.Row(equal_height=True):
+                self.addition = gr.Textbox(
+                    show_label=False, placeholder="words of the prompt that are an object, too", scale=3, min_width=150
+                )
+                self.add = gr.Button("Add", size="sm", scale=1, min_width=80)
+            self.told = gr.HTML("", elem_id="told")
+        with gr.Accordion("How objects are placed", open=False):
+            choices = [(_PREDICTORS[name], name) for name in reader.predictors]
+            self.predictor = gr.Radio(choices, value=reader.default, label="Predictor")
+            with gr.Row():
+                self.temperature = gr.Slider(0, 2, 0, step=0.1, label="Temperature: 0 is the likeliest", min_width=140)
+                self.layout_seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=80)
+            self.other_layout = gr.Button("Another layout", size="sm")
+
+    def _region(self, start: Settings) -> None:
+        with gr.Accordion("Region: click on one", open=False, elem_id="region") as self.region:
+            self.phrase = gr.Textbox(label="Phrase", interactive=False, elem_id="phrase")
+            self.description = gr.Textbox(label="Description, in the place of the phrase", interactive=False)
+            self.region_negative = gr.Textbox(label="Not to be seen in it", interactive=False)
+            with gr.Row():
+                self.strength = _region_slider("Strength", 0, 4, 1)
+                self.softness = _region_slider("Softness of a box's edge", 0, 0.5, 0)
+            with gr.Row():
+                self.start = _region_slider("Acts from", 0, 1, 0)
+                self.end = _region_slider("until, in shares of the steps", 0, 1, 1)
+            with gr.Accordion("A mask in the box's place", open=False):
+                self.mask = gr.ImageEditor(
+                    label="Draw where the object is to be",
+                    sources=(),
+                    transforms=(),
+                    layers=False,
+                    image_mode="RGBA",
+                    type="pil",
+                    brush=gr.Brush(default_size=24, colors=["#1f6feb"], color_mode="fixed"),
+                    canvas_size=mask_size(start.width, start.height),
+                    fixed_canvas=True,
+                    elem_id="mask",
+                )
+                with gr.Row():
+                    self.use_mask = gr.Button("Take this mask", size="sm", interactive=False)
+                    self.use_box = gr.Button("Back to a box", size="sm", interactive=False)
+
+    def _results(self) -> None:
+        with gr.Row():
+            self.draw = gr.Button("Draw", variant="primary", scale=3, min_width=120, elem_id="draw")
+            self.cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
+        self.progress = gr.HTML("", elem_id="progress")
+        self.picture = gr.Image(
+            label="Picture", type="filepath", interactive=False, buttons=["fullscreen"], elem_id="picture"
+        )
+        self.slider = gr.ImageSlider(
+            label="Without regions and with them", visible=False, type="filepath", interactive=False, elem_id="slider"
+        )
+        self.gallery = gr.Gallery(
+            label="Pictures", visible=False, columns=4, height="auto", interactive=False, allow_preview=False
+        )
+        self.note = gr.Markdown("", elem_id="note")
+        self.download = gr.DownloadButton("Download the PNG", interactive=False, size="sm", elem_id="download")
+        self.file = gr.File(
+            label="Drop a PNG made here to go on with it", file_types=[".png"], height=150, elem_id="file"
+        )
+
+    def _settings(self, start: Settings, points: tuple[float, ...]) -> None:
+        with gr.Accordion("How it is drawn"):
+            self.negative = gr.Textbox(start.negative_prompt, label="Not to be seen in the picture")
+            with gr.Row():
+                self.width = _number("Width", start.width, step=8)
+                self.height = _number("Height", start.height, step=8)
+                self.steps = _number("Steps", start.steps)
+                self.guidance = _number("Guidance", start.guidance, step=0.5, precision=None)
+            with gr.Row(equal_height=True):
+                self.seed = _number("Seed", start.seed)
+                self.dice = gr.Button("🎲 Another seed", size="sm", min_width=100)
+            with gr.Row():
+                self.pictures = gr.Slider(1, MOST["pictures"], 1, step=1, label="Pictures", min_width=120)
+                self.best_of = gr.Slider(1, MOST["best_of"], 1, step=1, label="Best of", min_width=120)
+            self.compare = gr.Checkbox(False, label="Compare with the same noise without regions", elem_id="compare")
+            self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
+            gr.Markdown("Weights over time: drag the points.")
+            self.curve = curve(points)
+            self.own_weights = gr.Button("Back to the checkpoint's weights", size="sm")
+
+
+def _tool(text: str, **options) -> gr.Button:
+    return gr.Button(text, size="sm", min_width=56, **options)
+
+
+def _number(label: str, value: float, step: float = 1, precision: int | None = 0) -> gr.Number:
+    return gr.Number(value, label=label, step=step, precision=precision, min_width=80, elem_id=label.lower())
+
+
+def _region_slider(label: str, low: float, high: float, value: float) -> gr.Slider:
+    return gr.Slider(low, high, value, step=0.01, label=label, interactive=False, min_width=140)
+
+
+def mask_size(width: int, height: int) -> tuple[int, int]:
+    """Of what a mask is drawn on, in pixels."""
+    factor = _MASK_SIDE / max(width, height)
+    return max(round(factor * width), 1), max(round(factor * height), 1)

@@ -1,0 +1,140 @@
+"""What is read in a prompt, and where its objects go: `Reader`."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from threading import Lock, get_ident
+
+import torch
+
+from ..layout.language import read_prompt
+from ..layout.learned import TransformerLayoutPredictor
+from ..layout.llm import LLMLayoutPredictor
+from ..layout.objects import objects_of
+from ..layout.regions import Layout
+from ..layout.rules import RuleLayoutPredictor
+
+
+LONGEST_PROMPT = 4000  # characters
+_PACKAGE = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """
+    How a prompt is to be read, and its objects placed.
+
+    Args:
+        width, height (`int`): Of the picture, in pixels.
+        predictor (`str`): One of `Reader.predictors`.
+        temperature (`float`): 0 for the likeliest layout; only the transformer draws others.
+        seed (`int`): Of layouts that are drawn.
+        struck, added (`tuple[str, ...]`): Words of the prompt that name no object, or one that was not read.
+    """
+
+    width: int
+    height: int
+    predictor: str
+    temperature: float = 0.0
+    seed: int = 0
+    struck: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Read:
+    """
+    Args:
+        layout ([`Layout`]): Where the objects go.
+        names (`tuple[str, ...]`): The prompt's words for the objects, struck ones and added ones too.
+        placed (`tuple[str, ...]`): Those of them that have a region.
+        told (`tuple[str, ...]`): What else was read, and what is to be said of it, in words.
+    """
+
+    layout: Layout = Layout()
+    names: tuple[str, ...] = ()
+    placed: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+class Reader:
+    """Reads and places for all visitors, one after the other, with the reader and the encoders of a pipeline."""
+
+    def __init__(self, pipe):
+        self._pipe, self._lock = pipe, Lock()
+        self.default = pipe.config.get("layout_predictor", "transformer")
+        self.predictors = ["rules", "transformer"] + (["llm"] if find_spec("xgrammar") else [])
+        self._llm: LLMLayoutPredictor | None = None  # which keeps its model
+
+    def read(self, prompt: str, wishes: Wishes) -> Read:
+        """
+        Raises:
+            ValueError, TypeError: The prompt is too long, the size makes no sense, or an added word is not in it.
+        """
+        if len(prompt) > LONGEST_PROMPT:
+            raise ValueError(f"The prompt has {len(prompt)} characters, more than {LONGEST_PROMPT}: shorten it.")
+        if not prompt.strip():
+            return Read()
+        with self._lock, collected_warnings() as warned:
+            self._pipe.layout_predictor = self._predictor(wishes)
+            names = tuple(dict.fromkeys([*_names(prompt), *wishes.added]))
+            placed = tuple(name for name in names if name not in wishes.struck)
+            objects = placed if wishes.struck or wishes.added else None
+            generator = torch.Generator().manual_seed(wishes.seed)
+            layout = self._pipe.predict_layout(
+                prompt, wishes.height, wishes.width, objects=objects, generator=generator
+            )
+            told = _told(layout, objects)
+        return Read(layout, names, placed, tuple(dict.fromkeys([*told, *warned])))
+
+    def _predictor(self, wishes: Wishes):
+        nlp, model = (getattr(self._pipe, name, None) for name in ("nlp", "layout_transformer"))
+        if wishes.predictor == "transformer":
+            return TransformerLayoutPredictor(model, nlp, wishes.temperature)
+        if wishes.predictor == "llm":
+            self._llm = self._llm or LLMLayoutPredictor(nlp=nlp)
+            return self._llm
+        return RuleLayoutPredictor(nlp)
+
+
+def _names(prompt: str) -> list[str]:
+    """The prompt's words for what gets a region."""
+    reading = read_prompt(prompt)
+    return [reading.prompt[thing.start : thing.end] for thing in objects_of(reading)[0]]
+
+
+def _told(layout: Layout, objects: tuple[str, ...] | None) -> list[str]:
+    """Relations, descriptions, what gets no region and what is absent."""
+    reading = read_prompt(layout.prompt, objects=objects)
+    lines = [layout.describe(relation) for relation in layout.relations]
+    lines += [f"{part.phrase}: drawn as “{part.description}”" for part in layout if part.description]
+    placed = {(thing.start, thing.end) for thing in objects_of(reading)[0]}
+    others = [e for e in reading.entities if e.kind != "object" and (e.start, e.end) not in placed]
+    lines += [f"without a region: {entity.phrase} ({entity.kind})" for entity in others]
+    lines += [f"to be absent: {reading.negative_prompt}"] if reading.negative_prompt else []
+    return lines
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """What this package warns of in the block, in the thread that entered it."""
+    found: list[str] = []
+    thread = get_ident()
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == thread:
+                found.append(record.getMessage())
+
+    logger, collector = logging.getLogger(_PACKAGE), Collector(logging.WARNING)
+    logger.addHandler(collector)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield found
+    finally:
+        logger.removeHandler(collector)
+        found += [str(warning.message) for warning in caught]

@@ -1,0 +1,159 @@
+"""How pictures are to be drawn, as plain data: `Settings`, from the page's fields or from a picture that remembers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..layout.regions import Layout
+from ..pictures import Making
+from ..processors.defaults import Defaults
+from ..processors.weights import default_weights
+
+
+LARGEST_SIDE = 2048  # pixels
+MOST = {"steps": 200, "pictures": 16, "best_of": 32}
+CURVE_POINTS = 6  # of weights over time
+_LIMITS = {"width": (8, LARGEST_SIDE), "height": (8, LARGEST_SIDE), "seed": (0, 2**63 - 1)}
+_LIMITS |= {name: (1, most) for name, most in MOST.items()}
+_WORDS = {"best_of": "“Best of”", "pictures": "The number of pictures", "steps": "The number of steps"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    Args:
+        negative_prompt (`str`): What the pictures should not show.
+        width, height (`int`): In pixels, multiples of 8.
+        steps (`int`), guidance (`float`): As in diffusers.
+        seed (`int`): Of the first picture; the next ones count up.
+        pictures (`int`): How many.
+        best_of (`int`): Of so many pictures of other noise CLIP's choice is kept; 1 for no choice.
+        blend (`str`, *optional*): By default the checkpoint's.
+        curve (`tuple[float, ...]`, *optional*): Weights at equal distances of time, from the first step to the last:
+            what the objects share (guided), or what each has (convex). By default the checkpoint's.
+        rows (`tuple`, *optional*): In the place of a curve each object's weight at each step, as a picture had them.
+        compare (`bool`): Whether to draw the same noise without regions, too.
+
+    Raises:
+        ValueError: Names the field that makes no sense.
+    """
+
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    seed: int = 0
+    negative_prompt: str = ""
+    pictures: int = 1
+    best_of: int = 1
+    blend: str | None = None
+    curve: tuple[float, ...] | None = None
+    rows: tuple[tuple[float, ...], ...] | None = None
+    compare: bool = False
+
+    def __post_init__(self):
+        for name, (low, high) in _LIMITS.items():
+            value, words = getattr(self, name), _WORDS.get(name, f"The {name}")
+            if not isinstance(value, (int, float)) or not float(value).is_integer() or not low <= value <= high:
+                raise ValueError(f"{words} has to be a whole number in {low}..{high}, got {value!r}.")
+            object.__setattr__(self, name, int(value))
+        if self.width % 8 or self.height % 8:
+            raise ValueError(f"Width and height have to be divisible by 8, got {self.width} x {self.height}.")
+        if not isinstance(self.guidance, (int, float)) or not 0 <= self.guidance <= 100:
+            raise ValueError(f"The guidance has to be a number in 0..100, got {self.guidance!r}.")
+
+    def options(self, layout: Layout, blend: str) -> dict:
+        """The arguments of the pipeline's call, but for prompt, layout and noise."""
+        options = {
+            "width": self.width,
+            "height": self.height,
+            "num_inference_steps": self.steps,
+            "guidance_scale": float(self.guidance),
+            "negative_prompt": self.negative_prompt or None,
+            "num_images_per_prompt": self.pictures,
+            "blend": self.blend,
+            "weights": self.rows or self._weights(len(layout), blend),
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _weights(self, objects: int, blend: str) -> list[list[float]] | None:
+        if self.curve is None or not objects:
+            return None
+        times = (np.arange(self.steps) + 0.5) / self.steps
+        row = np.interp(times, np.linspace(0, 1, len(self.curve)), self.curve)
+        return np.tile(row / objects if blend == "guided" else row, (objects, 1)).round(6).tolist()
+
+
+def chosen_blend(settings: Settings, defaults: Defaults) -> str:
+    """The blend that a call with these settings uses."""
+    return settings.blend or (defaults.default_blend if settings.guidance > 1 else "convex")
+
+
+def default_curve(defaults: Defaults, blend: str) -> tuple[float, ...]:
+    """The checkpoint's weights, as a curve shows them."""
+    course = default_weights(1, 1000, blend, **defaults.weights(blend))[0]
+    points = np.interp(np.linspace(0, 999, CURVE_POINTS), np.arange(1000), course)
+    return tuple(round(float(point), 3) for point in points)
+
+
+def curve_of(rows, blend: str) -> tuple[float, ...]:
+    """The weights of single objects, as a curve shows them."""
+    course = np.sum(rows, axis=0) if blend == "guided" else np.mean(rows, axis=0)
+    points = np.interp(np.linspace(0, len(course) - 1, CURVE_POINTS), np.arange(len(course)), course)
+    return tuple(round(float(point), 3) for point in points)
+
+
+def settings_of(making: Making, own: Defaults) -> tuple[Settings, list[str]]:
+    """
+    The settings that made a picture, and what made it that the page has no field for.
+
+    Args:
+        own ([`Defaults`]): Those of the page's checkpoint.
+
+    Raises:
+        ValueError, TypeError: They make no sense.
+    """
+    given, elsewhere = making.arguments, [f"its {name}" for name in making.lost]
+    steps, blend = given.get("num_inference_steps"), given.get("blend")
+    rows, defaults = making.weights, Defaults(**making.defaults)
+    if isinstance(rows, dict):
+        elsewhere.append(f"the weights in {rows.get('file')!r}")
+        rows = None
+    elif isinstance(rows, (int, float)):
+        rows = [[rows] * steps] * len(making.layout)
+    elif rows is None and defaults.weights(blend) != own.weights(blend):
+        rows = default_weights(len(making.layout), steps, blend, **defaults.weights(blend)).tolist()
+    if defaults.depth_order != own.depth_order:
+        elsewhere.append("its order in depth, which acted otherwise")
+    first, pictures = _seeds(making)
+    settings = Settings(
+        width=given.get("width"),
+        height=given.get("height"),
+        steps=steps,
+        guidance=given.get("guidance_scale"),
+        seed=first,
+        negative_prompt=str(given.get("negative_prompt") or ""),
+        pictures=pictures,
+        best_of=(making.optimize_weights or {}).get("epochs", 1),
+        blend=blend,
+        rows=None if rows is None else _checked_rows(rows, len(making.layout), steps),
+    )
+    return settings, elsewhere
+
+
+def _seeds(making: Making) -> tuple[int, int]:
+    """The first seed and the number of pictures, where the seeds count up; else the picture's own."""
+    seeds = making.seed
+    if isinstance(seeds, list) and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
+        return seeds[0], len(seeds)
+    return making.own_seed or 0, 1
+
+
+def _checked_rows(rows, objects: int, steps: int) -> tuple[tuple[float, ...], ...]:
+    try:
+        numbers = np.array(rows, dtype=np.float64).reshape(objects, steps)
+    except (TypeError, ValueError):
+        numbers = np.full(1, np.nan)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"The picture's weights are not {steps} finite numbers for each of {objects} objects.")
+    return tuple(map(tuple, numbers.tolist()))
