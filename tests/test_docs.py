@@ -32,7 +32,9 @@ from conftest import tiny_components, tiny_sdxl_components
 from diffusers import (
     ControlNetModel,
     DiffusionPipeline,
+    FluxPipeline,
     ModelMixin,
+    StableDiffusion3Pipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
@@ -42,6 +44,7 @@ from diffusers.utils import dynamic_modules_utils
 from original_checkpoints import original_checkpoint
 from PIL import Image
 from safetensors.torch import save_file
+from transformer_pipelines import flux, stable_diffusion_35
 
 from spacetime_attn import SpaceTimeAttnPipeline, __version__, default_model
 from spacetime_attn.cli import main
@@ -91,6 +94,8 @@ def hub(tmp_path_factory) -> Path:
     StableDiffusionXLPipeline(**tiny_sdxl_components()).save_pretrained(
         folder / "stabilityai/stable-diffusion-xl-base-1.0"
     )
+    flux().save_pretrained(folder / "black-forest-labs/FLUX.1-dev")
+    stable_diffusion_35().save_pretrained(folder / "stabilityai/stable-diffusion-3.5-medium")
     controlnet = ControlNetModel.from_unet(stock.unet, conditioning_embedding_out_channels=(16, 32))
     controlnet.save_pretrained(folder / "lllyasviel/sd-controlnet-canny")
     (folder / "openai").mkdir()
@@ -117,9 +122,15 @@ def desk(hub, tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dynamic_modules_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     monkeypatch.setattr(sys, "path", list(sys.path))
-    for kind in (SpaceTimeAttnPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline):
+    for kind in (
+        SpaceTimeAttnPipeline,
+        StableDiffusionImg2ImgPipeline,
+        StableDiffusionInpaintPipeline,
+        StableDiffusion3Pipeline,
+        FluxPipeline,
+    ):
         call = inspect.unwrap(kind.__call__)
-        defaults = [STEPS if value == 50 else value for value in call.__defaults__]
+        defaults = [STEPS if value in (28, 50) else value for value in call.__defaults__]
         monkeypatch.setattr(call, "__defaults__", tuple(defaults))
     for kind in (DiffusionPipeline, ModelMixin):
         monkeypatch.setattr(kind, "to", partialmethod(_to_cpu, kind.to))
