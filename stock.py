@@ -106,7 +106,7 @@ def spacetime_attention(
             drawn = [item.cropped(shown) for item in layouts]
             seen = [[region.cropped(shown) is not None for region in item.regions] for item in layouts]
             matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
-        check_negatives(drawn, guided)
+        check_negatives(drawn, guided, denoiser.guided_by)
         control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
         asked = texts.settings, shown
         if asked != known:

@@ -39,11 +39,13 @@ class RegionalAttnProcessor:
             The standard ones are computed here; any other (IP-Adapter, xFormers, sliced attention) is called once
             more for the texts that its blend needs.
         control ([`RegionalControl`]): What all layers share.
+        texts (`Callable`, *optional*): Gives its contexts and negatives as the layer reads them, if not as they are.
     """
 
-    def __init__(self, inner: Callable, control: RegionalControl):
+    def __init__(self, inner: Callable, control: RegionalControl, texts: Callable[[], tuple] | None = None):
         self.inner = inner
         self.control = control
+        self.texts = texts or (lambda: (control.contexts, control.negatives))
         self._cache: dict = {}
 
     def __call__(
@@ -81,13 +83,14 @@ class RegionalAttnProcessor:
         rows = control.conditional_rows(len(query))
         place = control.placement(query.shape[1])
         local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
+        contexts, negatives = self.texts()
         mask = _bias(control.context_masks, query)
-        local = _attend(attn, local_query, *self._key_value(attn, "local", control.contexts), mask)
+        local = _attend(attn, local_query, *self._key_value(attn, "local", contexts), mask)
         negative = None
         if control.negates:
             negative_query = query[: rows.start].flatten(0, 1)[place.index[control.negated]]
             mask = _bias(control.negative_masks, query)
-            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", control.negatives), mask)
+            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", negatives), mask)
         output = blended(control, output, rows, place, local, negative, output)
         return attn.to_out[1](attn.to_out[0](output))
 
@@ -102,11 +105,12 @@ class RegionalAttnProcessor:
         rows = self.control.conditional_rows(len(hidden_states))
         place = self.control.placement(hidden_states.shape[1])
         control, conditional, before = self.control, hidden_states[rows], hidden_states[: rows.start]
-        local = self._by_inner(attn, conditional, control.contexts, control.context_masks, place.index, texts)
+        contexts, negatives = self.texts()
+        local = self._by_inner(attn, conditional, contexts, control.context_masks, place.index, texts)
         negative = None
         if control.negates:
             index = place.index[control.negated]
-            negative = self._by_inner(attn, before, control.negatives, control.negative_masks, index, texts)
+            negative = self._by_inner(attn, before, negatives, control.negative_masks, index, texts)
         return blended(control, output, rows, place, local, negative, text_only)
 
     def _by_inner(self, attn, hidden_states: torch.Tensor, contexts, masks, index, texts) -> torch.Tensor:

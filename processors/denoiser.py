@@ -8,6 +8,7 @@ from torch import nn
 
 from .control import Evaluation, RegionalControl
 from .steps import StepClock
+from .unet import UNetDenoiser, check_perturbed_attention
 
 
 class EncodedTexts:
@@ -16,16 +17,14 @@ class EncodedTexts:
 
     Attributes:
         calls (`list[tuple[dict, tuple]]`): Arguments and results of the last two calls of its `encode_prompt`.
-        new (`bool`): Whether there was one since this was last set to `False`.
     """
 
     def __init__(self):
         self.calls: list[tuple[dict[str, Any], tuple]] = []
-        self.new = False
 
     def add(self, arguments: dict[str, Any], results: tuple) -> None:
         """Notes a call."""
-        self.calls, self.new = [*self.calls[-1:], (arguments, results)], True
+        self.calls = [*self.calls[-1:], (arguments, results)]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -52,6 +51,7 @@ class Denoiser:
     component = "transformer"  # of the pipeline
     models: tuple[type[nn.Module], ...]  # of which it may be
     in_halves = True  # whether an evaluation under guidance is [unconditional, conditional]
+    guided_by = UNetDenoiser.guided_by
     clock: type = StepClock  # of its evaluations
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
@@ -122,3 +122,10 @@ class Denoiser:
 
     def check_run(self) -> None:
         """Raises a ValueError if the run is one that cannot be controlled."""
+        check_perturbed_attention(self.pipe)
+        registries = (getattr(module, "_diffusers_hook", None) for module in self.model.modules())
+        if any(hook._is_stateful for registry in registries if registry for hook in registry.hooks.values()):
+            raise ValueError(
+                "Regions do not go together with what diffusers caches from step to step: take it out, as"
+                f" `{self.component}.disable_cache()` does."
+            )

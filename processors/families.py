@@ -131,12 +131,15 @@ def _unsupported(what: str) -> ValueError:
 def missing_text_parts(components: dict) -> str:
     """
     The text encoders and tokenizers among a pipeline's components that are `None`, and without which no text is
-    encoded, as a message names them; "" if there are none. Of two pairs, the first may be left out as a whole (as in
-    SDXL's refiner).
+    encoded, as a message names them; "" if there are none. Of a UNet's two pairs the first may be left out as a whole
+    (as in SDXL's refiner), and the third text encoder, where there are three.
     """
-    pairs = [(f"text_encoder{n}", f"tokenizer{n}") for n in ("", "_2") if f"text_encoder{n}" in components]
-    needed = [pair for pair in pairs if pair == pairs[-1] or any(components[name] is not None for name in pair)]
-    return " and no ".join(f"`{name}`" for pair in needed for name in pair if components[name] is None)
+    pairs = [(f"text_encoder{n}", f"tokenizer{n}") for n in ("", "_2", "_3") if f"text_encoder{n}" in components]
+    if len(pairs) == 2 and "unet" in components and not any(components[name] is not None for name in pairs[0]):
+        pairs = pairs[1:]
+    if len(pairs) == 3 and components["text_encoder_3"] is None:
+        pairs = pairs[:2]
+    return " and no ".join(f"`{name}`" for pair in pairs for name in pair if components[name] is None)
 
 
 @contextmanager

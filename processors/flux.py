@@ -22,40 +22,45 @@ class FluxDenoiser(JointDenoiser):
     models = (FluxTransformer2DModel,)
     processors = (FluxAttnProcessor,)
     in_halves = False
+    guided_by = "a `negative_prompt` and a `true_cfg_scale` above 1"
     local_sequence_length = 128
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         super().__init__(pipe, texts)
-        self._first: torch.Tensor | None = None  # the texts that the run was first evaluated with
+        self._timesteps: torch.Tensor | None = None  # of the run
+        self._negative: torch.Tensor | None = None  # its negative prompt, encoded
         self._grid: tuple[torch.Tensor | None, tuple[int, int]] = None, (0, 0)
 
     @property
     def guided(self) -> bool:
-        """Whether the last text that was encoded is a negative prompt: the run began with the one before."""
-        embeds = [results[0] for _, results in self.texts.calls]
-        return len(embeds) == 2 and self._first is embeds[0] and self._first is not embeds[1]
+        """Whether the run has a negative prompt."""
+        return self._negative is not None
 
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """See [`Denoiser.evaluation`]."""
         states, texts = arguments["hidden_states"], arguments["encoder_hidden_states"]
-        if self.texts.new:
-            self._first, self.texts.new = texts, False
-        negative = self.guided and texts is self.texts.calls[-1][1][0]
-        passes = "unconditional" if negative else "conditional"
+        if self.pipe.scheduler.timesteps is not self._timesteps:
+            self._timesteps, self._negative = self.pipe.scheduler.timesteps, self._encoded_after(texts)
+        passes = "unconditional" if texts is self._negative else "conditional"
         timestep = 1000 * arguments["timestep"]
         return Evaluation(len(states), (self._grid_of(arguments["img_ids"]),), states, passes, timestep=timestep)
+
+    def _encoded_after(self, prompt: torch.Tensor) -> torch.Tensor | None:
+        """What was encoded last, if that is not the prompt with which a run begins, but was encoded right after it."""
+        embeds = [results[0] for _, results in self.texts.calls]
+        return embeds[1] if len(embeds) == 2 and prompt is embeds[0] and prompt is not embeds[1] else None
 
     def _grid_of(self, positions: torch.Tensor) -> tuple[int, int]:
         """The rows and columns of the picture's tokens by their positions; once a run, for it waits for the GPU."""
         if self._grid[0] is not positions:
-            *_, row, column = positions[-1].flatten().tolist()
-            rows, columns = int(row) + 1, int(column) + 1
-            if rows * columns != positions.shape[-2]:
+            numbers, _, columns = positions.view(-1, *positions.shape[-2:])[0].unbind(-1)
+            if others := int(numbers.count_nonzero()):
                 raise ValueError(
-                    f"{type(self.pipe).__name__} cannot be controlled: beside the {rows} x {columns} tokens of the"
-                    f" picture there are {positions.shape[-2] - rows * columns} others."
+                    f"{type(self.pipe).__name__} cannot be controlled: beside the picture's tokens, the transformer is"
+                    f" given {others} of reference pictures."
                 )
-            self._grid = positions, (rows, columns)
+            rows = int((columns == 0).sum())
+            self._grid = positions, (rows, len(columns) // rows)
         return self._grid[1]
 
     def encode(

@@ -47,13 +47,9 @@ class JointDenoiser(Denoiser):
                 f" {self.processors[0].__name__}."
             )
 
-    def check_run(self) -> None:
-        """See [`Denoiser.check_run`]."""
-        if getattr(self.model, "is_cache_enabled", False):
-            raise ValueError(
-                f"Regions do not go together with caches of the {self.component}'s blocks: call"
-                f" `{self.component}.disable_cache()`."
-            )
+    def fused(self, layer: nn.Module) -> bool:
+        """Whether a layer's projections are fused."""
+        return layer.fused_projections
 
     def first_block(self) -> nn.Module:
         """See [`Denoiser.first_block`]."""
@@ -206,13 +202,14 @@ class RegionalJointAttnProcessor:
             raise ValueError(
                 f"Regions do not go together with `{given[0]}` in `joint_attention_kwargs`: leave it out."
             )
-        segments = self.denoiser.segments
+        segments, fused = self.denoiser.segments, self.denoiser.fused(attn)
         if encoder_hidden_states is None:
-            both = _projected(attn, hidden_states)
+            both = _projected(attn, hidden_states, fused)
             count = hidden_states.shape[1] - segments.picture
             texts, picture = both.part(None, count), both.part(count, None)
         else:
-            picture, texts = _projected(attn, hidden_states), _projected(attn, encoder_hidden_states, added=True)
+            picture = _projected(attn, hidden_states, fused)
+            texts = _projected(attn, encoder_hidden_states, fused, added=True)
         count = texts.query.shape[2] - segments.tokens
         prompt, local = texts.part(None, count), texts.part(count, None)
         if image_rotary_emb is not None:
@@ -275,9 +272,9 @@ def _at_once(segments: Segments, picture, prompt, local, own, inside) -> tuple[t
     return whole, F.scaled_dot_product_attention(torch.cat([inside, own.query], dim=2), key, value)
 
 
-def _projected(attn: nn.Module, states: torch.Tensor, added: bool = False) -> Projected:
+def _projected(attn: nn.Module, states: torch.Tensor, fused: bool, added: bool = False) -> Projected:
     """Of the picture's tokens, or of those that an attention layer has `added` projections for."""
-    if attn.fused_projections:
+    if fused:
         projected = (attn.to_added_qkv if added else attn.to_qkv)(states).chunk(3, dim=-1)
     elif added:
         projected = attn.add_q_proj(states), attn.add_k_proj(states), attn.add_v_proj(states)

@@ -74,13 +74,13 @@ def region_strengths(layouts: Sequence[Layout], steps: int) -> torch.Tensor | No
     return None if (strengths == 1).all() else torch.from_numpy(strengths)
 
 
-def check_negatives(layouts: Sequence[Layout], guided: bool) -> None:
-    """Raises a ValueError if a region has a negative prompt, and the run is not guided."""
+def check_negatives(layouts: Sequence[Layout], guided: bool, how: str = "a `guidance_scale` above 1") -> None:
+    """Raises a ValueError if a region has a negative prompt, and the run is not guided; it says how it would be."""
     for region in (region for layout in layouts for region in layout.regions):
         if region.negative_prompt is not None and not guided:
             raise ValueError(
-                f"`negative_prompt` of {region.phrase!r} needs classifier-free guidance, which is off. Pass a"
-                " `guidance_scale` above 1, or leave it out of the layout."
+                f"`negative_prompt` of {region.phrase!r} needs classifier-free guidance, which is off. Pass {how}, or"
+                " leave it out of the layout."
             )
 
 

@@ -21,7 +21,8 @@ class PixArtDenoiser(Denoiser):
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         super().__init__(pipe, texts)
-        self._projected: torch.Tensor | None = None  # the contexts that are so already
+        self._texts: tuple[torch.Tensor, torch.Tensor | None] | None = None  # as the layers read them
+        self._run: int | None = None  # the one that these are of, if they last for it
 
     @property
     def guided(self) -> bool:
@@ -41,19 +42,19 @@ class PixArtDenoiser(Denoiser):
 
     def regional(self, plain: Callable, control: RegionalControl) -> Callable:
         """See [`Denoiser.regional`]."""
-        return RegionalAttnProcessor(plain, control)
+        return RegionalAttnProcessor(plain, control, lambda: self._texts)
 
     def first_block(self) -> nn.Module:
         """See [`Denoiser.first_block`]."""
         return self.model.transformer_blocks[0]
 
     def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The local texts go through the model's own projection of captions."""
-        project = self.model.caption_projection
-        if project is not None and control.contexts is not self._projected:
-            control.contexts = self._projected = project(control.contexts)
-            if control.negatives is not None:
-                control.negatives = project(control.negatives)
+        """The local texts go through the model's own projection of captions: once a run, unless that is trained."""
+        lasting = not torch.compiler.is_compiling() and not torch.is_grad_enabled()
+        if not lasting or self._run != control.run:
+            project, encoded = self.model.caption_projection, (control.contexts, control.negatives)
+            self._texts = tuple(texts if project is None or texts is None else project(texts) for texts in encoded)
+            self._run = control.run if lasting else None
         return arguments
 
     def encode(

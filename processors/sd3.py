@@ -1,13 +1,14 @@
 """Stable Diffusion 3 and 3.5, as regional control sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from diffusers import SD3Transformer2DModel
 from diffusers.models.attention_processor import FusedJointAttnProcessor2_0, JointAttnProcessor2_0
+from torch import nn
 
-from .control import Evaluation
+from .control import Evaluation, RegionalControl
 from .joint_attention import JointDenoiser
 
 
@@ -18,13 +19,28 @@ class SD3Denoiser(JointDenoiser):
     models = (SD3Transformer2DModel,)
     processors = (JointAttnProcessor2_0, FusedJointAttnProcessor2_0)
     local_sequence_length = 64  # of T5; both CLIPs have their 77 beside it
+    _skipped: Sequence[int] = ()  # blocks in the evaluation under way
+
+    def fused(self, layer: nn.Module) -> bool:
+        """See [`JointDenoiser.fused`]. Layers do not forget it when they are taken apart again."""
+        return isinstance(layer.processor, FusedJointAttnProcessor2_0)
 
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """See [`Denoiser.evaluation`]. With `skip_layers` the prompt is evaluated once more, by itself."""
         latents, patch = arguments["hidden_states"], self.model.config.patch_size
+        self._skipped = arguments.get("skip_layers") or ()
         grid = latents.shape[-2] // patch, latents.shape[-1] // patch
         passes = "both" if self.guided and arguments.get("skip_layers") is None else "conditional"
         return Evaluation(len(latents), (grid,), latents, passes, timestep=arguments["timestep"])
+
+    def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
+        """See [`Denoiser.prepare`]."""
+        if 0 in self._skipped:
+            raise ValueError(
+                "Regions do not go together with `skip_guidance_layers` that name block 0, where their texts join:"
+                f" leave it out of {list(self._skipped)}."
+            )
+        super().prepare(control, evaluation)
 
     def encode(
         self,

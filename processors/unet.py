@@ -27,6 +27,7 @@ class UNetDenoiser:
     component = "unet"
     models = (UNet2DConditionModel, UNetMotionModel)
     in_halves = True
+    guided_by = "a `guidance_scale` above 1"  # as messages tell it
     clock = StepClock
 
     def __init__(self, pipe, texts=None):
@@ -105,10 +106,15 @@ class UNetDenoiser:
 
     def check_run(self) -> None:
         """Raises a ValueError if the run is one that cannot be controlled."""
-        if getattr(self.pipe, "do_perturbed_attention_guidance", False):
-            raise ValueError(
-                "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
-            )
+        check_perturbed_attention(self.pipe)
+
+
+def check_perturbed_attention(pipe) -> None:
+    """Raises a ValueError if a pipeline's run is under perturbed-attention guidance."""
+    if getattr(pipe, "do_perturbed_attention_guidance", False):
+        raise ValueError(
+            "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
+        )
 
 
 def unet_evaluation(latents: torch.Tensor, guided: bool, timestep: torch.Tensor | float = 0.0) -> Evaluation:

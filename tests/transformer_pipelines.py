@@ -91,7 +91,7 @@ def stable_diffusion_3(**options) -> StableDiffusion3Pipeline:
         StableDiffusion3Pipeline(
             transformer=unsettled(transformer),
             scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-            vae=tiny_vae(shift_factor=0.1, scaling_factor=1.5),
+            vae=tiny_vae(transformer.config.in_channels, shift_factor=0.1, scaling_factor=1.5),
             text_encoder=tiny_clip(CLIPTextModelWithProjection, tokenizer, 16),
             tokenizer=tokenizer,
             text_encoder_2=tiny_clip(CLIPTextModelWithProjection, tokenizer, 16),
@@ -107,21 +107,24 @@ def stable_diffusion_35() -> StableDiffusion3Pipeline:
     return stable_diffusion_3(qk_norm="rms_norm", dual_attention_layers=(0, 1))
 
 
-def flux(guidance_embeds: bool = True) -> FluxPipeline:
+def flux(**options) -> FluxPipeline:
     """Two double and two single blocks."""
     torch.manual_seed(0)
     tokenizer = tiny_tokenizer()
     transformer = FluxTransformer2DModel(
-        patch_size=1,
-        in_channels=16,
-        num_layers=2,
-        num_single_layers=2,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        pooled_projection_dim=16,
-        axes_dims_rope=(4, 4, 8),
-        guidance_embeds=guidance_embeds,
+        **{
+            "patch_size": 1,
+            "in_channels": 16,
+            "num_layers": 2,
+            "num_single_layers": 2,
+            "attention_head_dim": 16,
+            "num_attention_heads": 2,
+            "joint_attention_dim": 32,
+            "pooled_projection_dim": 16,
+            "axes_dims_rope": (4, 4, 8),
+            "guidance_embeds": True,
+        }
+        | options
     )
     return quiet(
         FluxPipeline(
@@ -195,4 +198,5 @@ def draw(pipe, **options) -> torch.Tensor:
     """The latents of a run of three steps."""
     of_kind = next(options for name, options in OPTIONS.items() if type(pipe).__name__.startswith(name))
     usual = {"prompt": PROMPT, "num_inference_steps": 3, "output_type": "latent"}
-    return pipe(**usual | of_kind | {"generator": torch.manual_seed(0)} | options).images
+    torch.manual_seed(0)  # of what pipelines draw beside their generator
+    return pipe(**usual | of_kind | {"generator": torch.Generator().manual_seed(0)} | options).images
