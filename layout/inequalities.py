@@ -16,6 +16,7 @@ _TO_A_SIDE = 0.1  # how far from the middle of the picture its left begins to lo
 _WIDEST_GAP = 0.2  # between the boxes of things next to each other, at most
 _CORE = 0.72  # of each side: a box whose core lies in another shares more than half of its area with it
 _HEART = 0.05  # the same, for a centre
+_COVERED = 0.1  # part of its support that a thing may cover; a larger one stands on the upper edge
 _OVERLAP = 0.18  # shared area by the geometric mean of both; an IoU below 0.1
 OVERLAP_IN_DEPTH = 0.6  # the same, of things in front of others
 _SMALL_SCALE, _SMALLEST_SCALE = 0.3, 0.05  # rather than the first, boxes overlap; never smaller than the second
@@ -97,7 +98,9 @@ class BoxGeometry:
             orders = product(((second, third), (third, second)), (0, 1))
             ways = [self._in_order(a, first, axis) + self._in_order(first, b, axis) for (a, b), axis in orders]
         elif name == "on":
-            ways = [self._standing(first, second), self._lying(first, second)]
+            ways = [self._standing(first, second)]
+            if self.halves[:, first].prod() <= _COVERED * self.halves[:, second].prod():
+                ways.append(self._lying(first, second))
         elif name == "inside":
             ways = [self._inside(first, second)]
         elif name in ("next to", "touching"):
@@ -134,12 +137,12 @@ class BoxGeometry:
         ]
 
     def _standing(self, index: int, support: int) -> list:
-        """Higher than its support, its middle over it and its lower edge on it."""
+        """Higher than its support, its middle over it and its lower edge on the support's upper one."""
         foot, middle = self.point(index, 1, 1), self.point(index, 0)
         return [
             (self.point(support, 1) - self.point(index, 1), _CLEARLY, DUTY),
             (foot - self.point(support, 1, -1), 0.0, _AIM),
-            (self.point(support, 1, 1) - foot, 0.0, _AIM),
+            *self.parting(index, support, 1, _OVERLAP, _AIM),
             (middle - self.point(support, 0, -1), 0.0, _AIM),
             (self.point(support, 0, 1) - middle, 0.0, _AIM),
         ]

@@ -213,6 +213,12 @@ def test_what_is_on_something_stands_on_it():
     assert table[1] - 1e-3 <= lamp[3] <= table[3] and table[0] <= center(lamp)[0] <= table[2]
 
 
+@pytest.mark.parametrize("support", [(0.4, 0.4, 0.6, 0.6), (0.2, 0.2, 0.8, 0.8)])
+def test_what_would_hide_much_of_its_support_stands_on_the_upper_edge(support):
+    tractor, below = repaired([(0.3, 0.3, 0.7, 0.7), support], Relation(0, "on", 1))
+    assert overlap(tractor, below) < 0.1 and below[1] - 1e-3 <= tractor[3] < center(below)[1]
+
+
 def test_what_is_inside_lies_wholly_inside_and_shrinks_for_it():
     fish, bowl = repaired([(0.1, 0.1, 0.5, 0.4), (0.5, 0.5, 0.7, 0.7)], Relation(0, "inside", 1))
     assert is_in(fish, bowl)
@@ -239,7 +245,7 @@ def test_what_is_not_related_hardly_overlaps():
 
 @pytest.mark.parametrize("name", ["on", "inside", "in front of", "behind"])
 def test_what_is_on_in_or_in_front_of_something_may_overlap_it(name):
-    boxes = [(0.4, 0.45, 0.6, 0.65), (0.3, 0.3, 0.7, {"in front of": 0.6, "on": 0.85}.get(name, 0.7))]
+    boxes = [(0.45, 0.45, 0.55, 0.65), (0.3, 0.3, 0.7, {"in front of": 0.6, "on": 0.85}.get(name, 0.7))]
     assert repaired(boxes, Relation(0, name, 1)) == boxes
 
 
@@ -250,7 +256,7 @@ def test_what_is_on_something_is_higher_though_it_may_lie_within_it():
 
 
 def test_what_lies_in_something_on_a_table_may_overlap_the_table():
-    frog, box, table = (0.45, 0.5, 0.55, 0.6), (0.4, 0.4, 0.6, 0.65), (0.1, 0.5, 0.9, 0.9)
+    frog, box, table = (0.45, 0.5, 0.55, 0.6), (0.42, 0.48, 0.57, 0.68), (0.1, 0.5, 0.9, 0.9)
     relations = [Relation(0, "inside", 1), Relation(1, "on", 2)]
     assert repaired([frog, box, table], *relations) == [frog, box, table]
     moved = repaired([frog, frog, box], Relation(0, "inside", 2), Relation(1, "inside", 2))
