@@ -57,7 +57,7 @@ class Denoiser:
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         self.pipe = pipe
         self.texts = texts or EncodedTexts()
-        self.encode_prompt = pipe.encode_prompt  # as it is before anybody listens
+        self.encode_prompt = getattr(pipe, "encode_prompt", None)  # as it is before anybody listens
 
     @property
     def model(self) -> nn.Module:

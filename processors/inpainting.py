@@ -21,7 +21,7 @@ def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
 
     def watched(mask, height=None, width=None, resize_mode="default", crops_coords=None):
         nonlocal part
-        part = None if crops_coords is None else _filled_part(crops_coords, mask.size, width / height)
+        part = None if crops_coords is None else filled_part(crops_coords, mask.size, width / height)
         return preprocess(mask, height, width, resize_mode, crops_coords)
 
     processor.preprocess = watched
@@ -31,7 +31,7 @@ def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
         vars(processor).pop("preprocess", None)
 
 
-def _filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> tuple[float, ...]:
+def filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> tuple[float, ...]:
     """
     A crop of a picture, both in pixels, with what diffusers fills up beside it to get that ratio of width to height:
     its `VaeImageProcessor._resize_and_fill`.
