@@ -173,6 +173,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=export)
     parser.add_argument("folder", help="a new folder, or one that an earlier export wrote")
     parser.add_argument("--assets-repo", metavar="USER/NAME", help="the Hub repository that will hold the folder")
+    parser.add_argument("--modular", action="store_true", help="blocks for Modular Diffusers, not the pipeline")
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -276,7 +277,10 @@ def app(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Writes the folder for the Hub."""
-    from .examples.export import export as write
+    if args.modular:
+        from .examples.modular import export_modular as write
+    else:
+        from .examples.export import export as write
 
     for path in write(args.folder, args.assets_repo):
         _say(path)

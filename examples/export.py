@@ -41,7 +41,7 @@ def export(folder: str | Path, assets_repo: str | None = None) -> list[Path]:
     for path in sorted(path for asset in ASSETS for path in (ROOT / asset).rglob("*")):
         if path.is_file():
             contents[path.relative_to(ROOT).as_posix()] = path.read_bytes()
-    _check_folder(folder, contents.keys())
+    check_folder(folder, contents.keys(), "pipeline.py", MARK)
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -180,13 +180,16 @@ def _with_assets_repo(text: str, repo: str) -> str:
     return text.replace(setting, setting.replace(")", f', "{repo}")'))
 
 
-def _check_folder(folder: Path, names) -> None:
-    """Only what an export wrote is overwritten. Dotfiles, such as a clone's `.git`, do not matter."""
+def check_folder(folder: Path, names, marked: str, mark: str) -> None:
+    """
+    Only what an export wrote is overwritten, as the mark in one of its files tells. Dotfiles, such as a clone's
+    `.git`, do not matter.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is a file; an export is a folder.")
     paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     present = {path.as_posix() for path in paths if not path.parts[0].startswith(".")}
-    ours = "pipeline.py" in present and MARK in (folder / "pipeline.py").read_text(encoding="utf-8")
+    ours = marked in present and mark in (folder / marked).read_text(encoding="utf-8")
     foreign = sorted(present - names if ours else present)
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
