@@ -22,11 +22,20 @@ _PLAIN_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 class AnswerReader:
-    """Makes layouts of answers, as far as these stand up to the prompt and to what the reader finds in it."""
+    """
+    Makes layouts of answers, as far as these stand up to the prompt and to what the reader finds in it.
 
-    def __init__(self, expected: Layout, things: Sequence[Thing]):
-        self.expected = expected
+    Args:
+        expected (`Layout`): What was read, placed by the rules.
+        things (`Sequence[Thing]`): The same things.
+        is_settled (`bool`): Whether there are just these things, whatever the answers say.
+    """
+
+    def __init__(self, expected: Layout, things: Sequence[Thing], is_settled: bool = False):
+        self.expected, self.is_settled = expected, is_settled
         self.words = _words_of(expected.prompt)
+        self.texts = [self.words, *map(_words_of, expected.phrases)]  # "the black one" may be read as "a black knight"
+        self.repeated = list(map(_name_of, expected.phrases))
         self.heads = [singular(thing.head) for thing in things]
         self.names = [set(_words_of(" ".join([thing.head, *thing.modifiers]))) for thing in things]
         last_words = (thing.phrase.split()[-1].lower() for thing in things)
@@ -45,6 +54,7 @@ class AnswerReader:
     def _layout(self, text: str) -> tuple[Layout, list[str]]:
         """Of the text that follows upon `"objects": [`."""
         objects, problems = _json_items(text, "objects", MOST_OBJECTS)
+        is_whole = not problems and len(objects) < MOST_OBJECTS
         read = [self._region(item) for item in objects]
         surplus = self._surplus([region for region, _ in read])
         regions, places = [], {}  # number in the answer -> index
@@ -57,7 +67,7 @@ class AnswerReader:
                 regions.append(region)
         if not regions:
             return Layout(prompt=self.expected.prompt), problems + list(map(_not_placed, self.expected.phrases))
-        relations = self._expected_relations(regions, problems)
+        relations = self._expected_relations(regions, problems, is_whole)
         start = re.search(r'"relations"\s*:\s*\[', text)
         stated, flaws = _json_items(text[start.end() :], "relations", MOST_RELATIONS) if start else ([], [])
         for item in stated:
@@ -89,48 +99,59 @@ class AnswerReader:
         return Region(phrase, box=inside_picture((left, top, right, bottom))), problem
 
     def _occurs(self, phrase: str) -> bool:
-        """Whether the prompt has the words of a phrase, one after the other: "a dog" is in "two dogs"."""
+        """Whether prompt or reading have the words of a phrase, one after the other: "a dog" is in "two dogs"."""
         if not phrase.isascii() and phrase.casefold() in self.expected.prompt.casefold():  # also without spaces
             return any(map(str.isalpha, phrase))
         words = list(dropwhile((DETERMINERS | NUMERALS.keys()).__contains__, _words_of(phrase)))
-        return bool(words) and any(words == self.words[n : n + len(words)] for n in range(len(self.words)))
+        return bool(words) and any(words == text[n : n + len(words)] for text in self.texts for n in range(len(text)))
 
     def _surplus(self, regions: Sequence[Region | None]) -> set[int]:
         """Which objects are more than the prompt counts, where each expected one may be one of them."""
-        if not _FOR_EACH.isdisjoint(self.words):
+        if not self.is_settled and not _FOR_EACH.isdisjoint(self.words):
             return set()
         names = {number: _name_of(region.phrase) for number, region in enumerate(regions) if region is not None}
         free, surplus = set(range(len(self.names))), set()
         for number, words in sorted(names.items(), key=lambda item: -len(item[1])):
-            meant = {i for i, name in enumerate(self.names) if self.heads[i] in words and words <= name}
+            meant = {i for i, name in enumerate(self.names) if self._is_named(i, words) and words <= name}
             if meant & free:
                 free.remove(min(meant & free, key=lambda i: len(self.names[i])))
-            elif meant and meant.isdisjoint(self.uncounted):
+            elif (meant or self.is_settled) and meant.isdisjoint(self.uncounted):
                 surplus.add(number)
         return surplus
 
-    def _expected_relations(self, regions: list[Region], problems: list[str]) -> list[Relation]:
-        """What the reader found, between the regions; what of it these lack is added to them."""
-        places, is_named = self._matches(regions)
-        for index in sorted({index for relation in self.expected.relations for index in relation.ends}):
-            if not is_named[index]:
-                problems.append(_not_placed(self.expected.phrases[index]))
-                places[index] = len(regions)
-                regions.append(replace(self.expected.regions[index], order=None))
-        return [r.renumbered(places.get) for r in self.expected.relations if places.keys() >= set(r.ends)]
+    def _is_named(self, index: int, words: set[str]) -> bool:
+        """Whether words name an expected object; "the red one" has no noun."""
+        return self.heads[index] in words or words == self.repeated[index]
 
-    def _matches(self, regions: Sequence[Region]) -> tuple[dict[int, int], list[bool]]:
-        """Which region is which expected object, one to one; and for each of those whether any region is like it."""
+    def _expected_relations(self, regions: list[Region], problems: list[str], is_whole: bool) -> list[Relation]:
+        """
+        What the reader found, between the regions, which get its descriptions, too. What these lack is added to them
+        if it stands in a relation, or if it was not left out on purpose.
+        """
+        places = self._matches(regions)
+        for index, number in places.items():
+            regions[number] = replace(regions[number], description=self.expected.regions[index].description)
+        needed = {index for relation in self.expected.relations for index in relation.ends}
+        if self.is_settled or not is_whole:
+            needed = set(range(len(self.heads)))
+        for index in sorted(needed - places.keys()):
+            problems.append(_not_placed(self.expected.phrases[index]))
+            places[index] = len(regions)
+            regions.append(replace(self.expected.regions[index], order=None))
+        return [r.renumbered(places.get) for r in self.expected.relations]
+
+    def _matches(self, regions: Sequence[Region]) -> dict[int, int]:
+        """Which expected object is which region, one to one; the likest come first."""
         alike = []
-        for i, (head, name) in enumerate(zip(self.heads, self.names)):
+        for i, name in enumerate(self.names):
             for j, region in enumerate(regions):
                 words = _name_of(region.phrase)
-                alike += [(len(name ^ words), i, j)] if head in words else []
+                alike += [(len(name ^ words), i, j)] if self._is_named(i, words) else []
         places: dict[int, int] = {}
         for _, i, j in sorted(alike):
             if i not in places and j not in places.values():
                 places[i] = j
-        return places, [any(i == index for _, i, _ in alike) for index in range(len(self.heads))]
+        return places
 
 
 def _json_items(text: str, name: str, most: int) -> tuple[list, list[str]]:

@@ -23,10 +23,11 @@ _llm_logger = logging.getLogger(__name__)
 
 class LLMLayoutPredictor:
     """
-    Asks a language model where the objects of a prompt go. It sees its mistakes once and may answer again; what is
-    still wrong then is mended, which a warning tells: boxes are moved until the relations hold that the prompt states
-    (as the reader reads them) and that the model states. If it does not answer, or nothing can be used,
-    [`RuleLayoutPredictor`] takes over, with a warning.
+    Asks a language model where the objects of a prompt go. It is told what the reader reads in the prompt, and may
+    correct that: it may leave out things that stand in no relation, and name others in the prompt's words. It sees
+    its mistakes once and may answer again; what is still wrong then is mended, which a warning tells: boxes are moved
+    until the relations hold that the prompt states (as the reader reads them) and that the model states. If it does
+    not answer, or nothing can be used, [`RuleLayoutPredictor`] takes over, with a warning.
 
     Args:
         model (`str`, `transformers.PreTrainedModel` or `Callable`):
@@ -89,8 +90,8 @@ class LLMLayoutPredictor:
         expected = rule_layout(prompt, things, relations, aspect_ratio)
         if not prompt.strip():
             return expected
-        reader = AnswerReader(expected, things)
-        messages = opening(prompt, aspect_ratio)
+        reader = AnswerReader(expected, things, is_settled=objects is not None)
+        messages = opening(prompt, aspect_ratio, expected.phrases, relations)
         if (answer := self._ask(messages)) is None:
             return expected
         layout, problems = reader.read(answer)
