@@ -3,6 +3,7 @@ const stage = element.querySelector(".stage");
 const SMALLEST = 0.02, NUDGE = 0.01;
 const EDGES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 let held = null; // what the pointer moves
+let drawn = ""; // what is shown
 
 function node(kind, parent, text) {
   const made = document.createElement("div");
@@ -21,7 +22,9 @@ function place(box, [left, top, right, bottom]) {
 
 function draw() {
   const value = props.value;
-  if (held || !value) return;
+  const wanted = JSON.stringify([value, props.aspect, props.picture, props.shown]);
+  if (held || !value || wanted === drawn) return;
+  drawn = wanted;
   stage.replaceChildren();
   stage.style.aspectRatio = props.aspect;
   stage.style.setProperty("--aspect", props.aspect);
@@ -54,6 +57,12 @@ function draw() {
     label.classList.toggle("chosen", index === value.selected);
   });
   arrange();
+}
+
+function restore() {
+  held = null;
+  drawn = "";
+  draw();
 }
 
 // Each label at the top of its region, within the picture and beside those that are there already.
@@ -131,12 +140,12 @@ stage.addEventListener("pointerup", () => {
   const moved = now && now.some((side, n) => Math.abs(side - bounds[n]) > 1e-3);
   if (index === undefined) {
     if (moved && now[2] - now[0] >= SMALLEST && now[3] - now[1] >= SMALLEST) trigger("added", { bounds: now });
-    else draw();
+    else restore();
   } else if (moved) trigger("moved", { index, bounds: now, resized: Boolean(edge) });
   else trigger("picked", { index });
 });
 
-stage.addEventListener("pointercancel", () => { held = null; draw(); });
+stage.addEventListener("pointercancel", restore);
 
 stage.addEventListener("keydown", (event) => {
   const index = Number(event.target.dataset.index);

@@ -3,9 +3,12 @@
 import html
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 import gradio as gr
+from PIL import ImageChops
 
+from ..layout.draw import draw_layout
 from .canvas import canvas_value
 from .notices import noticed
 from .parts import Parts, mask_size
@@ -65,6 +68,7 @@ class LayoutEvents:
         for name in ("strength", "softness", "start", "end"):
             field = getattr(parts, name)
             self._on(field.release, self._change(name, float), [field, parts.scene])
+        self._on(parts.masking.expand, self.paper, [parts.scene, parts.width, parts.height])
         self._on(parts.use_mask.click, self.masked, [parts.mask, parts.scene])
         self._on(parts.use_box.click, lambda scene: self.view(scene.changed(box=scene.region.bounds)), [parts.scene])
 
@@ -197,11 +201,18 @@ class LayoutEvents:
         return changed
 
     def masked(self, drawing: dict | None, scene: Scene) -> dict:
-        if not drawing or drawing.get("composite") is None:
-            raise ValueError("Draw where the object is to be first.")
-        opacity = drawing["composite"].getchannel("A")
+        layers = [layer.getchannel("A") for layer in (drawing or {}).get("layers", ())]
+        if not any(layer.getbbox() for layer in layers):
+            raise ValueError("Choose the brush and draw where the object is to be first.")
+        opacity = reduce(ImageChops.lighter, layers)
         opacity.thumbnail((_MASK_SIDE, _MASK_SIDE))
         return self.view(scene.changed(mask=opacity))
+
+    def paper(self, scene: Scene, width, height) -> dict:
+        """The regions, to draw a mask on."""
+        width, height = mask_size(*shape_of(width, height))
+        drawing = draw_layout(scene.layout, width=width, height=height)
+        return {self._parts.mask: {"background": drawing, "layers": [], "composite": None}}
 
 
 def shape_of(width, height) -> tuple[int, int]:

@@ -49,9 +49,9 @@ def notice(error: Exception) -> gr.Error:
     elif not isinstance(error, _READABLE):
         logger.error("An event of the page failed.", exc_info=error)
         text = f"Something went wrong ({type(error).__name__}). The log of the server says more."
-    return gr.Error(html.escape(text, quote=False), title="This does not work", duration=12, print_exception=False)
+    return gr.Error(html.escape(text, quote=False), duration=12, print_exception=False)
 
 
 def warn(text: str) -> None:
     """A notice beside what is done all the same."""
-    gr.Warning(html.escape(text, quote=False), title="Note", duration=12)
+    gr.Warning(html.escape(text, quote=False), duration=12)

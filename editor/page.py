@@ -16,7 +16,7 @@ from .settings import Settings, chosen_blend, default_curve
 
 
 _CSS = Path(__file__).with_name("page.css")
-_UPLOAD_LIMIT = "20mb"
+UPLOAD_LIMIT = 20 * 2**20  # bytes
 _KEPT = 24 * 3600  # seconds that pictures are kept
 _THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
@@ -68,7 +68,7 @@ def serve(pipe, port: int | None = None, listen: bool = False) -> None:
             server_name="0.0.0.0" if listen else "127.0.0.1",
             server_port=port,
             share=False,
-            max_file_size=_UPLOAD_LIMIT,
+            max_file_size=UPLOAD_LIMIT,
             prevent_thread_lock=True,
             quiet=True,
             ssr_mode=False,

@@ -73,7 +73,11 @@ class Parts:
             self.objects = gr.CheckboxGroup([], label="Objects: untick what is none", elem_id="objects")
             with gr.Row(equal_height=True):
                 self.addition = gr.Textbox(
-                    show_label=False, placeholder="words of the prompt that are an object, too", scale=3, min_width=150
+                    show_label=False,
+                    placeholder="words of the prompt that are an object, too",
+                    scale=3,
+                    min_width=150,
+                    elem_id="addition",
                 )
                 self.add = gr.Button("Add", size="sm", scale=1, min_width=80)
             self.told = gr.HTML("", elem_id="told")
@@ -96,7 +100,7 @@ class Parts:
             with gr.Row():
                 self.start = _region_slider("Acts from", 0, 1, 0)
                 self.end = _region_slider("until, in shares of the steps", 0, 1, 1)
-            with gr.Accordion("A mask in the box's place", open=False):
+            with gr.Accordion("A mask in the box's place", open=False, elem_id="masking") as self.masking:
                 self.mask = gr.ImageEditor(
                     label="Draw where the object is to be",
                     sources=(),
@@ -125,7 +129,13 @@ class Parts:
             label="Without regions and with them", visible=False, type="filepath", interactive=False, elem_id="slider"
         )
         self.gallery = gr.Gallery(
-            label="Pictures", visible=False, columns=4, height="auto", interactive=False, allow_preview=False
+            label="All pictures",
+            visible=False,
+            columns=4,
+            height="auto",
+            interactive=False,
+            allow_preview=False,
+            elem_id="gallery",
         )
         self.note = gr.Markdown("", elem_id="note")
         self.download = gr.DownloadButton("Download the PNG", interactive=False, size="sm", elem_id="download")
@@ -145,8 +155,8 @@ class Parts:
                 self.seed = _number("Seed", start.seed)
                 self.dice = gr.Button("🎲 Another seed", size="sm", min_width=100)
             with gr.Row():
-                self.pictures = gr.Slider(1, MOST["pictures"], 1, step=1, label="Pictures", min_width=120)
-                self.best_of = gr.Slider(1, MOST["best_of"], 1, step=1, label="Best of", min_width=120)
+                self.pictures = _count("Pictures", MOST["pictures"])
+                self.best_of = _count("Best of", MOST["best_of"])
             self.compare = gr.Checkbox(False, label="Compare with the same noise without regions", elem_id="compare")
             self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
             gr.Markdown("Weights over time: drag the points.")
@@ -160,6 +170,10 @@ def _tool(text: str, **options) -> gr.Button:
 
 def _number(label: str, value: float, step: float = 1, precision: int | None = 0) -> gr.Number:
     return gr.Number(value, label=label, step=step, precision=precision, min_width=80, elem_id=label.lower())
+
+
+def _count(label: str, most: int) -> gr.Slider:
+    return gr.Slider(1, most, 1, step=1, label=label, min_width=120, elem_id=label.lower().replace(" ", "_"))
 
 
 def _region_slider(label: str, low: float, high: float, value: float) -> gr.Slider:

@@ -105,24 +105,20 @@ class Visitor:
         field.send_keys(text)
 
     def labels(self) -> list[str]:
-        return [label.text for label in self.all("#canvas .label")]
+        script = "return [...document.querySelectorAll('#canvas .label')].map((label) => label.textContent)"
+        return self.chrome.execute_script(script)
 
-    def boxes(self) -> list[tuple[float, ...]]:
+    def boxes(self) -> list[list[float]]:
         """Left, top, right and bottom in shares of the picture."""
-        frame = self.find("#canvas .stage").rect
-        sides = ((box.rect, frame) for box in self.all("#canvas .region"))
-        return [
-            tuple(
-                (side - start) / length
-                for side, start, length in (
-                    (rect["x"], frame["x"], frame["width"]),
-                    (rect["y"], frame["y"], frame["height"]),
-                    (rect["x"] + rect["width"], frame["x"], frame["width"]),
-                    (rect["y"] + rect["height"], frame["y"], frame["height"]),
-                )
-            )
-            for rect, frame in sides
-        ]
+        script = """
+            const frame = document.querySelector("#canvas .stage").getBoundingClientRect();
+            return [...document.querySelectorAll("#canvas .region")].map((region) => {
+                const { left, top, right, bottom } = region.getBoundingClientRect();
+                const [across, down] = [(x) => (x - frame.left) / frame.width, (y) => (y - frame.top) / frame.height];
+                return [across(left), down(top), across(right), down(bottom)];
+            });
+        """
+        return self.chrome.execute_script(script)
 
     def drag(self, found, across: float, down: float) -> None:
         """By shares of the picture."""
@@ -212,3 +208,182 @@ def test_a_prompt_is_read_its_box_dragged_drawn_downloaded_and_dropped_again(vis
     visitor.draw()
     again = visitor.download()
     assert Image.open(again).tobytes() == Image.open(file).tobytes()
+
+
+def test_boxes_stay_where_they_were_put_until_the_prompt_names_other_objects(visit):
+    visitor = visit()
+    visitor.read()
+    before = visitor.boxes()
+    visitor.drag(visitor.all("#canvas .region")[1], 0.0, 0.3)
+    visitor.until(lambda: visitor.boxes()[1][1] > before[1][1] + 0.2)
+    moved = visitor.boxes()
+    visitor.find("#prompt textarea").send_keys(" in a green meadow, highly detailed")
+    visitor.until(lambda: "a green meadow (place)" in visitor.find("#told").text)
+    assert visitor.boxes() == moved and not visitor.all("#question")
+
+    visitor.type("#prompt textarea", "a red apple to the left of a green bus")
+    visitor.find("#question")
+    assert visitor.boxes() == moved
+    visitor.click("#question button", "Keep my boxes")
+    visitor.until(lambda: visitor.labels() == ["a red apple", "a green bus"])
+    visitor.click("button", "Undo")
+    visitor.until(lambda: visitor.labels() == ["a red apple", "a blue car"])
+    assert visitor.boxes() == moved
+    visitor.click("button", "Undo")
+    visitor.until(lambda: visitor.boxes() == before)
+
+
+def test_objects_are_struck_and_added(visit):
+    visitor = visit()
+    visitor.read("a red apple beside a blue car, soft light")
+    visitor.click("#objects label", "a blue car")
+    visitor.until(lambda: visitor.labels() == ["a red apple"])
+    visitor.type("#addition input, #addition textarea", "light\n")
+    visitor.until(lambda: visitor.labels() == ["a red apple", "light"])
+    visitor.click("#objects label", "a blue car")
+    visitor.until(lambda: len(visitor.labels()) == 3)
+    visitor.type("#addition input, #addition textarea", "giraffe\n")
+    visitor.until(lambda: "does not stand in the prompt" in visitor.notices())
+
+
+def test_a_region_is_renamed_resized_sent_back_deleted_and_a_new_one_drawn(visit):
+    visitor = visit()
+    visitor.read()
+    visitor.click("#canvas .label", "a blue car")
+    before = visitor.boxes()
+    visitor.drag(visitor.find("#canvas .handle.se"), 0.08, 0.12)
+    visitor.until(lambda: visitor.boxes()[1][3] > before[1][3] + 0.05)
+    assert visitor.boxes()[1] == pytest.approx([*before[1][:2], before[1][2] + 0.08, before[1][3] + 0.12], abs=0.02)
+    visitor.click("#region button")
+    visitor.type("#phrase textarea, #phrase input", "a green boat")
+    visitor.until(lambda: visitor.labels() == ["a red apple", "a green boat"])
+
+    def depth(index: int) -> int:
+        return int(visitor.all("#canvas .region")[index].value_of_css_property("z-index"))
+
+    before = depth(1)
+    visitor.click("button", "To back" if depth(1) > depth(0) else "To front")
+    visitor.until(lambda: depth(1) != before)
+
+    stage = visitor.find("#canvas .stage")
+    visitor.chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", stage)
+    hand = ActionChains(visitor.chrome, duration=50).move_to_element_with_offset(stage, -200, 150).click_and_hold()
+    hand.move_by_offset(60, 40).move_by_offset(60, 30).release().perform()
+    visitor.until(lambda: visitor.labels()[2:] == ["something"])
+    visitor.find("#canvas .region.selected").send_keys(Keys.DELETE)
+    visitor.until(lambda: len(visitor.labels()) == 2)
+
+
+def test_a_mask_is_drawn_in_the_place_of_a_box(visit):
+    visitor = visit()
+    visitor.read()
+    visitor.click("#canvas .label", "a red apple")
+    visitor.click("#region button")
+    visitor.click("#masking button")
+    visitor.click("#mask button[aria-label=Brush]")
+    surface = visitor.find("#mask canvas")
+    visitor.chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", surface)
+    hand = ActionChains(visitor.chrome, duration=100).move_to_element_with_offset(surface, -60, -40).click_and_hold()
+    hand.move_by_offset(40, 0).move_by_offset(0, 40).release().perform()
+    visitor.click("button", "Take this mask")
+    visitor.until(lambda: visitor.all("#canvas .region.mask"))
+    left, top, right, bottom = visitor.boxes()[0]
+    assert right - left < 0.5 and bottom - top < 0.5
+    visitor.click("button", "Back to a box")
+    visitor.until(lambda: not visitor.all("#canvas .region.mask"))
+    assert visitor.boxes()[0] == pytest.approx((left, top, right, bottom), abs=0.02)
+
+
+def test_a_run_is_cancelled_and_another_drawn(visit):
+    visitor = visit()
+    visitor.read()
+    visitor.type("#steps input", "200")
+    visitor.click("#draw")
+    visitor.until(lambda: "step 3 of" in visitor.find("#progress").text)
+    assert not visitor.find("#draw").is_enabled()
+    visitor.click("#cancel")
+    visitor.find("#note", "Cancelled")
+    visitor.find("#draw:not([disabled])")
+    assert visitor.draw(2)
+
+
+def test_what_cannot_be_drawn_is_told(visit, tmp_path):
+    visitor = visit()
+    visitor.click("#draw")
+    visitor.until(lambda: "Type a prompt first" in visitor.notices())
+    visitor.read()
+    visitor.type("#width input", "60")
+    visitor.click("#draw")
+    visitor.until(lambda: "divisible by 8" in visitor.notices())
+    visitor.type("#width input", "99999")
+    visitor.click("#draw")
+    visitor.until(lambda: "whole number in 8..2048" in visitor.notices())
+    (tmp_path / "foreign.png").write_bytes(b"no picture")
+    upload = visitor.chrome.find_element(By.CSS_SELECTOR, "#file input[type=file]")
+    upload.send_keys(str(tmp_path / "foreign.png"))
+    visitor.until(lambda: "is no PNG that can be read" in visitor.notices())
+    visitor.type("#width input", "64")
+    assert visitor.draw(2)
+
+
+def test_two_visitors_draw_at_once_and_each_gets_their_own(visit):
+    first, second = visit(), visit()
+    first.read()
+    second.read("a yellow bird above a green bus")
+    for visitor in (first, second):
+        visitor.type("#steps input", str(STEPS))
+        visitor.click("#draw")
+    for visitor in (first, second):
+        visitor.until(visitor.picture)
+    assert first.labels() == ["a red apple", "a blue car"] and second.labels() == ["a yellow bird", "a green bus"]
+    assert {"apple", "car"} <= judged(first.download()).keys()
+    assert {"bird", "bus"} <= judged(second.download()).keys()
+
+
+def test_several_pictures_are_compared_with_plain_sampling(visit):
+    visitor = visit()
+    visitor.read()
+    visitor.type("#pictures input[type=number]", "2\t")
+    visitor.click("#compare input")
+    first = visitor.draw(4)
+    visitor.until(lambda: len(visitor.all("#gallery img")) == 2 and len(visitor.all("#slider img")) == 2)
+    visitor.until(lambda: "Seed 0" in visitor.find("#note").text)
+    visitor.all("#gallery button.thumbnail-item")[1].click()
+    visitor.until(lambda: visitor.picture() != first)
+    assert "Seed 1" in visitor.find("#note").text and read_picture(visitor.download()).own_seed == 1
+
+
+def test_weights_over_time_are_dragged(visit):
+    visitor = visit()
+    visitor.read()
+    dot = visitor.all("#curve .dot")[0]
+    visitor.chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", dot)
+    ActionChains(visitor.chrome, duration=50).click_and_hold(dot).move_by_offset(0, 15).release().perform()
+    visitor.draw(2)
+    weights = read_picture(visitor.download()).weights
+    assert len(weights) == 2 and 0 < weights[0][0] < 4.0 and weights[0][0] > weights[0][1]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_cut_off(visit, width, theme):
+    visitor = visit(width=max(width, 500))
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    visitor.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    visitor.open(theme)
+    visitor.read("a red apple to the left of a blue car, a yellow bird above the car and a green cup below it", 4)
+    wide = visitor.chrome.execute_script("return document.documentElement.scrollWidth")
+    assert wide <= width
+    stage = visitor.find("#canvas .stage").rect
+    labels = [label.rect for label in visitor.all("#canvas .label")]
+    for label in labels:
+        assert stage["x"] <= label["x"] and label["x"] + label["width"] <= stage["x"] + stage["width"] + 1
+        assert stage["y"] <= label["y"] and label["y"] + label["height"] <= stage["y"] + stage["height"] + 1
+    apart = [
+        a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"]
+        or a["y"] + a["height"] <= b["y"] + 1 or b["y"] + b["height"] <= a["y"] + 1
+        for n, a in enumerate(labels)
+        for b in labels[:n]
+    ]  # fmt: skip
+    assert all(apart)
+    assert [entry for entry in visitor.chrome.get_log("browser") if entry["level"] == "SEVERE"] == []

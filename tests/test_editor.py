@@ -1,0 +1,450 @@
+"""The page without a browser: what it keeps of a visitor, how it draws, and what it gives away."""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from queue import Queue
+from threading import Event, Thread
+from types import SimpleNamespace
+
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, default_model, draw_again, read_picture
+from spacetime_attn.editor.canvas import canvas_value
+from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio
+from spacetime_attn.editor.notices import notice, noticed
+from spacetime_attn.editor.page import UPLOAD_LIMIT, serve
+from spacetime_attn.editor.reading import Reader, Wishes
+from spacetime_attn.editor.scene import Scene, bounds_of, with_bounds
+from spacetime_attn.editor.settings import Settings, curve_of, default_curve, settings_of
+from spacetime_attn.processors.defaults import PRESETS
+
+
+ROOT = Path(__file__).parent.parent
+PROMPT = "a red apple to the left of a blue car"
+APPLE, CAR = Region("a red apple", box=(0.1, 0.4, 0.4, 0.7)), Region("a blue car", box=(0.6, 0.4, 0.9, 0.7))
+LAYOUT = Layout((APPLE, CAR), (Relation(0, "left of", 1),), PROMPT)
+SETTINGS = Settings(width=32, height=32, steps=4, guidance=5.0, seed=3)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene().read(PROMPT, LAYOUT)
+
+
+# Scenes
+
+
+def test_a_new_prompt_replaces_a_layout_that_is_as_it_was_read(scene):
+    other = Layout((CAR,), prompt="a blue car")
+    assert scene.read("a blue car", other).layout == other
+
+
+def test_edited_boxes_stay_while_the_prompt_has_the_same_objects(scene):
+    moved = scene.moved(0, (0.0, 0.0, 0.3, 0.3), resized=False)
+    read = moved.read(PROMPT + ", oil on canvas", replace(LAYOUT, prompt=PROMPT + ", oil on canvas"))
+    assert read.layout.regions == moved.layout.regions and read.offered is None
+    assert read.layout.prompt == read.prompt == PROMPT + ", oil on canvas"
+
+
+def test_other_objects_are_a_question_with_two_answers(scene):
+    bus = Region("a green bus", box=(0.5, 0.1, 0.9, 0.3))
+    moved = scene.moved(0, (0.0, 0.0, 0.3, 0.3), resized=False).with_new((0.4, 0.4, 0.6, 0.6))
+    asked = moved.read("a red apple and a green bus", Layout((APPLE, bus)))
+    assert asked.layout.phrases == ["a red apple", "a blue car", "something"] and asked.offered is not None
+    kept = asked.kept(asked.offered)
+    assert kept.layout.phrases == ["a red apple", "a green bus", "something"] and kept.edited
+    assert kept.layout[0].box == (0.0, 0.0, 0.3, 0.3) and kept.offered is None
+    anew = asked.placed_anew(asked.offered)
+    assert anew.layout[0].box == APPLE.box and not anew.edited and anew.offered is None
+    assert anew.undone().layout.phrases == ["a red apple", "a blue car", "something"]
+
+
+def test_each_of_two_alike_keeps_its_own_box():
+    dogs = Layout((Region("a dog", box=(0, 0, 0.2, 0.2)), Region("a dog", box=(0.5, 0, 0.7, 0.2))))
+    scene = Scene().read("two dogs", dogs).moved(1, (0.7, 0.7, 0.9, 0.9), resized=False)
+    boxes = [region.box for region in scene.kept(dogs).layout]
+    assert boxes == [(0, 0, 0.2, 0.2), (0.7, 0.7, 0.9, 0.9)]
+
+
+def test_every_step_can_be_undone_and_typing_is_one_step(scene):
+    steps = [
+        lambda scene: scene.moved(1, (0.5, 0.5, 0.9, 0.9), resized=True),
+        lambda scene: scene.changed(description="a toy car"),
+        lambda scene: scene.changed(description="a toy car of tin"),
+        lambda scene: scene.changed(strength=2.0),
+        lambda scene: scene.in_depth(front=False),
+        lambda scene: scene.with_new(),
+        lambda scene: scene.without(0),
+    ]
+    after = [scene]
+    for step in steps:
+        after.append(step(after[-1]))
+    layouts = [after[-1].layout]
+    last = after[-1]
+    while last.past:
+        last = last.undone()
+        layouts.append(last.layout)
+    del after[2]  # typing
+    assert layouts == [one.layout for one in reversed(after)] and not last.edited
+
+
+def test_what_is_said_of_a_deleted_region_goes_with_it(scene):
+    three = replace(scene, layout=Layout((APPLE, CAR, CAR), (Relation(0, "above", 1), Relation(2, "above", 0))))
+    left = three.without(1).layout
+    assert left.regions == (APPLE, CAR) and left.relations == (Relation(1, "above", 0),)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        Region("a thing", box=(0.2, 0.2, 0.4, 0.6), softness=0.1),
+        Region("a thing", disc=(0.3, 0.4, 0.1)),
+        Region("a thing", polygon=[(0.2, 0.2), (0.4, 0.2), (0.3, 0.6)]),
+        Region("a thing", mask=np.pad(np.ones((30, 20)), ((20, 50), (20, 60)))),
+    ],
+    ids=["box", "disc", "polygon", "mask"],
+)
+def test_a_region_of_any_shape_is_moved(region):
+    x0, y0, x1, y1 = bounds_of(region)
+    target = (x0 + 0.3, y0 - 0.1, x1 + 0.3, y1 - 0.1)
+    moved = with_bounds(region, target, resized=False)
+    assert bounds_of(moved) == pytest.approx(target, abs=0.02) and moved.softness == region.softness
+    assert type(moved) is Region and [moved.box is None, moved.disc is None] == [
+        region.box is None,
+        region.disc is None,
+    ]
+
+
+def test_a_disc_is_resized_by_the_side_that_is_dragged():
+    disc = Region("a thing", disc=(0.5, 0.5, 0.2))
+    assert with_bounds(disc, (0.3, 0.3, 0.8, 0.7)).disc == pytest.approx((0.55, 0.5, 0.25))
+    assert with_bounds(disc, (0.3, 0.3, 0.7, 0.6)).disc == pytest.approx((0.5, 0.45, 0.15))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda scene: scene.moved(7, (0, 0, 1, 1), False),
+        lambda scene: scene.moved(-1, (0, 0, 1, 1), False),
+        lambda scene: scene.moved("0", (0, 0, 1, 1), False),
+        lambda scene: scene.moved(0, (0, 0, 2, 2), False),
+        lambda scene: scene.moved(0, (0, 0, 1), False),
+        lambda scene: scene.moved(0, [None] * 4, False),
+        lambda scene: scene.moved(0, "abcd", False),
+        lambda scene: scene.picked(True),
+        lambda scene: scene.with_new((0.5, 0.5, 0.1, 0.1)),
+        lambda scene: scene.without(None),
+        lambda scene: scene.changed(strength=1.0),
+        lambda scene: scene.picked(0).changed(phrase=" "),
+        lambda scene: scene.picked(0).changed(start=1.0),
+    ],
+)
+def test_what_a_browser_sends_is_checked(scene, step):
+    with pytest.raises((ValueError, TypeError)):
+        step(scene)
+
+
+def test_there_is_an_end_to_new_regions(scene):
+    with pytest.raises(ValueError, match="delete one first"):
+        for _ in range(100):
+            scene = scene.with_new()
+
+
+def test_the_canvas_gets_plain_data(scene):
+    mask = Region("a mask", mask=np.eye(4))
+    polygon = Region("a polygon", polygon=[(0, 0), (1, 0), (0, 1)])
+    shown = canvas_value(replace(scene, layout=Layout((APPLE, Region("a disc", disc=(0.9, 0.5, 0.2)), mask, polygon))))
+    assert [region["kind"] for region in shown["regions"]] == ["box", "disc", "mask", "polygon"]
+    assert json.loads(json.dumps(shown)) == shown and shown["regions"][1]["bounds"][2] == pytest.approx(1.1)
+    assert sorted(region["depth"] for region in shown["regions"]) == [0, 1, 2, 3]
+
+
+# Reading
+
+
+@pytest.fixture(scope="module")
+def shipped() -> SpaceTimeAttnPipeline:
+    return SpaceTimeAttnPipeline.from_pretrained(default_model())
+
+
+@pytest.fixture(scope="module")
+def reader(shipped) -> Reader:
+    return Reader(shipped)
+
+
+def wishes(reader, **options) -> Wishes:
+    return Wishes(**{"width": 64, "height": 64, "predictor": reader.default} | options)
+
+
+def test_objects_relations_and_the_rest_are_told(reader):
+    read = reader.read("a red apple above a man with a hat in a garden, no dogs", wishes(reader))
+    assert read.layout.phrases == ["a red apple", "a man"] == list(read.names) == list(read.placed)
+    told = "\n".join(read.told)
+    assert "a red apple above a man" in told and "drawn as “a man in a hat”" in told and "a garden (place)" in told
+    assert "without a region: dogs (absent)" in told
+
+
+def test_words_are_struck_and_added(reader):
+    prompt = "a red apple beside a blue car in soft light"
+    read = reader.read(prompt, wishes(reader, struck=("a blue car",), added=("light",)))
+    assert read.layout.phrases == ["a red apple", "light"] == list(read.placed)
+    assert read.names == ("a red apple", "a blue car", "light")
+    with pytest.raises(ValueError, match="does not stand in the prompt"):
+        reader.read(prompt, wishes(reader, added=("giraffe",)))
+
+
+def test_layouts_are_predicted_as_the_visitor_wishes(reader):
+    def box(**options):
+        return reader.read("an elephant beside a cup", wishes(reader, **options)).layout[0].box
+
+    learned = {"predictor": "transformer"}
+    assert box(**learned) == box(**learned, seed=1) != box(predictor="rules")
+    drawn = [box(**learned, temperature=1.0, seed=seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert box(**learned, width=128) != box(**learned)
+
+
+def test_what_is_warned_of_is_told(reader):
+    read = reader.read("lovely", wishes(reader))
+    assert not read.layout.regions and any("No object was found" in line for line in read.told)
+    assert any("not English" in line for line in reader.read("ein roter Apfel auf dem Tisch", wishes(reader)).told)
+
+
+def test_prompts_without_end_are_refused(reader):
+    with pytest.raises(ValueError, match="shorten it"):
+        reader.read("a cat " * 1000, wishes(reader))
+    assert reader.read(" ", wishes(reader)).layout.regions == ()
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"width": 60}, "divisible by 8"),
+        ({"width": None}, "width has to be a whole number"),
+        ({"height": 4096}, "in 8..2048"),
+        ({"steps": 0}, "number of steps"),
+        ({"steps": 1.5}, "number of steps"),
+        ({"seed": -1}, "seed"),
+        ({"seed": float("nan")}, "seed"),
+        ({"pictures": 100}, "number of pictures"),
+        ({"best_of": "x"}, "Best of"),
+        ({"guidance": 1e9}, "guidance"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        replace(SETTINGS, **changes)
+
+
+@pytest.mark.parametrize("blend", ["guided", "convex"])
+def test_the_checkpoints_curve_stands_for_its_weights(blend):
+    curve = default_curve(PRESETS["early"], blend)
+    strength = 5.0 if blend == "guided" else 0.5
+    assert curve[0] == pytest.approx(strength, rel=0.01) and curve[-1] == 0 and sorted(curve, reverse=True) == [*curve]
+    [row, same] = replace(SETTINGS, steps=10, curve=curve).options(LAYOUT, blend)["weights"]
+    assert row == same and sum(row) * (2 if blend == "guided" else 1) == pytest.approx(strength * 10 / 4, rel=0.05)
+    assert curve_of([row, same], blend)[0] == pytest.approx(curve[0], rel=0.25)
+
+
+# Drawing
+
+
+@pytest.fixture
+def studio(pipe, tmp_path) -> Studio:
+    return Studio(pipe, tmp_path)
+
+
+def finished(studio, settings: Settings = SETTINGS, run: Run | None = None) -> tuple[list[Progress], Finished]:
+    *progress, end = studio.draw(PROMPT, LAYOUT, settings, run or Run())
+    return progress, end
+
+
+def test_a_run_tells_each_step_and_gives_pictures_that_remember(studio):
+    progress, end = finished(studio, replace(SETTINGS, pictures=2, negative_prompt="a dog"))
+    assert [(news.done, news.total) for news in progress] == [(n, 5) for n in range(1, 6)]  # PLMS takes one more
+    assert [drawn.seed for drawn in end.pictures] == [3, 4] and end.warned == ()
+    for index, drawn in enumerate(end.pictures):
+        making = read_picture(drawn.path)
+        again = draw_again(studio.pipe, making)
+        assert again.images[index].tobytes() == Image.open(drawn.path).tobytes() and making.layout == LAYOUT
+
+
+def test_the_settings_of_a_picture_come_back(studio):
+    settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", blend="guided", curve=(3.0, 1.0, 0.0))
+    _, end = finished(studio, settings)
+    found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults)
+    assert replace(found, rows=None, curve=settings.curve) == settings and elsewhere == []
+    _, again = finished(studio, found)
+    for first, second in zip(end.pictures, again.pictures):
+        assert Image.open(first.path).tobytes() == Image.open(second.path).tobytes()
+
+
+def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
+    _, end = finished(studio)
+    making = read_picture(end.pictures[0].path)
+    weights = {"file": "w.safetensors", "sha256": "0"}
+    _, elsewhere = settings_of(replace(making, weights=weights, lost=["latents"]), studio.pipe.defaults)
+    assert elsewhere == ["its latents", "the weights in 'w.safetensors'"]
+    early, _ = settings_of(making, PRESETS["early"])
+    assert np.ptp(early.rows) == 0 and early.rows[0][0] == 2.5
+    for changes in ({"weights": [[1]]}, {"weights": [["x"] * 4] * 2}, {"arguments": {}}):
+        with pytest.raises((ValueError, TypeError)):
+            settings_of(replace(making, **changes), studio.pipe.defaults)
+
+
+def test_the_same_noise_is_drawn_without_regions(studio):
+    progress, end = finished(studio, replace(SETTINGS, compare=True))
+    [drawn] = end.pictures
+    plain = studio.pipe.stock(
+        PROMPT, 32, 32, num_inference_steps=4, guidance_scale=5.0, generator=torch.Generator().manual_seed(3)
+    ).images[0]
+    assert Image.open(drawn.plain).tobytes() == plain.tobytes() != Image.open(drawn.path).tobytes()
+    assert progress[-1].done == progress[-1].total == 10
+
+
+def test_clips_choice_of_several_is_kept(studio, clip):
+    studio.pipe._image_text_models[studio.pipe.clip_model] = clip
+    progress, end = finished(studio, replace(SETTINGS, best_of=3, compare=True))
+    [drawn] = end.pictures
+    assert len(drawn.distances) == 3 and progress[-1].total == 5 * (3 + 1 + 1) == progress[-1].done
+    assert Image.open(drawn.plain).tobytes() != Image.open(drawn.path).tobytes()
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_run_is_cancelled_and_the_pipeline_draws_on(studio, after):
+    run, told = Run(), []
+    if not after:
+        run.cancel()
+    with pytest.raises(CancelledError):
+        for news in studio.draw(PROMPT, LAYOUT, replace(SETTINGS, steps=100), run):
+            told.append(news)
+            if len(told) == after:
+                run.cancel()
+    assert len(told) < 100 and finished(studio)[1].pictures
+
+
+def test_a_visitor_who_leaves_ends_the_run(studio):
+    news = studio.draw(PROMPT, LAYOUT, replace(SETTINGS, steps=100), run := Run())
+    next(news)
+    news.close()
+    assert run.cancelled and threading.active_count() < 20 and finished(studio)[1].pictures
+
+
+def test_what_the_pipeline_refuses_is_raised(studio):
+    with pytest.raises(ValueError, match="Convex `weights` have to lie in 0..1"):
+        finished(studio, replace(SETTINGS, blend="convex", curve=(3.0, 3.0)))
+
+
+# Notices
+
+
+def test_errors_become_notices_that_cannot_carry_markup():
+    assert notice(ValueError("no <b>such</b> box")).message == "no &lt;b&gt;such&lt;/b&gt; box"
+    assert "take a smaller size" in notice(torch.OutOfMemoryError("CUDA out of memory")).message
+    assert "take a smaller size" in notice(RuntimeError("DefaultCPUAllocator: can't allocate memory: you")).message
+
+
+def test_what_nobody_foresaw_is_logged_and_not_shown(caplog):
+    @noticed
+    def handler(x):
+        return {}[0] if x else vars(3)
+
+    with pytest.raises(gr.Error, match="0"):
+        handler(1)
+    with caplog.at_level("ERROR"):
+        broken = notice(ZeroDivisionError("secret"))
+    assert "secret" not in broken.message and "ZeroDivisionError" in broken.message and "secret" in caplog.text
+
+
+# What is given away
+
+
+@pytest.fixture(scope="module")
+def served(shipped) -> Iterator[SimpleNamespace]:
+    """A page that is open as the command opens it."""
+    told, ended, launch = Queue(), Event(), gr.Blocks.launch
+
+    def launched(page, **options):
+        opened = launch(page, **options)
+        told.put((page, options, opened[1].rstrip("/")))
+        return opened
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gr.Blocks, "launch", launched)
+        patch.setattr(gr.Blocks, "block_thread", lambda page: ended.wait())
+        for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED"):
+            patch.setenv(name, "")
+        thread = Thread(target=serve, args=(shipped,))
+        thread.start()
+        page, options, address = told.get(timeout=300)
+        yield SimpleNamespace(page=page, options=options, address=address)
+        ended.set()
+        thread.join()
+        page.close()
+
+
+def test_the_page_is_for_this_machine_alone(served):
+    assert served.options["server_name"] == "127.0.0.1" and served.options["share"] is False
+    assert served.page.share_url is None and not served.options.keys() & {"allowed_paths", "auth"}
+
+
+@pytest.mark.parametrize("listen", [False, True])
+def test_other_machines_are_let_in_when_asked(shipped, monkeypatch, listen):
+    seen = {}
+    monkeypatch.setattr(gr.Blocks, "launch", lambda page, **options: seen.update(options) or (None, "", None))
+    monkeypatch.setattr(gr.Blocks, "block_thread", lambda page: None)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    serve(shipped, port=5, listen=listen)
+    assert seen["server_name"] == ("0.0.0.0" if listen else "127.0.0.1") and seen["server_port"] == 5
+    assert seen["share"] is False and not Path(os.environ["GRADIO_TEMP_DIR"]).exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", str(ROOT / "pyproject.toml"), "pyproject.toml", "../../etc/passwd", "/proc/self/environ"]
+)
+def test_no_file_of_the_server_can_be_read(served, path):
+    for route in ("file", "file_deleted", "reupload"):
+        answer = httpx.get(f"{served.address}/gradio_api/{route}={path}")
+        assert answer.status_code in (403, 404, 405)
+
+
+def test_a_path_that_was_not_uploaded_is_no_upload(served):
+    opened = next(one for one in served.page.fns.values() if one.fn and one.fn.__name__ == "opened")
+    file = {"path": "/etc/passwd", "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
+    data = [file] + [None] * (len(opened.inputs) - 1)
+    call = {"data": data, "fn_index": opened._id, "session_hash": "somebody", "trigger_id": None}
+    assert httpx.post(f"{served.address}/gradio_api/queue/join", json=call).status_code in (200, 422)
+    told = []
+    with httpx.stream("GET", f"{served.address}/gradio_api/queue/data?session_hash=somebody", timeout=60) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data:"):
+                told.append(json.loads(line[5:]))
+                if told[-1]["msg"] in ("process_completed", "close_stream"):
+                    break
+    assert told[-1]["msg"] == "process_completed" and told[-1]["success"] is False
+    assert "root:" not in json.dumps(told)
+
+
+def test_uploads_have_a_limit(served):
+    small, large = (("a.png", b"0" * size) for size in (100, UPLOAD_LIMIT + 100_000))
+    upload = f"{served.address}/gradio_api/upload"
+    assert httpx.post(upload, files={"files": small}).status_code == 200
+    assert httpx.post(upload, files={"files": large}, timeout=60).status_code == 413
+
+
+def test_nothing_of_other_servers_is_loaded(served):
+    page = httpx.get(served.address).text
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", page)
