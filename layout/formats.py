@@ -33,7 +33,7 @@ Box = tuple[float, float, float, float]
 Pictures = Mapping[str, Image.Image] | Path  # the masks that data names: themselves, or the folder they lie in
 
 _MOST_OF_GLIGEN = 30  # objects
-_BASE_WEIGHT = 0.5  # of the whole prompt beside regions, where a tool asks for one
+_BASE_WEIGHT = 0.5  # of the whole prompt beside the regions of forge-couple
 _TILED = 0.02  # by which boxes may miss the cells of a grid
 _MOST_COLOURS = 360  # regions that sd-webui-regional-prompter tells apart
 _NINTHS = {
@@ -224,7 +224,7 @@ def write_regional_prompter(layout: Layout, canvas: Canvas) -> Exported:
     hide those behind. The whole prompt is the base.
     """
     texts = [_one_line(region.local_text) for region in layout.regions]
-    args = [True, False, "Matrix", "Columns", "Mask", "Prompt", "1", str(_BASE_WEIGHT), True, False, False]
+    args = [True, False, "Matrix", "Columns", "Mask", "Prompt", "1", "0.2", True, False, False]
     args += ["Attention", False, "0", "0", "0", "", "0", "0", False]
     pictures, grid = {}, _grid_of(layout)
     if grid is None:
