@@ -30,6 +30,7 @@ class JointDenoiser(Denoiser):
         super().__init__(pipe, texts)
         self.segments: Segments | None = None  # of the evaluation under way
         self._known: dict[tuple, Segments] = {}
+        self._embed: nn.Module | None = None  # the model's own; a compiler must not meet the model itself once more
 
     def layers(self, contexts: torch.Tensor) -> list[nn.Module]:
         """See [`Denoiser.layers`]."""
@@ -62,13 +63,13 @@ class JointDenoiser(Denoiser):
         if key not in self._known:
             self._known = {known: segments for known, segments in self._known.items() if known[0] == control.run}
             self._known[key] = Segments.of(control, rows * columns)
-        self.segments = self._known[key]
+        self.segments, self._embed = self._known[key], self.model.context_embedder
 
     def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
         """See [`Denoiser.join`]."""
         texts = arguments["encoder_hidden_states"]
         own = control.contexts if control.negatives is None else torch.cat([control.contexts, control.negatives])
-        local = self.model.context_embedder(own.to(texts.dtype))
+        local = self._embed(own.to(texts.dtype))
         slots = local[self.segments.texts].flatten(1, 2)
         return arguments | {"encoder_hidden_states": torch.cat([texts, slots.to(texts.dtype)], dim=1)}
 

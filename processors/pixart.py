@@ -21,6 +21,7 @@ class PixArtDenoiser(Denoiser):
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         super().__init__(pipe, texts)
+        self._project: nn.Module | None = None  # the model's own; a compiler must not meet the model itself once more
         self._texts: tuple[torch.Tensor, torch.Tensor | None] | None = None  # as the layers read them
         self._run: int | None = None  # the one that these are of, if they last for it
 
@@ -48,11 +49,15 @@ class PixArtDenoiser(Denoiser):
         """See [`Denoiser.first_block`]."""
         return self.model.transformer_blocks[0]
 
+    def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
+        """See [`Denoiser.prepare`]."""
+        self._project = self.model.caption_projection
+
     def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
         """The local texts go through the model's own projection of captions: once a run, unless that is trained."""
         lasting = not torch.compiler.is_compiling() and not torch.is_grad_enabled()
         if not lasting or self._run != control.run:
-            project, encoded = self.model.caption_projection, (control.contexts, control.negatives)
+            project, encoded = self._project, (control.contexts, control.negatives)
             self._texts = tuple(texts if project is None or texts is None else project(texts) for texts in encoded)
             self._run = control.run if lasting else None
         return arguments

@@ -8,8 +8,12 @@ def gives_lse(query: torch.Tensor) -> bool:
     Whether `attention_with_lse` is to be had for such queries. It has no derivatives: the log-sum-exps that torch's
     kernels give are no part of what they differentiate.
     """
-    on_cuda = query.device.type == "cuda" and query.dtype in (torch.float16, torch.bfloat16, torch.float32)
-    return (on_cuda or query.device.type == "cpu") and not torch.is_grad_enabled()
+    if query.device.type == "cuda":
+        dtypes = torch.float16, torch.float32, *([torch.bfloat16] if _since_ampere(query.device) else [])
+        fits = query.dtype in dtypes and query.shape[-1] % 8 == 0
+    else:
+        fits = query.device.type == "cpu"
+    return fits and not torch.is_grad_enabled()
 
 
 def attention_with_lse(
@@ -29,7 +33,7 @@ def attention_with_lse(
     aten = torch.ops.aten
     if query.device.type == "cpu":
         return aten._scaled_dot_product_flash_attention_for_cpu(query, key, value)[:2]
-    if query.dtype != torch.float32 and query.shape[-1] % 8 == 0 and query.shape[-1] <= 256:
+    if query.dtype != torch.float32 and query.shape[-1] <= 256 and _since_ampere(query.device):
         return aten._scaled_dot_product_flash_attention(query, key, value)[:2]
     output, lse = aten._scaled_dot_product_efficient_attention(query, key, value, None, True)[:2]
     return output, lse[..., : query.shape[2]]  # which the kernel has padded
@@ -44,3 +48,8 @@ def merged(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor,
     share = (first_lse - second_lse).sigmoid()[..., None]
     output = torch.lerp(second_output.to(share.dtype), first_output.to(share.dtype), share)
     return output.to(first_output.dtype)
+
+
+def _since_ampere(device: torch.device) -> bool:
+    """Whether a GPU has the flash kernels, and those for bfloat16."""
+    return torch.cuda.get_device_properties(device).major >= 8

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import diffusers.models.transformers.transformer_flux as transformer_flux
 import pytest
@@ -159,6 +160,18 @@ def test_two_parts_are_merged_to_the_attention_to_both(scale):
     found = merged(*(attention_with_lse(query, key, value) for key, value in zip(keys, values)))
     expected = torch.nn.functional.scaled_dot_product_attention(query, torch.cat(keys, 2), torch.cat(values, 2))
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("recent", [False, True])
+def test_a_gpu_has_kernels_that_tell_it_for_most_dtypes(recent, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=8 if recent else 7))
+    dtypes = torch.float16, torch.float32, torch.bfloat16, torch.float64
+    cuda = SimpleNamespace(type="cuda")
+    fit = [gives_lse(SimpleNamespace(device=cuda, dtype=dtype, shape=(1, 1, 1, 64))) for dtype in dtypes]
+    assert fit == [True, True, recent, False]
+    assert not gives_lse(SimpleNamespace(device=cuda, dtype=torch.float16, shape=(1, 1, 1, 10)))
+    assert not gives_lse(SimpleNamespace(device=SimpleNamespace(type="mps")))
 
 
 def test_where_derivatives_are_wanted_there_are_no_parts():
