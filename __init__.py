@@ -22,6 +22,7 @@ _HOMES = {
     "RuleLayoutPredictor": "layout.rules",
     "TransformerLayoutPredictor": "layout.learned",
     "LLMLayoutPredictor": "layout.llm",
+    "AutoLayoutPredictor": "layout.auto",
     "LayoutTransformer": "layout.transformer",
     "draw_layout": "layout.draw",
     "export_layout": "layout.formats",

@@ -56,6 +56,7 @@ from transformers import (
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
 from .layout.answers import AnswerReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
+from .layout.auto import AutoLayoutPredictor  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
 from .layout.conversation import opening  # noqa: F401
 from .layout.draw import draw_layout, picture_rows
@@ -70,7 +71,7 @@ from .layout.least_squares import least_move  # noqa: F401
 from .layout.llm import LLMLayoutPredictor  # noqa: F401
 from .layout.noun_phrases import one_of  # noqa: F401
 from .layout.objects import objects_of  # noqa: F401
-from .layout.prediction import PREDICTORS, named_predictor, predicted_layouts
+from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted_layouts
 from .layout.prompt_syntax import parse_prompt  # noqa: F401
 from .layout.reader import Reader  # noqa: F401
 from .layout.reader_model import ReaderNetwork  # noqa: F401
@@ -208,10 +209,13 @@ class SpaceTimeAttnPipeline(
             or `"./name"` for a folder of the checkpoint itself.
         layout_transformer ([`LayoutTransformer`], *optional*): The learned predictor's model, in the place of the one
             that ships; saved with the pipeline.
-        layout_predictor (`str` or `Callable`): `"rules"`, `"transformer"` or `"llm"`, or anything that is called as
-            `predictor(prompt, aspect_ratio=width / height)` and returns a [`Layout`]. Only a name is saved.
+        layout_predictor (`str` or `Callable`): `"rules"`, `"transformer"`, `"llm"`, `"auto"` (see
+            [`AutoLayoutPredictor`]), or anything that is called as `predictor(prompt, aspect_ratio=width / height)`
+            and returns a [`Layout`]. Only a name is saved.
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline of the default predictor, by name,
             path or instance. Defaults to the one that ships. Not saved.
+        llm (`str`, `Callable` or [`LLMLayoutPredictor`], *optional*): The language model that `"llm"` and `"auto"`
+            ask: its id or folder, or a function from a text to the answer. Not saved.
     """
 
     # diffusers reads these from the class: they hold for both families, one of which lacks some of the components.
@@ -254,12 +258,14 @@ class SpaceTimeAttnPipeline(
         layout_transformer: LayoutTransformer = None,
         layout_predictor: str | Callable[..., Layout] = "transformer",
         nlp: Any = None,
+        llm: Any = None,
     ):
         given = dict(locals())
         super().__init__()
         defaults = chosen_defaults(preset, given)
         if nlp is not None and layout_predictor not in PREDICTORS:
             raise TypeError(f"`nlp` is for the predictors {', '.join(PREDICTORS)}, got {layout_predictor!r} with it.")
+        check_llm(llm, layout_predictor)
         components = {
             "vae": vae,
             "text_encoder": text_encoder,
@@ -285,7 +291,7 @@ class SpaceTimeAttnPipeline(
         self.register_to_config(**settings, **asdict(defaults))
         self.clip_model = clip_model
         self.layout_transformer = layout_transformer
-        self.nlp = nlp
+        self.nlp, self.llm = nlp, llm
         self.layout_predictor = layout_predictor
 
     def register_to_config(self, **kwargs) -> None:
@@ -392,7 +398,7 @@ class SpaceTimeAttnPipeline(
         named = not callable(predictor)
         if named:
             check_choice("layout_predictor", predictor, PREDICTORS)
-            made = named_predictor(predictor, self.layout_transformer, self.nlp)
+            made = named_predictor(predictor, self.layout_transformer, self.nlp, self.llm)
             self.register_to_config(layout_predictor=predictor)
         self._layout_predictor, self._predictor_is_named = made if named else predictor, named
 
@@ -422,7 +428,7 @@ class SpaceTimeAttnPipeline(
         super().__setattr__(name, value)
         if "_stock" in vars(self) and (name in self._stock.config or name in _SHARED_SETTINGS):
             setattr(self._stock, name, value)
-        if name in ("layout_transformer", "nlp") and vars(self).get("_predictor_is_named"):
+        if name in ("layout_transformer", "nlp", "llm") and vars(self).get("_predictor_is_named"):
             self.layout_predictor = self.config.layout_predictor  # made anew
 
     draw_layout = staticmethod(draw_layout)
@@ -879,7 +885,7 @@ def _own_folder(name: str, config: dict) -> Path:
 
 
 def _warn_of_spelling(name: str) -> None:
-    settings = (*_SETTINGS, "preset", "layout_transformer", "nlp")
+    settings = (*_SETTINGS, "preset", "layout_transformer", "nlp", "llm")
     if name not in settings and (meant := get_close_matches(name, settings, n=1, cutoff=0.92)):
         logger.warning("The pipeline has no setting %r, which is set now without effect: %r is one.", name, meant[0])
 

@@ -9,7 +9,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from .layout.files import encodable, shortened
-from .layout.prediction import PREDICTORS, named_predictor, predicted_layouts
+from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted_layouts
 from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 from .processors.checks import check_choice, check_count
@@ -133,6 +133,7 @@ def predict_layout(
     generator: torch.Generator | None = None,
     layout_predictor: str | Callable[..., Layout] = "transformer",
     nlp: Any = None,
+    llm: Any = None,
 ) -> Layout:
     """
     A prompt's layout, for those who hold one of diffusers' own pipelines; no model of it is needed.
@@ -145,7 +146,7 @@ def predict_layout(
         preset (`str` or [`Defaults`]): What a box of the predictors that ship becomes: with `"early"` it stays one,
             with `"official"` it is a disc.
         generator (`torch.Generator`, *optional*): Of predictors that draw layouts.
-        layout_predictor (`str` or `Callable`), nlp (*optional*): As in [`SpaceTimeAttnPipeline`].
+        layout_predictor (`str` or `Callable`), nlp, llm (*optional*): As in [`SpaceTimeAttnPipeline`].
 
     Raises:
         TypeError, ValueError: The prompt is no string, or another argument makes no sense.
@@ -154,9 +155,10 @@ def predict_layout(
     check_count("width", width)
     if not isinstance(prompt, str):
         raise TypeError(f"`prompt` has to be a string, got {shortened(prompt)}.")
+    check_llm(llm, layout_predictor)
     if not callable(layout_predictor):
         check_choice("layout_predictor", layout_predictor, PREDICTORS)
-        layout_predictor = named_predictor(layout_predictor, nlp=nlp)
+        layout_predictor = named_predictor(layout_predictor, nlp=nlp, llm=llm)
     defaults = chosen_defaults(preset, {})
     layouts, for_any_checkpoint = predicted_layouts(
         layout_predictor, encodable(prompt), width / height, objects, [generator], nlp

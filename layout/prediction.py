@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from .auto import AutoLayoutPredictor, llm_predictor
 from .files import shortened
 from .learned import TransformerLayoutPredictor
 from .llm import LLMLayoutPredictor
@@ -14,13 +15,13 @@ from .rules import RuleLayoutPredictor
 from .transformer import LayoutTransformer
 
 
-PREDICTORS = ("rules", "transformer", "llm")
+PREDICTORS = ("rules", "transformer", "llm", "auto")
 
 _prediction_logger = logging.getLogger(__name__)
 
 
 def named_predictor(
-    name: str, layout_transformer: LayoutTransformer | None = None, nlp: Any = None
+    name: str, layout_transformer: LayoutTransformer | None = None, nlp: Any = None, llm: Any = None
 ) -> Callable[..., Layout]:
     """
     One of the predictors that ship.
@@ -29,13 +30,21 @@ def named_predictor(
         name (`str`): One of [`PREDICTORS`].
         layout_transformer ([`LayoutTransformer`], *optional*): In the place of the one that ships.
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline that reads.
+        llm (*optional*): The language model of `"llm"` and `"auto"`, see [`AutoLayoutPredictor`].
     """
     makers = {
         "rules": RuleLayoutPredictor,
         "transformer": partial(TransformerLayoutPredictor, layout_transformer),
-        "llm": LLMLayoutPredictor,
+        "llm": LLMLayoutPredictor if llm is None else partial(llm_predictor, llm),
+        "auto": partial(AutoLayoutPredictor, llm, layout_transformer),
     }
     return makers[name](nlp=nlp)
+
+
+def check_llm(llm: Any, layout_predictor: str | Callable[..., Layout]) -> None:
+    """Raises a TypeError where a language model is given that the predictor would not ask."""
+    if llm is not None and layout_predictor not in ("llm", "auto"):
+        raise TypeError(f'`llm` is for the predictors "llm" and "auto", got {layout_predictor!r} with it.')
 
 
 def predicted_layouts(
