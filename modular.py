@@ -132,7 +132,7 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
     @property
     def description(self) -> str:
         """What diffusers shows of the block."""
-        return f"{self.denoise.description}\nEach object of `layout` is drawn in its region."
+        return f"{type(self.denoise).__name__} under control: each object of `layout` is drawn in its region."
 
     @property
     def expected_components(self) -> list[ComponentSpec]:

@@ -60,7 +60,7 @@ class RegionalAttnProcessor:
         """
         Args:
             hidden_states (`torch.Tensor` of shape (rows, queries, channels)): rows = [unconditional, conditional]
-                under classifier-free guidance, otherwise conditional only.
+                under classifier-free guidance, otherwise conditional only, or unconditional only.
             encoder_hidden_states (`torch.Tensor` of shape (rows, tokens, channels)): One text for each row; with
                 IP-Adapter a tuple of that and the image states.
             options: For the inner processor alone.
@@ -82,11 +82,12 @@ class RegionalAttnProcessor:
 
         rows = control.conditional_rows(len(query))
         place = control.placement(query.shape[1])
-        local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
         contexts, negatives = self.texts()
-        mask = _bias(control.context_masks, query)
-        local = _attend(attn, local_query, *self._key_value(attn, "local", contexts), mask)
-        negative = None
+        local = negative = None
+        if rows.start < len(query):
+            local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
+            mask = _bias(control.context_masks, query)
+            local = _attend(attn, local_query, *self._key_value(attn, "local", contexts), mask)
         if control.negates:
             negative_query = query[: rows.start].flatten(0, 1)[place.index[control.negated]]
             mask = _bias(control.negative_masks, query)
@@ -106,8 +107,9 @@ class RegionalAttnProcessor:
         place = self.control.placement(hidden_states.shape[1])
         control, conditional, before = self.control, hidden_states[rows], hidden_states[: rows.start]
         contexts, negatives = self.texts()
-        local = self._by_inner(attn, conditional, contexts, control.context_masks, place.index, texts)
-        negative = None
+        local = negative = None
+        if len(conditional):
+            local = self._by_inner(attn, conditional, contexts, control.context_masks, place.index, texts)
         if control.negates:
             index = place.index[control.negated]
             negative = self._by_inner(attn, before, negatives, control.negative_masks, index, texts)
