@@ -106,6 +106,7 @@ def _add_prompts(parser: argparse.ArgumentParser, from_pictures: bool = False) -
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
     _add_model(parser)
     add = parser.add_argument
+    add("--llm", metavar="PLACE", help="language model, asked where the reader is not sure; by its id or folder")
     add("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
     add("--width", type=_count, metavar="PIXELS", help="default: the model's")
     add("--height", type=_count, metavar="PIXELS", help="default: the model's")
@@ -162,7 +163,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_app(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=app)
+    parser.set_defaults(command=app, llm=None)
     _add_model(parser)
     _add_device(parser)
     parser.add_argument("--port", type=_count, metavar="N", help="default: the first free one from 7860 on")
@@ -173,7 +174,9 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=export)
     parser.add_argument("folder", help="a new folder, or one that an earlier export wrote")
     parser.add_argument("--assets-repo", metavar="USER/NAME", help="the Hub repository that will hold the folder")
-    parser.add_argument("--modular", action="store_true", help="blocks for Modular Diffusers, not the pipeline")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--modular", action="store_true", help="blocks for Modular Diffusers, not the pipeline")
+    kinds.add_argument("--space", action="store_true", help="the page as a Hugging Face Space, not the pipeline")
 
 
 def generate(args: argparse.Namespace) -> None:
@@ -182,7 +185,7 @@ def generate(args: argparse.Namespace) -> None:
         _generate_again(args)
         return
     jobs = _read_jobs(args)
-    for option in ("objects", "layout_predictor", "box_scale"):
+    for option in ("objects", "layout_predictor", "llm", "box_scale"):
         if args.layout and vars(args)[option] is not None:
             raise ValueError(f"--{option.replace('_', '-')} is for layouts that are predicted, not for a --layout.")
     targets = _checked_targets(_picture_targets, jobs, args)
@@ -277,12 +280,16 @@ def app(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Writes the folder for the Hub."""
-    if args.modular:
+    if args.space and args.assets_repo:
+        raise ValueError("--assets-repo does not go with --space, whose wheel holds everything.")
+    if args.space:
+        from .examples.space import export_space as write
+    elif args.modular:
         from .examples.modular import export_modular as write
     else:
         from .examples.export import export as write
 
-    for path in write(args.folder, args.assets_repo):
+    for path in write(args.folder, *([] if args.space else [args.assets_repo])):
         _say(path)
 
 
@@ -454,15 +461,9 @@ def _are_there(targets: Targets) -> bool:
 
 def _load_pipeline(args: argparse.Namespace, device: str | None = None):
     """The pipeline of `--model` with what other options change in it; without a device, for layouts alone."""
-    if args.layout_predictor == "llm":
-        from .layout.llm import LLMLayoutPredictor
-
-        LLMLayoutPredictor()  # which tells at once what it lacks
+    settings = {"preset": args.preset, **_predictor(args)}
     model = args.model or default_model()
     configs = _configs_of(model)
-    settings = {"preset": args.preset}
-    if args.layout_predictor:
-        settings["layout_predictor"] = args.layout_predictor
     with _quiet_loading():
         if device is None:
             pipe = _load_without_weights(configs, **settings)
@@ -473,6 +474,19 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None):
             raise ValueError("--box-scale is for boxes, and this checkpoint's regions are discs: add --preset early.")
         pipe.box_scale = args.box_scale
     return pipe
+
+
+def _predictor(args: argparse.Namespace) -> dict:
+    """The settings that decide who places objects. A language model tells at once what it lacks."""
+    name, llm = args.layout_predictor, args.llm
+    if name != "llm" and llm is None:
+        return {"layout_predictor": name} if name else {}
+    if name not in ("llm", None):
+        raise ValueError(f"--llm is asked where the reader is not sure: leave --layout-predictor {name} out.")
+    from .layout.llm import LLMLayoutPredictor
+
+    asked = LLMLayoutPredictor() if llm is None else LLMLayoutPredictor(llm)
+    return {"layout_predictor": name or "auto", "llm": asked}
 
 
 def _load_whole(model: str, configs: str, dtype: str, **settings):

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
@@ -24,7 +25,7 @@ class ControlledPipeline:
     Args:
         pipe ([`DiffusionPipeline`]): As [`spacetime_attention`] takes it.
         preset (`str`, *optional*): In the place of the checkpoint's defaults, each of which may be set afterwards.
-        layout_predictor (`str` or `Callable`): As in [`SpaceTimeAttnPipeline`].
+        layout_predictor (`str` or `Callable`), llm (*optional*): As in [`SpaceTimeAttnPipeline`].
     """
 
     def __init__(
@@ -32,11 +33,12 @@ class ControlledPipeline:
         pipe: DiffusionPipeline,
         preset: str | None = None,
         layout_predictor: str | Callable[..., Layout] = "transformer",
+        llm: Any = None,
     ):
         denoiser_of(pipe)  # or refuse it
         self.pipe = pipe
         self.defaults = chosen_defaults(preset, checkpoint_config(pipe.config))
-        self.layout_predictor = layout_predictor
+        self.layout_predictor, self.llm = layout_predictor, llm
 
     def __setattr__(self, name: str, value):
         if name in DEFAULT_NAMES:
@@ -72,7 +74,7 @@ class ControlledPipeline:
     ) -> Layout:
         """See [`SpaceTimeAttnPipeline.predict_layout`]."""
         size = self.picture_size(height, width)
-        return predict_layout(prompt, *size, objects, self.defaults, generator, self.layout_predictor)
+        return predict_layout(prompt, *size, objects, self.defaults, generator, self.layout_predictor, llm=self.llm)
 
     def __call__(
         self,

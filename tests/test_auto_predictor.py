@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from transformer_pipelines import flux
 
 from spacetime_attn import AutoLayoutPredictor, LLMLayoutPredictor, SpaceTimeAttnPipeline, predict_layout
+from spacetime_attn.cli import main
+from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.layout.auto import LEAST_SCORE, sureness
 from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.learned import TransformerLayoutPredictor
@@ -118,3 +121,26 @@ def test_a_pipeline_takes_them_keeps_the_name_and_changes_either(components, tmp
 def test_a_language_model_that_nobody_would_ask_is_refused(components):
     with pytest.raises(TypeError, match="`llm` is for.*'transformer'"):
         SpaceTimeAttnPipeline(**components, llm=Model("a cat"))
+
+
+def test_controlled_pipelines_take_them():
+    pipe = ControlledPipeline(flux(), "early", "auto", Model("cat mug"))
+    assert pipe.predict_layout(UNSURE)["cat mug"].box == (0.1, 0.2, 0.3, 0.4)
+    assert len(pipe.predict_layout(SURE)) == 2
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_the_command_line_asks_the_model_that_is_named(always, monkeypatch, capsys):
+    asked = []
+
+    def answer(predictor, messages):
+        asked.append(predictor.model)
+        return Model("cat mug").answer
+
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: True)
+    monkeypatch.setattr(LLMLayoutPredictor, "_ask", answer)
+    options = ["--preset", "early", "--llm", "user/model", *(["--layout-predictor", "llm"] if always else [])]
+    assert main(["layout", UNSURE, *options]) == 0
+    assert "cat mug: box (0.10, 0.20, 0.30, 0.40)" in capsys.readouterr().out and asked == ["user/model"]
+    assert main(["layout", SURE, *options]) == 0
+    assert len(asked) == (3 if always else 1)
