@@ -58,6 +58,7 @@ class Denoiser:
         self.pipe = pipe
         self.texts = texts or EncodedTexts()
         self.encode_prompt = getattr(pipe, "encode_prompt", None)  # as it is before anybody listens
+        self._timesteps: torch.Tensor | None = None  # of the run
 
     @property
     def model(self) -> nn.Module:
@@ -68,6 +69,11 @@ class Denoiser:
     def guided(self) -> bool:
         """Whether the run is under classifier-free guidance."""
         return self.pipe.do_classifier_free_guidance
+
+    def begins(self) -> bool:
+        """Whether an evaluation is the first of a run, which has timesteps of its own; to be asked once in each."""
+        before, self._timesteps = self._timesteps, self.pipe.scheduler.timesteps
+        return self._timesteps is not before
 
     def layers(self, contexts: torch.Tensor) -> list[nn.Module]:
         """

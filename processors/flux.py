@@ -27,8 +27,7 @@ class FluxDenoiser(JointDenoiser):
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         super().__init__(pipe, texts)
-        self._timesteps: torch.Tensor | None = None  # of the run
-        self._negative: torch.Tensor | None = None  # its negative prompt, encoded
+        self._negative: torch.Tensor | None = None  # prompt of the run, encoded
         self._grid: tuple[torch.Tensor | None, tuple[int, int]] = None, (0, 0)
 
     @property
@@ -39,8 +38,8 @@ class FluxDenoiser(JointDenoiser):
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """See [`Denoiser.evaluation`]."""
         states, texts = arguments["hidden_states"], arguments["encoder_hidden_states"]
-        if self.pipe.scheduler.timesteps is not self._timesteps:
-            self._timesteps, self._negative = self.pipe.scheduler.timesteps, self._encoded_after(texts)
+        if self.begins():
+            self._negative = self._encoded_after(texts)
         passes = "unconditional" if texts is self._negative else "conditional"
         timestep = 1000 * arguments["timestep"]
         return Evaluation(len(states), (self._grid_of(arguments["img_ids"]),), states, passes, timestep=timestep)

@@ -21,6 +21,7 @@ class PixArtDenoiser(Denoiser):
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         super().__init__(pipe, texts)
+        self._guided = False
         self._project: nn.Module | None = None  # the model's own; a compiler must not meet the model itself once more
         self._texts: tuple[torch.Tensor, torch.Tensor | None] | None = None  # as the layers read them
         self._run: int | None = None  # the one that these are of, if they last for it
@@ -28,7 +29,7 @@ class PixArtDenoiser(Denoiser):
     @property
     def guided(self) -> bool:
         """By what the texts were encoded for, for the pipeline does not tell otherwise."""
-        return bool(self.texts.calls) and bool(self.texts.calls[-1][0]["do_classifier_free_guidance"])
+        return self._guided
 
     def layers(self, contexts: torch.Tensor) -> list[Attention]:
         """See [`Denoiser.layers`]."""
@@ -36,6 +37,8 @@ class PixArtDenoiser(Denoiser):
 
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """See [`Denoiser.evaluation`]."""
+        if self.begins():
+            self._guided = any(arguments["do_classifier_free_guidance"] for arguments, _ in self.texts.calls[-1:])
         latents, patch = arguments["hidden_states"], self.model.config.patch_size
         grid = latents.shape[-2] // patch, latents.shape[-1] // patch
         passes = "both" if self.guided else "conditional"

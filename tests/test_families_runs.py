@@ -442,6 +442,18 @@ def test_texts_that_are_encoded_meanwhile_confuse_nothing(evaluations):
         assert [found for _, found in evaluations] == 3 * passes
 
 
+@pytest.mark.parametrize("scale, passes", [(4.5, "both"), (1.0, "conditional")])
+def test_nor_do_they_whether_pixart_is_guided(scale, passes, evaluations):
+    pipe = made("PixArt sigma")
+
+    def encode(step, timestep, latents):
+        pipe.encode_prompt("a dog", scale == 1.0)
+
+    expected = controlled(pipe, guidance_scale=scale)
+    assert torch.equal(controlled(pipe, guidance_scale=scale, callback=encode, callback_steps=1), expected)
+    assert [found for _, found in evaluations] == 6 * [passes]
+
+
 SKIPPING = {"skip_guidance_layers": [1], "skip_layer_guidance_start": -1.0, "skip_layer_guidance_stop": 1.0}
 
 
