@@ -34,6 +34,7 @@ from diffusers import (
     DiffusionPipeline,
     FluxPipeline,
     ModelMixin,
+    ModularPipeline,
     StableDiffusion3Pipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
@@ -132,7 +133,7 @@ def desk(hub, tmp_path, monkeypatch) -> Iterator[None]:
         call = inspect.unwrap(kind.__call__)
         defaults = [STEPS if value in (28, 50) else value for value in call.__defaults__]
         monkeypatch.setattr(call, "__defaults__", tuple(defaults))
-    for kind in (DiffusionPipeline, ModelMixin):
+    for kind in (DiffusionPipeline, ModelMixin, ModularPipeline):
         monkeypatch.setattr(kind, "to", partialmethod(_to_cpu, kind.to))
     yield
     _forget(name for name in sys.modules if name.partition(".")[0] == "diffusers_modules")
