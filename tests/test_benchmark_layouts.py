@@ -117,6 +117,7 @@ def test_spatialbench_abstains(benchmark, a, b, verdict):
         ("inside", (0.1, 0.1, 0.5, 0.5), (0.2, 0.2, 0.3, 0.3), False),
         ("behind", LEFT, LOW, True),
         ("in front of", LEFT, LOW, False),
+        ("behind", LEFT, RIGHT, False),  # nor before it
         ("next to", LEFT, LOW, True),
         ("next to", (0.0, 0.0, 0.2, 0.2), (0.6, 0.8, 0.8, 1.0), False),
         ("touching", LEFT, (0.31, 0.5, 0.5, 0.7), True),

@@ -175,7 +175,7 @@ def holds(name: str, first: Region, second: Region) -> bool:
     if name == "inside":
         return overlap(a, b) > 0.5 * area(a) and area(a) < area(b)
     if name in ("behind", "in front of"):
-        return (name == "in front of") == is_nearer(first, second)
+        return is_nearer(first, second) if name == "in front of" else is_nearer(second, first)
     if name == "next to":
         return min(abs(dx), abs(dy)) < NEAR and iou(a, b) < 0.5
     if name == "touching":
@@ -301,9 +301,8 @@ def dsg(folder: Path) -> Iterator[Row]:
                 things.setdefault(item["text"], []).append(parts[0])
             elif item["category_detailed"] == "spatial" and len(parts) == 3 and parts[2] in RELATION_OF:
                 relations.setdefault(item["text"], []).append((parts[0], RELATION_OF[parts[2]], parts[1]))
-    yield Row(
-        "DSG-1k, things", [Case(text, tuple(names)) for text, names in things.items()], all_found, asks_where=False
-    )
+    cases = [Case(text, tuple(dict.fromkeys(names))) for text, names in things.items()]
+    yield Row("DSG-1k, things", cases, all_found, asks_where=False)
     cases = []
     for text, told in relations.items():
         names = tuple(dict.fromkeys(name for a, _, b in told for name in (a, b)))
