@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +12,9 @@ import torch
 from conftest import tiny_sdxl_components
 from diffusers import (
     AdaptiveProjectedGuidance,
+    AutoGuidance,
     ClassifierFreeGuidance,
+    ControlNetModel,
     FluxAutoBlocks,
     FluxKontextAutoBlocks,
     FluxModularPipeline,
@@ -19,11 +23,15 @@ from diffusers import (
     ModularPipelineBlocks,
     PerturbedAttentionGuidance,
     PNDMScheduler,
+    SkipLayerGuidance,
+    SmoothedEnergyGuidance,
     StableDiffusion3AutoBlocks,
     StableDiffusionXLAutoBlocks,
+    StableDiffusionXLControlNetPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
 )
+from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.utils import dynamic_modules_utils
 from fake_hub import FakeHub
 from PIL import Image
@@ -176,6 +184,17 @@ def test_blocks_come_from_the_hub(folder, tmp_path):
     assert run.returncode == 0, run.stderr
     assert run.stdout == "['a red cat', 'a bus']\n"
     assert {"modular_config.json", "block.py", "modular_model_index.json"} <= set(hub.downloads())
+
+
+def test_the_readme_of_the_folder_runs_as_written(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, "user/spacetime_blocks")
+    sdxl().save_pretrained("stabilityai/stable-diffusion-xl-base-1.0")
+    blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    for block in blocks:
+        exec(block, {})
+    assert len(blocks) == 2 and Image.open("apple.png").size == (32, 32)
+    assert capsys.readouterr().out == 2 * f"{predict_layout('a red apple to the left of a blue car')}\n"
 
 
 # Layouts
@@ -362,6 +381,17 @@ def test_image_to_image_draws_what_the_stock_pipeline_does():
     assert close(drawn, wanted)
 
 
+def test_a_controlnet_acts_under_control():
+    stock, family = sdxl(), "stable-diffusion-xl"
+    controlnet = ControlNetModel.from_unet(stock.unet, conditioning_embedding_out_channels=(16, 32)).eval()
+    torch.nn.init.normal_(controlnet.controlnet_mid_block.weight, std=0.2)
+    other = quiet(StableDiffusionXLControlNetPipeline(**stock.components, controlnet=controlnet))
+    edges = Image.radial_gradient("L").resize((48, 32)).convert("RGB")
+    drawn = draw(family, controlled(family, other, "controlnet_text2image"), layout=NEGATED, control_image=edges)
+    assert close(drawn, draw_stock(family, other, NEGATED, image=edges))
+    assert not close(drawn, draw_stock(family, stock, NEGATED))
+
+
 def test_inpainting_around_a_mask_draws_the_layout_of_that_part():
     stock, family = sdxl(), "stable-diffusion-xl"
     pipe, mask = controlled(family, stock, "inpainting"), Image.new("L", (96, 64), 0)
@@ -388,12 +418,38 @@ def test_other_guiders_are_fine_where_they_leave_the_model_as_it_is(evaluations)
         assert (2, "unconditional", True) in evaluations
 
 
-def test_guiders_that_change_it_are_refused_by_name():
+@pytest.mark.parametrize(
+    "guider",
+    [
+        AutoGuidance(auto_guidance_layers=[0], dropout=0.1),
+        PerturbedAttentionGuidance(perturbed_guidance_layers=[0]),
+        SkipLayerGuidance(skip_layer_guidance_layers=[0]),
+        SmoothedEnergyGuidance(seg_guidance_layers=[0]),
+    ],
+    ids=lambda guider: type(guider).__name__,
+)
+def test_guiders_that_change_it_are_refused_by_name(guider):
+    pipe = controlled("stable-diffusion-3", stable_diffusion_3())
+    pipe.update_components(guider=guider)
+    with pytest.raises(ValueError, match=f"do not go together with {type(guider).__name__}"):
+        draw("stable-diffusion-3", pipe, layout=LAYOUT)
+
+
+def test_a_prompt_that_diffusers_evaluates_twice_is_controlled_twice(evaluations):
+    pipe = controlled("stable-diffusion-3", stable_diffusion_3())
+    draw("stable-diffusion-3", pipe, layout=LAYOUT, negative_prompt=None)
+    assert evaluations == [(column, "conditional", True) for column in (0, 0, 1, 1, 2, 2)]
+
+
+def test_attention_processors_of_others_are_called_for_what_is_blended():
+    class Others(AttnProcessor2_0):
+        pass
+
     stock, family = sdxl(), "stable-diffusion-xl"
     pipe = controlled(family, stock)
-    pipe.update_components(guider=PerturbedAttentionGuidance(perturbed_guidance_layers=[0]))
-    with pytest.raises(ValueError, match="do not go together with PerturbedAttentionGuidance"):
-        draw(family, pipe, layout=LAYOUT)
+    wanted = draw(family, pipe, layout=NEGATED)
+    stock.unet.set_attn_processor(Others())
+    assert close(draw(family, pipe, layout=NEGATED), wanted)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
