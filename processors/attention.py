@@ -178,7 +178,14 @@ def _bias(masks: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor | None
 
 
 def blended(
-    control: RegionalControl, output: torch.Tensor, rows: slice, place: Placement, local, negative, text_only
+    control: RegionalControl,
+    output: torch.Tensor,
+    rows: slice,
+    place: Placement,
+    local,
+    negative,
+    text_only,
+    base=None,
 ) -> torch.Tensor:
     """
     What attention gives, with the objects' terms of [`RegionalAttnProcessor`]'s formulas.
@@ -191,6 +198,7 @@ def blended(
         local (`torch.Tensor` of shape (E, Q, channels)): A(L_i) there; `None` where no row is conditional.
         negative (`torch.Tensor` of shape (M, Q, channels)): A(N_i), likewise.
         text_only (`torch.Tensor` of the shape of `output`): It without images.
+        base (`torch.Tensor` of the shape of `local`, *optional*): What guided control subtracts from that.
     """
     guided, negated = control.blend == "guided", control.negated
     amount, unconditional = place.amount.to(output.dtype), slice(0, rows.start)
@@ -200,9 +208,10 @@ def blended(
         output = _added(output, unconditional, index, change)
     if local is None:
         return output
-    base = text_only[unconditional if guided else rows].flatten(0, 1)[place.index]
-    if negative is not None and guided:
-        base[negated] = negative
+    if base is None:
+        base = text_only[unconditional if guided else rows].flatten(0, 1)[place.index]
+        if negative is not None and guided:
+            base[negated] = negative
     return _added(output, rows, place.index, amount * (local - base))
 
 

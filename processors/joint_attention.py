@@ -161,11 +161,13 @@ class RegionalJointAttnProcessor:
     Joint attention with regions. The prompt's tokens attend to the picture and to the prompt, those of a local text to
     the picture and to that text, and the picture's tokens with A([picture; t]) their attention to picture and text t:
 
-        guided: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A(uncond))
+        guided: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A([picture; U]))
         convex: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A([picture; D]))
 
-    with the names of [`RegionalAttnProcessor`], which also says what negative prompts of regions do. All of it happens
-    before `to_out`. What attends to the picture is computed once for all texts.
+    with the names of [`RegionalAttnProcessor`], which also says what negative prompts of regions do. U is the text of
+    the unconditional row, or the object's N_i. The picture is the conditional row's in all of them: those of both rows
+    are different ones, and their difference is none of texts. All of it happens before `to_out`. What attends to the
+    picture is computed once for all texts.
 
     Args:
         control ([`RegionalControl`]): What all layers share.
@@ -229,27 +231,56 @@ class RegionalJointAttnProcessor:
         slots = segments.texts.shape[1]
         own = Projected(*(_slots(states, slots)[segments.rows, segments.slots] for states in local))
         inside = _inside(picture.query, segments)
+        guided = self.control.blend == "guided"
+        others = self._subtracted(segments, prompt, own) if guided else []
         parts = _in_parts if gives_lse(picture.query) else _at_once
-        whole, of_pairs = parts(segments, picture, prompt, local, own, inside)
+        whole, of_pairs, bases = parts(segments, picture, prompt, local, own, inside, others)
 
         tokens, queries = picture.query.shape[2], inside.shape[2]
         by_slot = _slots(torch.zeros_like(local.query), slots)
         by_slot[segments.rows, segments.slots] = of_pairs[:, :, queries:]
         local_states = by_slot.transpose(1, 2).flatten(2, 3)
         text_output = _flat(torch.cat([whole[:, :, tokens:], local_states], dim=2))
-        return self._blended(segments, _flat(whole[:, :, :tokens]), _flat(of_pairs[:, :, :queries])), text_output
+        bases = [_flat(base) for base in bases]
+        output, of_pairs = _flat(whole[:, :, :tokens]), _flat(of_pairs[:, :, :queries])
+        return self._blended(segments, output, of_pairs, bases), text_output
 
-    def _blended(self, segments: Segments, output: torch.Tensor, of_pairs: torch.Tensor) -> torch.Tensor:
+    def _subtracted(
+        self, segments: Segments, prompt: Projected, own: Projected
+    ) -> list[tuple[torch.Tensor, Projected]]:
+        """The U of all descriptions, and those N_i that take its place, each with the pairs that they are for."""
+        control, described = self.control, segments.descriptions
+        pairs = torch.arange(described, device=segments.rows.device)
+        rows = segments.rows[:described] - control.conditional_rows(control.rows).start
+        subtracted = [(pairs, Projected(*(states[rows] for states in prompt)))]
+        if control.negates:
+            of_negated = pairs.unflatten(0, (len(control.owners), -1))[control.negated].flatten()
+            subtracted.append((of_negated, Projected(*(states[described:] for states in own))))
+        return subtracted
+
+    def _blended(
+        self, segments: Segments, output: torch.Tensor, of_pairs: torch.Tensor, bases: list[torch.Tensor]
+    ) -> torch.Tensor:
         control, described = self.control, segments.descriptions
         objects, negated = len(control.owners), len(control.negated)
         local = of_pairs[:described].unflatten(0, (objects, -1)).flatten(1, 2) if described else None
         negative = of_pairs[described:].unflatten(0, (negated, -1)).flatten(1, 2) if control.negates else None
+        base = None
+        if bases:
+            base = bases[0].unflatten(0, (objects, -1)).flatten(1, 2)
+            for of_negative in bases[1:]:
+                base[control.negated] = of_negative.unflatten(0, (negated, -1)).flatten(1, 2)
         rows, place = control.conditional_rows(len(output)), control.placement(output.shape[1])
-        return blended(control, output, rows, place, local, negative, output)
+        return blended(control, output, rows, place, local, negative, output, base)
 
 
-def _in_parts(segments: Segments, picture, prompt, local, own, inside) -> tuple[torch.Tensor, torch.Tensor]:
-    """The picture's and the prompt's attention, and that of the picture inside and the text of each pair."""
+def _in_parts(
+    segments: Segments, picture, prompt, local, own, inside, others
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """
+    The picture's and the prompt's attention; that of the picture inside and the text of each pair; and of some pairs'
+    picture inside to others than their text.
+    """
     query = torch.cat([picture.query, prompt.query], dim=2)
     states, lse = attention_with_lse(torch.cat([query, local.query], dim=2), picture.key, picture.value)
     count, lse = query.shape[2], lse[..., None]
@@ -261,16 +292,31 @@ def _in_parts(segments: Segments, picture, prompt, local, own, inside) -> tuple[
     to_prompt = attention_with_lse(query, prompt.key, prompt.value)
     to_own = attention_with_lse(torch.cat([inside, own.query], dim=2), own.key, own.value)
     whole = merged((states[:, :, :count], lse[:, :, :count, 0]), to_prompt)
-    return whole, merged((of_pairs(states), of_pairs(lse)[..., 0]), to_own)
+    to_picture, sums, queries = of_pairs(states), of_pairs(lse)[..., 0], inside.shape[2]
+    of_others = [
+        merged(
+            (to_picture[pairs, :, :queries], sums[pairs, :, :queries]),
+            attention_with_lse(inside[pairs], text.key, text.value),
+        )
+        for pairs, text in others
+    ]
+    return whole, merged((to_picture, sums), to_own), of_others
 
 
-def _at_once(segments: Segments, picture, prompt, local, own, inside) -> tuple[torch.Tensor, torch.Tensor]:
+def _at_once(
+    segments: Segments, picture, prompt, local, own, inside, others
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """The same where no kernel gives the sums, or derivatives are wanted: each pair attends to the picture anew."""
+
+    def attend(query: torch.Tensor, rows: torch.Tensor, text: Projected) -> torch.Tensor:
+        sides = (picture.key, text.key), (picture.value, text.value)
+        key, value = (torch.cat([of_picture[rows], of_text], dim=2) for of_picture, of_text in sides)
+        return F.scaled_dot_product_attention(query, key, value)
+
     query, key, value = (torch.cat(both, dim=2) for both in zip(picture, prompt))
     whole = F.scaled_dot_product_attention(query, key, value)
-    pairs = (picture.key, own.key), (picture.value, own.value)
-    key, value = (torch.cat([of_rows[segments.rows], of_texts], dim=2) for of_rows, of_texts in pairs)
-    return whole, F.scaled_dot_product_attention(torch.cat([inside, own.query], dim=2), key, value)
+    of_pairs = attend(torch.cat([inside, own.query], dim=2), segments.rows, own)
+    return whole, of_pairs, [attend(inside[pairs], segments.rows[pairs], text) for pairs, text in others]
 
 
 def _projected(attn: nn.Module, states: torch.Tensor, fused: bool, added: bool = False) -> Projected:

@@ -104,11 +104,12 @@ class WrittenOut:
         """What a block does that has joint attention."""
 
         def forward(plain, hidden_states, encoder_hidden_states, temb, **options):
-            of_texts = {}
+            of_texts, read_texts = {}, {}
             for key, (text, mask) in self.streams.items():
                 row, picture_output = key[0], []
 
-                def keep(attention, picture_output=picture_output, count=text.shape[1], **inputs):
+                def keep(attention, key=key, picture_output=picture_output, count=text.shape[1], **inputs):
+                    read_texts[key] = inputs.get("encoder_hidden_states")
                     output = attention(**inputs)
                     picture_output += [output[0] if isinstance(output, tuple) else output[:, count:]]
                     return output
@@ -125,8 +126,17 @@ class WrittenOut:
 
             def blend(attention, **inputs):
                 output = attention(**inputs)
+
+                def subtracted(row, unconditional, number, negated):
+                    """The picture of a row with the text of another, or the negative prompt there."""
+                    text = inputs["encoder_hidden_states"][unconditional][None]
+                    if negated:
+                        text = read_texts[unconditional, number, True]
+                    picture = inputs["hidden_states"][row][None]
+                    return attention(hidden_states=picture, encoder_hidden_states=text)[0][0]
+
                 if isinstance(output, tuple):
-                    return self.blended(output[0], of_texts), output[1]
+                    return self.blended(output[0], of_texts, subtracted), output[1]
                 count = encoder_hidden_states.shape[1]
                 return torch.cat([output[:, :count], self.blended(output[:, count:], of_texts)], dim=1)
 
@@ -156,8 +166,11 @@ class WrittenOut:
 
         return forward
 
-    def blended(self, output: torch.Tensor, of_texts: dict) -> torch.Tensor:
-        """The formulas: what attention gives, (rows, tokens, channels), and what it gave of each text in its row."""
+    def blended(self, output: torch.Tensor, of_texts: dict, subtracted=None) -> torch.Tensor:
+        """
+        The formulas: what attention gives, (rows, tokens, channels), what it gave of each text in its row, and, of
+        joint attention, what guided control subtracts.
+        """
         changed = output.clone()
         for prompt, layout in enumerate(self.layouts):
             amounts = self.amounts(prompt, layout).to(output)
@@ -166,7 +179,9 @@ class WrittenOut:
                 amount, negated = amounts[number], region.negative_prompt is not None
                 for copy, row in enumerate(conditional):
                     base = output[row]
-                    if self.blend == "guided":
+                    if self.blend == "guided" and subtracted is not None:
+                        base = subtracted(row, unconditional[copy], number, negated)
+                    elif self.blend == "guided":
                         base = output[unconditional[copy]]
                         if negated:
                             base = of_texts[unconditional[copy], number, True][0]
