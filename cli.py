@@ -106,7 +106,6 @@ def _add_prompts(parser: argparse.ArgumentParser, from_pictures: bool = False) -
     which.add_argument("--prompts", metavar="FILE.jsonl", help='many: one {"id": ..., "prompt": ...} a line')
     _add_model(parser)
     add = parser.add_argument
-    add("--llm", metavar="PLACE", help="language model, asked where the reader is not sure; by its id or folder")
     add("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
     add("--width", type=_count, metavar="PIXELS", help="default: the model's")
     add("--height", type=_count, metavar="PIXELS", help="default: the model's")
@@ -118,6 +117,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--model", metavar="PLACE", help="folder, file or Hub id of a checkpoint (default: what ships)")
     add("--layout-predictor", choices=["rules", "transformer", "llm"], help="default: the checkpoint's")
+    add("--llm", metavar="PLACE", help="language model, asked where the reader is not sure; by its id or folder")
     add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
     add("--box-scale", type=_number, metavar="X", help="sides of predicted boxes (default: the checkpoint's)")
 
@@ -163,7 +163,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_app(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=app, llm=None)
+    parser.set_defaults(command=app)
     _add_model(parser)
     _add_device(parser)
     parser.add_argument("--port", type=_count, metavar="N", help="default: the first free one from 7860 on")

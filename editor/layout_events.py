@@ -12,7 +12,7 @@ from ..layout.draw import draw_layout
 from .canvas import canvas_value
 from .notices import noticed
 from .parts import Parts, mask_size
-from .reading import Read, Reader, Wishes
+from .reading import SLOW, Read, Reader, Wishes
 from .scene import Scene
 from .settings import LARGEST_SIDE
 
@@ -34,7 +34,7 @@ class LayoutEvents:
         self._buttons = [parts.delete, parts.front, parts.back, parts.use_mask, parts.use_box]
         self.outputs = [parts.scene, parts.canvas, parts.read, parts.struck, parts.added, parts.objects, parts.told]
         self.outputs += [parts.question, parts.undo, parts.region, parts.addition, parts.layout_seed, parts.mask]
-        self.outputs += [parts.temperature, *self._fields, *self._buttons]
+        self.outputs += [parts.temperature, parts.predictor, *self._fields, *self._buttons]
 
     def connect(self) -> None:
         """Connects the parts with the handlers."""
@@ -128,7 +128,7 @@ class LayoutEvents:
 
     def typed(self, prompt: str, scene: Scene, *others) -> dict:
         """With each key; a language model is asked on Enter alone."""
-        return gr.skip() if others[4] == "llm" else self.submitted(prompt, scene, *others)
+        return gr.skip() if others[4] in SLOW else self.submitted(prompt, scene, *others)
 
     def submitted(self, prompt: str, scene: Scene, *others) -> dict:
         read = self.read(prompt, scene, *others)
@@ -159,11 +159,10 @@ class LayoutEvents:
         return self.view(replace(scene, prompt=prompt).placed_anew(read.layout), read)
 
     def another(self, prompt, scene, struck, added, width, height, predictor, temperature, seed) -> dict:
-        if predictor != "transformer":
-            raise ValueError("Only the transformer draws other layouts: choose it as the predictor.")
-        temperature, seed = float(temperature) or 1.0, int(seed or 0) + 1
+        predictor, temperature, seed = "transformer", float(temperature) or 1.0, int(seed or 0) + 1
         shown = self.placed_otherwise(prompt, scene, struck, added, width, height, predictor, temperature, seed)
-        return shown | {self._parts.temperature: temperature, self._parts.layout_seed: seed}
+        parts = self._parts
+        return shown | {parts.predictor: predictor, parts.temperature: temperature, parts.layout_seed: seed}
 
     def sized(self, prompt: str, scene: Scene, *others) -> dict:
         width, height = shape_of(*others[2:4])

@@ -12,7 +12,12 @@ from .settings import MOST, Settings
 
 CHECKPOINTS = "the checkpoint's"
 EXAMPLE = "a red apple to the left of a blue car"
-_PREDICTORS = {"rules": "rules", "transformer": "transformer, learned", "llm": "language model, slow"}
+_PREDICTORS = {
+    "rules": "rules",
+    "transformer": "transformer, learned",
+    "llm": "language model, on Enter",
+    "auto": "transformer, and a language model for hard prompts, on Enter",
+}
 _MASK_SIDE = 384  # pixels of the longer side of what a mask is drawn on
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,13 +12,13 @@ import torch
 
 from ..layout.language import read_prompt
 from ..layout.learned import TransformerLayoutPredictor
-from ..layout.llm import LLMLayoutPredictor
 from ..layout.objects import objects_of
+from ..layout.prediction import named_predictor
 from ..layout.regions import Layout
-from ..layout.rules import RuleLayoutPredictor
 
 
 LONGEST_PROMPT = 4000  # characters
+SLOW = ("llm", "auto")  # predictors that may ask a language model
 _PACKAGE = __name__.partition(".")[0]
 
 
@@ -66,8 +66,10 @@ class Reader:
     def __init__(self, pipe):
         self._pipe, self._lock = pipe, Lock()
         self.default = pipe.config.get("layout_predictor", "transformer")
-        self.predictors = ["rules", "transformer"] + (["llm"] if find_spec("xgrammar") else [])
-        self._llm: LLMLayoutPredictor | None = None  # which keeps its model
+        self.predictors = list(dict.fromkeys(["rules", "transformer", self.default]))
+        if find_spec("xgrammar"):
+            self.predictors = list(dict.fromkeys([*self.predictors, "llm"]))
+        self._made = {self.default: pipe.layout_predictor}  # which keep what they have loaded
 
     def read(self, prompt: str, wishes: Wishes) -> Read:
         """
@@ -90,14 +92,13 @@ class Reader:
             told = _told(layout, objects)
         return Read(layout, names, placed, tuple(dict.fromkeys([*told, *warned])))
 
-    def _predictor(self, wishes: Wishes):
-        nlp, model = (getattr(self._pipe, name, None) for name in ("nlp", "layout_transformer"))
+    def _predictor(self, wishes: Wishes) -> Callable[..., Layout]:
+        nlp, model, llm = (getattr(self._pipe, name, None) for name in ("nlp", "layout_transformer", "llm"))
         if wishes.predictor == "transformer":
             return TransformerLayoutPredictor(model, nlp, wishes.temperature)
-        if wishes.predictor == "llm":
-            self._llm = self._llm or LLMLayoutPredictor(nlp=nlp)
-            return self._llm
-        return RuleLayoutPredictor(nlp)
+        if wishes.predictor not in self._made:
+            self._made[wishes.predictor] = named_predictor(wishes.predictor, model, nlp, llm)
+        return self._made[wishes.predictor]
 
 
 def _names(prompt: str) -> list[str]:

@@ -53,9 +53,8 @@ MODEL = default_model()  # or an id on the Hub, such as "stable-diffusion-v1-5/s
 HAS_GPU = torch.cuda.is_available()
 DTYPES = {{"default": torch.float16 if HAS_GPU else torch.float32, "layout_transformer": torch.float32}}
 
-if __name__ == "__main__":
-    pipe = SpaceTimeAttnPipeline.from_pretrained(MODEL, dtype=DTYPES).to("cuda" if HAS_GPU else "cpu")
-    serve(pipe, port=int(os.environ.get("PORT", 7860)), listen=True)
+pipe = SpaceTimeAttnPipeline.from_pretrained(MODEL, dtype=DTYPES).to("cuda" if HAS_GPU else "cpu")
+serve(pipe, port=int(os.environ.get("PORT", 7860)), listen=True)
 '''
 
 README = """\
