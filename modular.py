@@ -31,9 +31,6 @@ from .processors.weights import batch_weights, read_weights
 from .stock import predict_layout
 
 
-_PRESET = InputParam("preset", type_hint=str, description="`official` or `early`.")
-
-
 class LayoutStep(ModularPipelineBlocks):
     """A prompt's layout. It needs no model of images, and keeps a layout that is given."""
 
@@ -58,7 +55,7 @@ class LayoutStep(ModularPipelineBlocks):
                 description="`transformer`, `rules`, `llm` or a function.",
             ),
             InputParam("generator", description="Of predictors that draw layouts."),
-            _PRESET,
+            InputParam("preset", type_hint=str, description="`official` or `early`."),
         ]
 
     @property
@@ -156,7 +153,7 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
                 default="a photo of {}",
                 description="Makes the local description of a phrase, which replaces the {}.",
             ),
-            _PRESET,
+            InputParam("preset", type_hint=str, description="`official` or `early`."),
         ]
         if "max_sequence_length" in self._text_step.input_names:
             length = "How many tokens T5 makes of each local description."
