@@ -2,7 +2,12 @@
 
 import inspect
 import os
+import signal
+import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
@@ -49,7 +54,7 @@ def _first_settings(pipe) -> Settings:
 
 def serve(pipe, port: int | None = None, listen: bool = False) -> None:
     """
-    Opens the page, prints its address and serves it until Ctrl-C. What visitors upload and draw lies in a folder that
+    Opens the page, prints its address and serves it until Ctrl-C or SIGTERM. What visitors upload and draw lies in a folder that
     is removed then, and no other file can be read through the page.
 
     Args:
@@ -61,7 +66,7 @@ def serve(pipe, port: int | None = None, listen: bool = False) -> None:
         OSError: The port is taken.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    with tempfile.TemporaryDirectory(prefix="spacetime_attn_") as folder:
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="spacetime_attn_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         page = build(pipe)
         _, address, _ = page.launch(
@@ -80,3 +85,16 @@ def serve(pipe, port: int | None = None, listen: bool = False) -> None:
         )
         print(f"The page is at {address}  (Ctrl-C ends it)", flush=True)
         page.block_thread()
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """What is to be removed at the end is removed where the process is told to end, too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

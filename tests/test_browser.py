@@ -48,9 +48,10 @@ def address() -> Iterator[str]:
         told = server.stdout.readline()
         assert f"http://127.0.0.1:{port}" in told
         yield f"http://127.0.0.1:{port}"
-    finally:
         server.terminate()
-        server.wait()
+        assert server.wait() == 0
+    finally:
+        server.kill()
 
 
 class Visitor:

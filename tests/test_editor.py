@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ import torch
 from PIL import Image
 
 from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, default_model, draw_again, read_picture
+from spacetime_attn.cli import main
 from spacetime_attn.editor.canvas import canvas_value
 from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio
 from spacetime_attn.editor.notices import notice, noticed
@@ -367,6 +369,25 @@ def test_what_nobody_foresaw_is_logged_and_not_shown(caplog):
     with caplog.at_level("ERROR"):
         broken = notice(ZeroDivisionError("secret"))
     assert "secret" not in broken.message and "ZeroDivisionError" in broken.message and "secret" in caplog.text
+
+
+# The command
+
+
+def test_what_cannot_be_served_is_told_before_anything_is_loaded(monkeypatch, capsys):
+    assert main(["app", "--model", "nothing"]) == 2
+    assert "There is no folder or file 'nothing'" in capsys.readouterr().err
+    monkeypatch.setattr("spacetime_attn.cli.find_spec", lambda name: None)
+    monkeypatch.setattr("spacetime_attn.cli._load_pipeline", pytest.fail)
+    assert main(["app"]) == 2 and "The page needs gradio: pip install" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["app", "--port", str(taken.getsockname()[1])]) == 2
+    assert "port" in capsys.readouterr().err
 
 
 # What is given away
