@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from ..layout.regions import Layout
 from .checks import check_choice, check_range
 from .control import BLENDS
 from .weights import CONVEX_WEIGHT, GUIDED_STRENGTH, WEIGHT_SCHEDULES
@@ -77,8 +76,8 @@ class Defaults:
         own = {name: config.get(name, config.get(f"_{name}")) for name in DEFAULT_NAMES}
         return cls(**{name: value for name, value in own.items() if value is not None})
 
-    def fitted(self, layout: Layout) -> Layout:
-        """A layout of the predictors that ship, with the regions that the checkpoint is to have."""
+    def fitted(self, layout):
+        """A [`Layout`] of the predictors that ship, with the regions that the checkpoint is to have."""
         if self.region_shape == "disc":
             return layout.with_discs(self.disc_radius).without_descriptions()
         return layout.with_scaled_boxes(self.box_scale)

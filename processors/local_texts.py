@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from ..layout.files import encodable
-from ..layout.regions import Layout
 from .control import RegionalControl
 from .families import missing_text_parts
 from .unet import UNetDenoiser
@@ -15,7 +14,7 @@ from .unet import UNetDenoiser
 
 def regional_control(
     denoiser: UNetDenoiser,
-    layouts: Sequence[Layout],
+    layouts: Sequence,
     weights: Sequence[torch.Tensor],
     blend: str,
     template: str,
@@ -68,13 +67,13 @@ def regional_control(
     )
 
 
-def region_strengths(layouts: Sequence[Layout], steps: int) -> torch.Tensor | None:
+def region_strengths(layouts: Sequence, steps: int) -> torch.Tensor | None:
     """The factors on all objects' weights at each step; `None` where no region has any."""
     strengths = np.concatenate([layout.strengths(steps) for layout in layouts])
     return None if (strengths == 1).all() else torch.from_numpy(strengths)
 
 
-def check_negatives(layouts: Sequence[Layout], guided: bool, how: str = "a `guidance_scale` above 1") -> None:
+def check_negatives(layouts: Sequence, guided: bool, how: str = "a `guidance_scale` above 1") -> None:
     """Raises a ValueError if a region has a negative prompt, and the run is not guided; it says how it would be."""
     for region in (region for layout in layouts for region in layout.regions):
         if region.negative_prompt is not None and not guided:
