@@ -390,8 +390,8 @@ def read_forge_couple(data: dict, pictures: Pictures) -> Layout:
 def write_comfyui(layout: Layout, canvas: Canvas) -> Exported:
     """
     ComfyUI's nodes in the API's form (nodes.py of August 2026): for each region a text, a mask from a PNG that belongs
-    into ComfyUI's folder `input`, and the steps in which it acts. The last node is all of them, what a sampler takes as
-    "positive".
+    into ComfyUI's folder `input`, and the steps in which it acts. The last node is all of them, which a sampler takes
+    as "positive".
     """
     nodes = {"checkpoint": _node("CheckpointLoaderSimple", ckpt_name="model.safetensors")}
     nodes["positive-0"] = _node("CLIPTextEncode", clip=["checkpoint", 1], text=_whole(layout))
