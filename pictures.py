@@ -307,7 +307,8 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     check_again(making, seed, weights)
     if (here := adapters_of(getattr(pipe, "unet", None) or pipe.transformer)) != making.adapters:
         raise ValueError(f"The picture was made with the adapters {making.adapters}, and the pipeline has {here}.")
-    known = inspect.signature(pipe.__call__).parameters.keys() - _FIRST
+    calls = [pipe.__call__, *([pipe.pipe.__call__] if hasattr(pipe, "pipe") else [])]
+    known = {name for call in calls for name in inspect.signature(call).parameters} - _FIRST
     if unknown := [name for name in making.arguments if name not in known]:
         raise ValueError(f"The picture was made with the arguments {shortened(unknown)}, which the pipeline has not.")
 

@@ -1,9 +1,11 @@
 """Drawing for one visitor after the other, with progress, previews and a way to stop: `Studio`."""
 
+import inspect
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -16,8 +18,9 @@ from torch.nn import functional as F
 from ..layout.regions import Layout
 from ..pictures import Making, as_png, making_of
 from ..processors.optimized_run import decode
+from ..stock import denoiser_of
 from .reading import collected_warnings
-from .settings import Settings, chosen_blend
+from .settings import Settings
 
 
 _PREVIEW_CELLS = 48  # of the latents' longer side: larger ones are made smaller first
@@ -122,7 +125,7 @@ class Studio:
             news.put(error)
 
     def _pictures(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch") -> tuple[Drawn, ...]:
-        options = settings.options(layout, chosen_blend(settings, self.pipe.defaults))
+        options = settings.options(layout, blend_of(self.pipe, settings.blend, settings.guidance))
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
         plain = None
@@ -147,7 +150,7 @@ class Studio:
             raise CancelledError
         seeds = range(settings.seed, settings.seed + settings.pictures)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        output = self.pipe(prompt, layout=layout, generator=generators, callback_on_step_end=watch, **options)
+        output = self.pipe(prompt, layout=layout, generator=generators, **watch.callback(self.pipe), **options)
         if watch.run.cancelled:
             raise CancelledError
         return output
@@ -158,6 +161,18 @@ def _runs(settings: Settings) -> int:
     return 1 + (settings.best_of if settings.best_of > 1 else 0) + settings.compare
 
 
+def inner_pipe(pipe):
+    """diffusers' own pipeline in one of ours."""
+    return pipe.stock if hasattr(pipe, "stock") else pipe.pipe
+
+
+def blend_of(pipe, blend: str | None, guidance: float) -> str:
+    """The blend that a call uses: the one that is asked for, or the checkpoint's where it is under guidance."""
+    distilled = "unet" in pipe.components and pipe.unet.config.time_cond_proj_dim is not None
+    guided = guidance > 1 and not distilled and denoiser_of(inner_pipe(pipe)).in_halves
+    return blend or (pipe.defaults.default_blend if guided else "convex")
+
+
 class _Watch:
     """Is called at the end of each step."""
 
@@ -165,16 +180,29 @@ class _Watch:
         self.run, self._news, self._runs = run, news, runs
         self._done, self._next_preview = 0, time.monotonic() + _PREVIEW_PAUSE / 2
 
-    def __call__(self, pipe, step: int, timestep, given: dict) -> dict:
+    def callback(self, pipe) -> dict:
+        """The argument of the pipeline's call by which it is called."""
+        if "callback_on_step_end" in inspect.signature(inner_pipe(pipe).__call__).parameters:
+            return {"callback_on_step_end": self._step_of_interruptible}
+        return {"callback": partial(self._step_of_others, pipe)}
+
+    def _step_of_interruptible(self, pipe, step: int, timestep, given: dict) -> dict:
         pipe._interrupt = self.run.cancelled
+        self._tell(pipe, pipe.num_timesteps, given["latents"])
+        return given
+
+    def _step_of_others(self, pipe, step: int, timestep, latents: torch.Tensor) -> None:
+        if self.run.cancelled:
+            raise CancelledError
+        self._tell(pipe, len(pipe.scheduler.timesteps), latents)
+
+    def _tell(self, pipe, steps: int, latents: torch.Tensor) -> None:
         self._done += 1
         preview = None
         if time.monotonic() > self._next_preview and not self.run.cancelled:
-            preview = preview_of(pipe.vae, given["latents"])
+            preview = preview_of(pipe.vae, latents)
             self._next_preview = time.monotonic() + _PREVIEW_PAUSE
-        total = self._runs * pipe.num_timesteps
-        self._news.put(Progress(min(self._done, total), total, preview))
-        return given
+        self._news.put(Progress(min(self._done, self._runs * steps), self._runs * steps, preview))
 
 
 @torch.no_grad()

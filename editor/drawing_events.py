@@ -11,12 +11,12 @@ from PIL import Image
 from ..pictures import Making, public_name, read_picture
 from .canvas import backdrop_of, canvas_value, data_url
 from .curve import top_of
-from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio
+from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of
 from .layout_events import QUICK, LayoutEvents
 from .notices import noticed, warn
 from .parts import CHECKPOINTS, Parts, mask_size
 from .scene import Scene
-from .settings import CURVE_POINTS, LARGEST_SIDE, Settings, chosen_blend, curve_of, default_curve, settings_of
+from .settings import CURVE_POINTS, LARGEST_SIDE, Settings, curve_of, default_curve, settings_of
 
 
 _SLOW = {"show_progress": "hidden", "concurrency_id": "draw", "concurrency_limit": 1, "api_visibility": "private"}
@@ -160,10 +160,8 @@ class DrawingEvents:
 
     def as_the_checkpoint(self, blend: str, guidance: float) -> dict:
         """The checkpoint's weights for a blend."""
-        parts, defaults = self._parts, self._studio.pipe.defaults
-        if blend == CHECKPOINTS:
-            blend = defaults.default_blend if (guidance or 0) > 1 else "convex"
-        points = default_curve(defaults, blend)
+        parts, pipe = self._parts, self._studio.pipe
+        points = default_curve(pipe.defaults, blend_of(pipe, None if blend == CHECKPOINTS else blend, guidance or 0))
         return {parts.own_curve: None, parts.rows: None, parts.curve: gr.HTML(value=list(points), top=top_of(points))}
 
     # Pictures that remember
@@ -196,9 +194,9 @@ class DrawingEvents:
     def _filled(self, settings: Settings) -> dict:
         """The fields, filled with settings."""
         parts = self._parts
-        defaults = self._studio.pipe.defaults
-        blend = chosen_blend(settings, defaults)
-        points = default_curve(defaults, blend) if settings.rows is None else curve_of(settings.rows, blend)
+        pipe = self._studio.pipe
+        blend = blend_of(pipe, settings.blend, settings.guidance)
+        points = default_curve(pipe.defaults, blend) if settings.rows is None else curve_of(settings.rows, blend)
         return {
             parts.width: settings.width,
             parts.height: settings.height,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import gradio as gr
 
-from .drawing import Studio
+from .drawing import Studio, blend_of, inner_pipe
 from .drawing_events import DrawingEvents
 from .layout_events import LayoutEvents
 from .parts import EXAMPLE, Parts
 from .reading import Reader, Wishes
-from .settings import Settings, chosen_blend, default_curve
+from .settings import Settings, default_curve
 
 
 _CSS = Path(__file__).with_name("page.css")
@@ -36,7 +36,7 @@ def build(pipe) -> gr.Blocks:
     pipe.set_progress_bar_config(disable=True)
     reader, start = Reader(pipe), _first_settings(pipe)
     reader.read(EXAMPLE, Wishes(start.width, start.height, reader.default))  # loads what is loaded at the first use
-    points = default_curve(pipe.defaults, chosen_blend(start, pipe.defaults))
+    points = default_curve(pipe.defaults, blend_of(pipe, None, start.guidance))
     with gr.Blocks(title="spacetime_attn", analytics_enabled=False, delete_cache=(3600, _KEPT)) as page:
         parts = Parts(reader, start, points)
         layouts = LayoutEvents(parts, reader)
@@ -48,14 +48,14 @@ def build(pipe) -> gr.Blocks:
 def _first_settings(pipe) -> Settings:
     """What the pipeline does by default."""
     height, width = pipe.picture_size(None, None)
-    stock = inspect.signature((pipe.stock if hasattr(pipe, "stock") else pipe.pipe).__call__).parameters
+    stock = inspect.signature(inner_pipe(pipe).__call__).parameters
     return Settings(width, height, stock["num_inference_steps"].default, stock["guidance_scale"].default)
 
 
 def serve(pipe, port: int | None = None, listen: bool = False) -> None:
     """
-    Opens the page, prints its address and serves it until Ctrl-C or SIGTERM. What visitors upload and draw lies in a folder that
-    is removed then, and no other file can be read through the page.
+    Opens the page, prints its address and serves it until Ctrl-C or SIGTERM. What visitors upload and draw lies in a
+    folder that is removed then, and no other file can be read through the page.
 
     Args:
         pipe: See [`build`].

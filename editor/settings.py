@@ -84,11 +84,6 @@ class Settings:
         return np.tile(row / objects if blend == "guided" else row, (objects, 1)).round(6).tolist()
 
 
-def chosen_blend(settings: Settings, defaults: Defaults) -> str:
-    """The blend that a call with these settings uses."""
-    return settings.blend or (defaults.default_blend if settings.guidance > 1 else "convex")
-
-
 def default_curve(defaults: Defaults, blend: str) -> tuple[float, ...]:
     """The checkpoint's weights, as a curve shows them."""
     course = default_weights(1, 1000, blend, **defaults.weights(blend))[0]

@@ -17,7 +17,7 @@ from .optimizer import WeightOptimizer
 
 _MOST_KEPT = 2**14  # of a tensor that is kept one by one
 _ONE_TEXT = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2")
-_PASSED_OVER = ("output_type", "callback_on_step_end_tensor_inputs")  # which do not change the picture
+_PASSED_OVER = ("output_type", "callback", "callback_on_step_end_tensor_inputs")  # which do not change the picture
 
 
 def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer | None = None) -> dict:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -17,12 +18,15 @@ import httpx
 import numpy as np
 import pytest
 import torch
+from diffusers import PixArtSigmaPipeline
 from PIL import Image
+from transformer_pipelines import made, quiet
 
 from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, default_model, draw_again, read_picture
 from spacetime_attn.cli import main
+from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.editor.canvas import canvas_value
-from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio
+from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, blend_of
 from spacetime_attn.editor.notices import notice, noticed
 from spacetime_attn.editor.page import UPLOAD_LIMIT, serve
 from spacetime_attn.editor.reading import Reader, Wishes
@@ -343,6 +347,25 @@ def test_a_visitor_who_leaves_ends_the_run(studio):
     next(news)
     news.close()
     assert run.cancelled and threading.active_count() < 20 and finished(studio)[1].pictures
+
+
+@pytest.mark.parametrize("family", ["SD 3", "FLUX.1", "PixArt sigma"])
+def test_models_with_transformers_are_drawn_with_too(tmp_path, family, monkeypatch):
+    pipe, call = ControlledPipeline(quiet(made(family))), PixArtSigmaPipeline.__call__
+    any_size = wraps(call)(lambda *args, **options: call(*args, use_resolution_binning=False, **options))
+    monkeypatch.setattr(PixArtSigmaPipeline, "__call__", any_size)
+    studio, settings = Studio(pipe, tmp_path), replace(SETTINGS, compare=True)
+    assert blend_of(pipe, None, 5.0) == ("convex" if family == "FLUX.1" else "guided")
+    progress, end = finished(studio, settings)
+    [drawn] = end.pictures
+    assert progress[-1].done == progress[-1].total == 8
+    again = draw_again(pipe, read_picture(drawn.path)).images[0]
+    assert again.tobytes() == Image.open(drawn.path).tobytes() != Image.open(drawn.plain).tobytes()
+    cancelled = studio.draw(PROMPT, LAYOUT, replace(settings, steps=50), run := Run())
+    next(cancelled)
+    run.cancel()
+    with pytest.raises(CancelledError):
+        list(cancelled)
 
 
 def test_what_the_pipeline_refuses_is_raised(studio):
