@@ -267,7 +267,7 @@ class RegionalJointAttnProcessor:
         negative = of_pairs[described:].unflatten(0, (negated, -1)).flatten(1, 2) if control.negates else None
         base = None
         if bases:
-            base = bases[0].unflatten(0, (objects, -1)).flatten(1, 2)
+            base = bases[0].unflatten(0, (objects, -1)).flatten(1, 2).clone()  # what autograd keeps stays as it is
             for of_negative in bases[1:]:
                 base[control.negated] = of_negative.unflatten(0, (negated, -1)).flatten(1, 2)
         rows, place = control.conditional_rows(len(output)), control.placement(output.shape[1])
