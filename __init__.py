@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "SpaceTimeAttnPipeline": "pipeline_spacetime_attn",
