@@ -1,5 +1,5 @@
 """
-The table of what works with it: every letter names a test that runs on that family, and in the pipeline or around a
+The tables of what works with it: every letter names a test that runs on that family, and in the pipeline or around a
 stock one. Whether that test is about the feature is for readers to see.
 """
 
@@ -7,6 +7,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,40 +17,54 @@ from spacetime_attn import default_model
 
 ROOT = Path(default_model()).parents[2]
 FAMILIES = {"SD 1.x": "SD", "SD 2.x": "SD 2", "SDXL": "SDXL"}  # as the tests' parameters call them
+TRANSFORMERS = {"SD 3": "stable_diffusion_3", "FLUX.1": "flux", "PixArt": "pixart"}  # and what makes one
 
 
-def rows() -> list[tuple[str, list[str], list[str]]]:
-    """(feature, cells, tests) of each row."""
+def rows(families: dict[str, str]) -> list[tuple[str, list[str], list[str]]]:
+    """(feature, cells, tests) of each row of the table that has these columns."""
     card = (ROOT / "model_card.md").read_text(encoding="utf-8")
     section = card.partition("## What works with it")[2].partition("\n## ")[0]
-    header, _, *lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
-    assert [name.strip() for name in header[1:4]] == list(FAMILIES)
-    cells = [[cell.strip() for cell in line] for line in lines]
-    return [(feature, letters, re.findall(r"`([^`]+)`", tests)) for feature, *letters, tests in cells]
-
-
-@pytest.fixture(scope="module")
-def families() -> dict[str, set[str]]:
-    """Of each test in the table: the families that it runs on."""
-    files = sorted({test.partition("::")[0] for _, _, tests in rows() for test in tests})
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *(f"tests/{file}" for file in files)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-    found: dict[str, set[str]] = {}
-    for file, name, parameters in re.findall(r"^(?:tests/)?(\w+\.py)::(\w+)(?:\[(.*)\])?$", done.stdout, re.MULTILINE):
-        named = set(parameters.split("-")) & set(FAMILIES.values())
-        default = {"SDXL" if file == "test_sdxl.py" else "SD"}  # of the fixtures without a choice
-        found.setdefault(f"{file}::{name}", set()).update(named or default)
+    found = []
+    for table in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE):
+        header, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        if header[1:4] == list(families):
+            found = [(feature, letters, re.findall(r"`([^`]+)`", tests)) for feature, *letters, tests in lines]
+    assert found
     return found
 
 
-def test_every_letter_has_a_test_of_its_family(families):
-    for feature, cells, tests in rows():
-        assert tests and any(cells), feature
-        for column, cell in zip(FAMILIES.values(), cells):
-            assert cell in ("", "P", "C", "P C"), feature
+@pytest.fixture(scope="module")
+def collected() -> list[tuple[str, str]]:
+    """Every test in the tables with its parameters: as often as it runs."""
+    named = [test for table in (FAMILIES, TRANSFORMERS) for _, _, tests in rows(table) for test in tests]
+    files = sorted({test.partition("::")[0] for test in named})
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *(f"tests/{file}" for file in files)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    return re.findall(r"^(?:tests/)?(\w+\.py::\w+)(?:\[(.*)\])?$", done.stdout, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def families(collected) -> dict[str, set[str]]:
+    """Of each test in the tables: the families that it runs on."""
+    found: dict[str, set[str]] = {}
+    for test, parameters in collected:
+        named = set(parameters.split("-")) & set(FAMILIES.values())
+        default = {"SDXL" if test.startswith("test_sdxl.py") else "SD"}  # of the fixtures without a choice
+        with_transformers = {name for name, make in TRANSFORMERS.items() if name in parameters or make in _words(test)}
+        found.setdefault(test, set()).update(named or default, with_transformers)
+    return found
+
+
+@pytest.mark.parametrize("table", [FAMILIES, TRANSFORMERS], ids=["UNets", "transformers"])
+def test_every_letter_has_a_test_of_its_family(families, table):
+    columns = FAMILIES.values() if table is FAMILIES else TRANSFORMERS
+    for feature, cells, tests in rows(table):
+        assert tests and any(cells) and all(test in families for test in tests), feature
+        for column, cell in zip(columns, cells):
+            assert cell in ("", "P", "C", "P C", "refused"), feature
             covered = [test for test in tests if column in families[test]]
-            for letter in cell.split():
+            for letter in cell.replace("refused", "C").split():
                 assert any(letter in _letters(test) for test in covered), (
                     f"{feature}: no test of {letter} for {column}"
                 )
@@ -58,8 +73,15 @@ def test_every_letter_has_a_test_of_its_family(families):
 def _letters(test: str) -> str:
     """
     P for a test that hands a call a layout, which only our pipeline takes, or has our pipeline by its name; C for one
-    that opens `spacetime_attention`; by itself or through a function or fixture of its file.
+    that opens `spacetime_attention`.
     """
+    words = _words(test)
+    return "P" * bool(words & {"layout=", "SpaceTimeAttnPipeline"}) + "C" * ("spacetime_attention" in words)
+
+
+@cache
+def _words(test: str) -> set[str]:
+    """What a test names, by itself or through a function or fixture of its file."""
     file, _, name = test.partition("::")
     tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -69,8 +91,7 @@ def _letters(test: str) -> str:
         if name in functions and name not in reached:
             reached.add(name)
             waiting += _names(functions[name])
-    words = {word for function in reached for word in _names(functions[function])}
-    return "P" * bool(words & {"layout=", "SpaceTimeAttnPipeline"}) + "C" * ("spacetime_attention" in words)
+    return {word for function in reached for word in _names(functions[function])}
 
 
 def _names(function: ast.FunctionDef) -> set[str]:
