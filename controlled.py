@@ -35,9 +35,9 @@ class ControlledPipeline:
         layout_predictor: str | Callable[..., Layout] = "transformer",
         llm: Any = None,
     ):
-        denoiser_of(pipe)  # or refuse it
+        family = denoiser_of(pipe)  # or refuse it
         self.pipe = pipe
-        self.defaults = chosen_defaults(preset, checkpoint_config(pipe.config))
+        self.defaults = chosen_defaults(preset, checkpoint_config(pipe.config), family.preset)
         self.layout_predictor, self.llm = layout_predictor, llm
 
     def __setattr__(self, name: str, value):

@@ -196,8 +196,8 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
         template, length = checked_template(given.local_prompt_template), given["local_max_sequence_length"]
         if length is not None:
             check_count("local_max_sequence_length", length)
-        defaults = chosen_defaults(given.preset, components.config)
         denoiser = self._denoiser(components, state)
+        defaults = chosen_defaults(given.preset, components.config, denoiser.preset)
         check_negatives(layouts, denoiser.guided, denoiser.guided_by)
         matrices = _matrices(given.weights, layouts, components.scheduler, defaults)
         if crop := state.get("crops_coords"):  # of inpainting

@@ -75,7 +75,7 @@ def spacetime_attention(
     local_prompt_template = checked_template(local_prompt_template)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]
-    weights, defaults = read_weights(weights), chosen_defaults(preset, checkpoint_config(pipe.config))
+    weights, defaults = read_weights(weights), chosen_defaults(preset, checkpoint_config(pipe.config), denoiser.preset)
     if not denoiser.in_halves and (blend or saved_blend(weights)) == "guided":
         raise ValueError(
             "`blend='guided'` subtracts the unconditional attention, and the negative prompt of"

@@ -101,15 +101,17 @@ PRESETS = {
 }
 
 
-def chosen_defaults(preset: str | Defaults | None, config: Mapping) -> Defaults:
+def chosen_defaults(preset: str | Defaults | None, config: Mapping, of_family: str = "official") -> Defaults:
     """
-    The preset of that name, or the very defaults; where nothing is named, what a pipeline's config says.
+    The preset of that name, or the very defaults; where nothing is named, what a pipeline's config says, or the preset
+    of its family where that says nothing.
 
     Raises:
         ValueError: There is no such preset, or a default in the config makes no sense.
     """
     if preset is None:
-        return Defaults.of(config)
+        silent = not any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES)
+        return PRESETS[of_family] if silent else Defaults.of(config)
     if isinstance(preset, Defaults):
         return preset
     check_choice("preset", preset, tuple(PRESETS))

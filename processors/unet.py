@@ -29,6 +29,7 @@ class UNetDenoiser:
     in_halves = True
     guided_by = "a `guidance_scale` above 1"  # as messages tell it
     clock = StepClock
+    preset = "official"  # of checkpoints without defaults
 
     def __init__(self, pipe, texts=None):
         self.pipe = pipe

@@ -28,7 +28,7 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 from PIL import Image
-from transformer_pipelines import LAYOUT, PROMPT, draw, flux, made, quiet, stable_diffusion_3
+from transformer_pipelines import LAYOUT, PROMPT, draw, flux, made, pixart, quiet, stable_diffusion_3
 
 from spacetime_attn import Layout, Region, save_weights, spacetime_attention
 from spacetime_attn.processors.control import RegionalControl
@@ -136,6 +136,12 @@ def test_strength_and_time_are_factors_on_the_weights(pipe, evaluations):
     assert {column for column, _ in evaluations} == {0, 1, 2, 3}
 
 
+def test_checkpoints_without_defaults_have_weights_that_fall_to_zero(pipe):
+    with spacetime_attention(pipe, LAYOUT, blend="convex") as control:
+        draw(pipe, num_inference_steps=4)
+    assert control.weights.tolist() == [[0.375, 0.125, 0, 0]] * 2
+
+
 def test_before_a_region_begins_the_latents_are_the_stock_pipelines(pipe):
     if "PixArt" in type(pipe).__name__:
         pytest.skip("it has no such callback")
@@ -146,7 +152,8 @@ def test_before_a_region_begins_the_latents_are_the_stock_pipelines(pipe):
         return {}
 
     draw(pipe, num_inference_steps=4, callback_on_step_end=keep)
-    controlled(pipe, LAYOUT.edit(0, start=0.5).edit(1, start=0.5), num_inference_steps=4, callback_on_step_end=keep)
+    late = LAYOUT.edit(0, start=0.5).edit(1, start=0.5)
+    controlled(pipe, late, {"preset": "official"}, num_inference_steps=4, callback_on_step_end=keep)
     assert [torch.equal(plain, found) for plain, found in zip(seen[:4], seen[4:])] == [True, True, False, False]
 
 
@@ -202,7 +209,7 @@ def test_the_steps_are_the_schedulers(family, scheduler, evaluations):
     "scheduler, columns", [(EulerDiscreteScheduler, [0, 1, 2]), (HeunDiscreteScheduler, [0, 0, 1, 1, 2])]
 )
 def test_those_of_pixart_too(scheduler, columns, evaluations):
-    pipe = made("PixArt sigma")
+    pipe = pixart()
     pipe.scheduler = scheduler()
     controlled(pipe)
     assert evaluations == [(column, "both") for column in columns]
@@ -444,7 +451,7 @@ def test_texts_that_are_encoded_meanwhile_confuse_nothing(evaluations):
 
 @pytest.mark.parametrize("scale, passes", [(4.5, "both"), (1.0, "conditional")])
 def test_nor_do_they_whether_pixart_is_guided(scale, passes, evaluations):
-    pipe = made("PixArt sigma")
+    pipe = pixart()
 
     def encode(step, timestep, latents):
         pipe.encode_prompt("a dog", scale == 1.0)
@@ -496,7 +503,7 @@ def test_a_callback_may_switch_guidance_off_in_mid_run(blend, evaluations):
     pipe.transformer.register_forward_hook(
         lambda _, args, kwargs, output: seen.append((kwargs, output[0])), with_kwargs=True
     )
-    controlled(pipe, NEGATED, {"blend": blend}, **switch)
+    controlled(pipe, NEGATED, {"blend": blend, "preset": "official"}, **switch)
     assert [passes for _, passes in evaluations] == ["both", "conditional", "conditional"]
     kwargs, output = seen[-1]
     with torch.no_grad():
@@ -518,7 +525,8 @@ def test_a_callback_may_replace_the_prompt(family):
         lambda _, args, kwargs, output: seen.append((kwargs, output[0])), with_kwargs=True
     )
     inputs = {"callback_on_step_end_tensor_inputs": ["prompt_embeds"]}
-    controlled(pipe, LAYOUT.edit(0, end=0.7).edit(1, end=0.7), callback_on_step_end=replace, **inputs)
+    short = LAYOUT.edit(0, end=0.7).edit(1, end=0.7)
+    controlled(pipe, short, {"preset": "official"}, callback_on_step_end=replace, **inputs)
     assert not torch.equal(seen[0][0]["encoder_hidden_states"], seen[1][0]["encoder_hidden_states"])
     with torch.no_grad():
         plain = [torch.equal(pipe.transformer(**kwargs)[0], output) for kwargs, output in seen[:3]]

@@ -304,12 +304,12 @@ def test_descriptions_act_where_the_prompt_is_evaluated_and_negatives_where_the_
     family, evaluations
 ):
     pipe = controlled(family, FAMILIES[family][0]())
-    draw(family, pipe, layout=LAYOUT)
+    draw(family, pipe, layout=LAYOUT, preset="official")
     passes = [("conditional", True)] if family == "flux" else [("conditional", True), ("unconditional", False)]
     assert evaluations == [(column, *what) for column in range(3) for what in passes]
     if family != "flux":
         evaluations.clear()
-        draw(family, pipe, layout=NEGATED)
+        draw(family, pipe, layout=NEGATED, preset="official")
         passes[1] = ("unconditional", True)
         assert evaluations == [(column, *what) for column in range(3) for what in passes]
 
@@ -437,7 +437,7 @@ def test_guiders_that_change_it_are_refused_by_name(guider):
 
 def test_a_prompt_that_diffusers_evaluates_twice_is_controlled_twice(evaluations):
     pipe = controlled("stable-diffusion-3", stable_diffusion_3())
-    draw("stable-diffusion-3", pipe, layout=LAYOUT, negative_prompt=None)
+    draw("stable-diffusion-3", pipe, layout=LAYOUT, negative_prompt=None, preset="official")
     assert evaluations == [(column, "conditional", True) for column in (0, 0, 1, 1, 2, 2)]
 
 
