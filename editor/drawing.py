@@ -3,7 +3,7 @@
 import inspect
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,12 +88,18 @@ class Finished:
 class Studio:
     """
     Args:
-        pipe ([`SpaceTimeAttnPipeline`]): What draws. Its calls take turns.
+        pipe ([`SpaceTimeAttnPipeline`]): What draws, one run after the other.
         folder (`Path`): Where the pictures are written.
     """
 
     def __init__(self, pipe, folder: Path):
         self.pipe, self.folder = pipe, folder
+        self._jobs: Queue[Callable[[], None]] = Queue()
+        Thread(target=self._draw_all, daemon=True).start()  # one for all runs: new ones would leave memory behind
+
+    def _draw_all(self) -> None:
+        while True:
+            self._jobs.get()()
 
     def draw(self, prompt: str, layout: Layout, settings: Settings, run: Run) -> Iterator[Progress | Finished]:
         """
@@ -104,17 +110,18 @@ class Studio:
             Exception: What the pipeline raises.
         """
         news: Queue[Progress | Finished | Exception] = Queue()
-        worker = Thread(target=self._work, args=(prompt, layout, settings, run, news), daemon=True)
-        worker.start()
+        self._jobs.put(partial(self._work, prompt, layout, settings, run, news))
+        item = None
         try:
-            while not isinstance(item := news.get(), Finished):
-                if isinstance(item, Exception):
-                    raise item
+            while isinstance(item := news.get(), Progress):
                 yield item
-            yield item
         finally:
             run.cancel()
-            worker.join()
+            while isinstance(item, Progress):  # who listened has left
+                item = news.get()
+        if isinstance(item, Exception):
+            raise item
+        yield item
 
     def _work(self, prompt: str, layout: Layout, settings: Settings, run: Run, news: Queue) -> None:
         try:
