@@ -126,3 +126,15 @@ def test_the_report_has_a_row_for_single_objects(trained, tmp_path, capsys):
     joint_report.main([str(trained[0] / "checkpoint"), *arguments])
     assert joint_report.PLAIN in capsys.readouterr().out
     assert json.loads((tmp_path / "table.json").read_text())["about"]["prompts"] == 2
+
+
+def test_the_report_compares_controlled_rows_with_plain_sampling(trained, tmp_path):
+    rows = [{"name": "nothing", "guided_strength": 0.0}, {"name": "strong", "guided_strength": 1e6}]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    arguments = ["--prompts", "2", "--steps", "2", "--output", str(tmp_path)]
+    joint_report.main([str(trained[0] / "checkpoint"), *arguments, "--configurations", str(tmp_path / "rows.json")])
+    table = json.loads((tmp_path / "table.json").read_text())
+    names = joint_report.PLAIN, "nothing (predicted layouts)", "strong (predicted layouts)"
+    assert set(names) < set(table["rows"])
+    plain, nothing, strong = ((tmp_path / name / "dev-0000.png").read_bytes() for name in names)
+    assert plain == nothing != strong
