@@ -103,8 +103,8 @@ class Parts:
                 self.strength = _region_slider("Strength", 0, 4, 1)
                 self.softness = _region_slider("Softness of a box's edge", 0, 0.5, 0)
             with gr.Row():
-                self.start = _region_slider("Acts from", 0, 1, 0)
-                self.end = _region_slider("until, in shares of the steps", 0, 1, 1)
+                self.start = _region_slider("Acts from (0: first step)", 0, 1, 0)
+                self.end = _region_slider("Acts until (1: last step)", 0, 1, 1)
             with gr.Accordion("A mask in the box's place", open=False, elem_id="masking") as self.masking:
                 self.mask = gr.ImageEditor(
                     label="Draw where the object is to be",
