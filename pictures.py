@@ -305,7 +305,7 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     from .processors.optimizer import WeightOptimizer
 
     check_again(making, seed, weights)
-    if (here := adapters_of(getattr(pipe, "unet", None) or pipe.transformer)) != making.adapters:
+    if (here := adapters_of(pipe.unet if hasattr(pipe, "unet") else pipe.transformer)) != making.adapters:
         raise ValueError(f"The picture was made with the adapters {making.adapters}, and the pipeline has {here}.")
     calls = [pipe.__call__, *([pipe.pipe.__call__] if hasattr(pipe, "pipe") else [])]
     known = {name for call in calls for name in inspect.signature(call).parameters} - _FIRST

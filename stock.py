@@ -172,9 +172,10 @@ def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
     for kind in DENOISERS:
         model = getattr(pipe, kind.component, None)
         if isinstance(getattr(model, "_orig_mod", model), kind.models):
+            check_kind(pipe, *kind.needs)
             return kind(pipe, texts)
     supported = ", ".join(kind.kind for kind in DENOISERS)
-    model = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    model = getattr(pipe, "unet", getattr(pipe, "transformer", None))
     raise TypeError(
         f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(model).__name__}, and only those of"
         f" {supported} can be."

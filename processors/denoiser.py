@@ -53,6 +53,7 @@ class Denoiser:
     in_halves = True  # whether an evaluation under guidance is [unconditional, conditional]
     guided_by = UNetDenoiser.guided_by
     clock: type = StepClock  # of its evaluations
+    needs: tuple[str, ...] = ()  # of the pipeline's attributes
     preset = "early"  # of checkpoints without defaults: what does better on the one small model that was measured
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):

@@ -48,7 +48,7 @@ def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer 
         plain["prompt"] = _Unkept
     lost = [name for name, value in plain.items() if value is _Unkept]
     plain = {name: value for name, value in plain.items() if value is not None and value is not _Unkept}
-    denoiser = getattr(pipe, "unet", None) or pipe.transformer
+    denoiser = pipe.unet if hasattr(pipe, "unet") else pipe.transformer
     return {
         **{name: plain.pop(name, None) for name in ("prompt", "seed", "weights", "optimize_weights", "scheduler")},
         "arguments": plain,

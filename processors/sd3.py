@@ -18,6 +18,7 @@ class SD3Denoiser(JointDenoiser):
     kind = "Stable Diffusion 3 and 3.5"
     models = (SD3Transformer2DModel,)
     processors = (JointAttnProcessor2_0, FusedJointAttnProcessor2_0)
+    needs = ("do_classifier_free_guidance",)
     local_sequence_length = 64  # of T5; both CLIPs have their 77 beside it
     _skipped: Sequence[int] = ()  # blocks in the evaluation under way
 

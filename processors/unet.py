@@ -30,6 +30,7 @@ class UNetDenoiser:
     guided_by = "a `guidance_scale` above 1"  # as messages tell it
     clock = StepClock
     preset = "official"  # of checkpoints without defaults
+    needs = ("do_classifier_free_guidance",)  # of the pipeline
 
     def __init__(self, pipe, texts=None):
         self.pipe = pipe

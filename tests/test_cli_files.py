@@ -187,7 +187,7 @@ def test_what_is_no_plain_file_is_written_to(work, capfd):
 
 
 def test_files_that_cannot_be_written_cost_no_others(work, capsys, monkeypatch):
-    def save(self, path):
+    def save(image, making, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr("spacetime_attn.cli._write_picture", save)

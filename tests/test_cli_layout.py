@@ -84,7 +84,7 @@ def test_layout_shows_what_generate_uses_and_it_may_be_sent_back(tmp_path, promp
         == 0
     )
     assert again.read_bytes() == used.read_bytes()
-    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+    assert Image.open(pictures[0]).tobytes() == Image.open(pictures[1]).tobytes()
 
 
 def test_each_option_changes_the_layout(capsys):

@@ -918,7 +918,7 @@ def test_embeddings_of_another_model_are_refused(pipe):
         ({"convex_weight": 2.0}, "`convex_weight` has to be a number in 0..1, got 2.0"),
         ({"disc_radius": -1.0}, "`disc_radius` has to be a number in"),
         ({"box_scale": 0}, "`box_scale` has to be a number in"),
-        ({"layout_predictor": 3}, "`layout_predictor` has to be one of 'rules', 'transformer', 'llm', got 3"),
+        ({"layout_predictor": 3}, "`layout_predictor` has to be one of 'rules', 'transformer', 'llm', 'auto', got 3"),
         ({"layout_predictor": print, "nlp": "en"}, "`nlp` is for the predictors rules, transformer, llm"),
     ],
 )
