@@ -1,13 +1,16 @@
 """Pictures that remember what they were made from: `save_picture`, `read_picture` and `draw_again`."""
 
+import base64
 import hashlib
 import inspect
 import io
 import json
 import logging
+import math
 import os
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +30,7 @@ MAKING_VERSION = 1
 CHUNK = "spacetime_attn"  # the name of our text in a PNG
 DEFAULT_MODEL = "default"  # the checkpoint that ships
 _MOST_CHARACTERS = 4 * 2**20  # of that text
+_MOST_MASK_PIXELS = 2**24  # of all its masks, which may be packed to a thousandth
 _MOST_TRAIN_STEPS = 100_000  # of a scheduler: it keeps some numbers for each
 _LIBRARIES = ("torch", "diffusers", "transformers")
 _PAIRS = ("original_size", "target_size", "negative_original_size", "negative_target_size")
@@ -138,6 +142,7 @@ class Making:
         missing, unknown = ([x for x in a if x not in b] for a, b in ((names, data), (data, [*names, "version"])))
         if missing or unknown:
             raise ValueError(f"it lacks {missing}." if missing else f"it has the unknown keys {shortened(unknown)}.")
+        _check_masks(data["layout"])
         return cls(**{name: data[name] for name in names} | {"layout": Layout.from_dict(data["layout"])})
 
 
@@ -199,16 +204,43 @@ def save_picture(output, index: int, path: str | os.PathLike) -> None:
 
 
 def as_png(image: Image.Image, making: Making | None) -> bytes:
-    """The picture as a PNG, with its making or without any. One that is too long is left out, with a warning."""
-    texts, text = PngInfo(), json.dumps(making and making.to_dict())
-    if len(text) > _MOST_CHARACTERS:
-        logger.warning("The picture does not tell what it was made from, which is too long: draw smaller masks.")
-    elif making is not None:
+    """The picture as a PNG, with its making or without any. One that is too large is left out, with a warning."""
+    texts = PngInfo()
+    if making is not None:
         texts.add_text("parameters", parameters(making))
-        texts.add_text(CHUNK, text)
+        try:
+            texts.add_text(CHUNK, _as_text(making))
+        except ValueError as error:
+            logger.warning("The picture does not hold all that it was made from: %s", error)
     data = io.BytesIO()
     image.save(data, format="PNG", pnginfo=texts)
     return data.getvalue()
+
+
+def _as_text(making: Making) -> str:
+    """As JSON that can be read again, or a ValueError."""
+    data = making.to_dict()
+    _check_masks(data["layout"])
+    text = json.dumps(data)
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"it has more than {_MOST_CHARACTERS} characters. Draw smaller masks.")
+    return text
+
+
+def _check_masks(layout: dict) -> None:
+    """Raises a ValueError if the masks of a layout's JSON would unpack to too much."""
+    regions = layout.get("objects") if isinstance(layout, dict) else None
+    masks = (region.get("mask") for region in regions or () if isinstance(region, dict))
+    if sum(_pixels_of(mask) for mask in masks if isinstance(mask, str)) > _MOST_MASK_PIXELS:
+        raise ValueError(f"its masks have more than {_MOST_MASK_PIXELS} pixels. Draw smaller masks.")
+
+
+def _pixels_of(mask: str) -> int:
+    """Of a PNG in a data URL, by its header; 0 where it is none."""
+    with suppress(ValueError, struct.error):
+        header = base64.b64decode(mask.partition(",")[2][:32])
+        return math.prod(struct.unpack(">II", header[16:24]))
+    return 0
 
 
 def parameters(making: Making) -> str:

@@ -1,5 +1,6 @@
 """What the page does about pictures: it draws, stops, shows, and opens those that remember: `DrawingEvents`."""
 
+import inspect
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,11 @@ from PIL import Image
 from ..pictures import Making, public_name, read_picture
 from .canvas import backdrop_of, canvas_value, data_url
 from .curve import top_of
-from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of
+from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of, inner_pipe
 from .layout_events import QUICK, LayoutEvents
 from .notices import noticed, warn
 from .parts import CHECKPOINTS, Parts, mask_size
-from .scene import Scene
+from .scene import Scene, check_layout
 from .settings import CURVE_POINTS, LARGEST_SIDE, Settings, curve_of, default_curve, settings_of
 
 
@@ -170,7 +171,8 @@ class DrawingEvents:
         """All that a picture was made from, and the picture."""
         parts, pipe = self._parts, self._studio.pipe
         making = read_picture(path)
-        settings, elsewhere = settings_of(making, pipe.defaults)
+        check_layout(making.layout)
+        settings, elsewhere = settings_of(making, pipe.defaults, _usual(pipe))
         picture = _opened_image(path)
         read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
         scene = Scene(making.prompt, making.layout, tuple(read.layout.phrases), edited=True)
@@ -246,6 +248,12 @@ def _opened_image(path: str) -> Image.Image:
             return image.convert("RGB")
     except Exception as error:  # Pillow has many kinds for broken files
         raise ValueError(f"The picture cannot be opened: {error}.") from None
+
+
+def _usual(pipe) -> dict:
+    """The arguments of a call by default."""
+    calls = (type(pipe).__call__, inner_pipe(pipe).__call__)
+    return {name: x.default for call in calls for name, x in inspect.signature(call).parameters.items()}
 
 
 def _differences(making: Making, pipe, elsewhere: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ NEW_PHRASE = "something"
 NEW_BOX = (0.35, 0.35, 0.65, 0.65)
 _MOST_STEPS_BACK = 100
 _MOST_REGIONS = 64
+_MOST_POINTS = 4096  # of their polygons
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,16 @@ class Scene:
         if type(index) is not int or not 0 <= index < len(self.layout):
             raise ValueError("There is no such region: click on one first.")
         return index
+
+
+def check_layout(layout: Layout) -> None:
+    """Raises a ValueError if a layout from outside is more than the page draws."""
+    points = sum(len(region.polygon or ()) for region in layout)
+    if len(layout) > _MOST_REGIONS or points > _MOST_POINTS:
+        raise ValueError(
+            f"The layout has {len(layout)} regions with {points} points of polygons; the page takes {_MOST_REGIONS}"
+            f" regions with {_MOST_POINTS} points."
+        )
 
 
 def bounds_of(region: Region) -> tuple[float, float, float, float]:

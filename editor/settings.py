@@ -1,12 +1,14 @@
 """How pictures are to be drawn, as plain data: `Settings`, from the page's fields or from a picture that remembers."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from ..layout.files import shortened
 from ..layout.regions import Layout
 from ..pictures import Making
 from ..processors.defaults import Defaults
+from ..processors.optimizer import WeightOptimizer
 from ..processors.weights import default_weights
 
 
@@ -15,6 +17,15 @@ MOST = {"steps": 200, "pictures": 16, "best_of": 32}
 CURVE_POINTS = 6  # of weights over time
 _LIMITS = {"width": (8, LARGEST_SIDE), "height": (8, LARGEST_SIDE), "seed": (0, 2**63 - 1)}
 _LIMITS |= {name: (1, most) for name, most in MOST.items()}
+_FIELDS = (
+    "width",
+    "height",
+    "num_inference_steps",
+    "guidance_scale",
+    "negative_prompt",
+    "num_images_per_prompt",
+    "blend",
+)
 _WORDS = {"best_of": "“Best of”", "pictures": "The number of pictures", "steps": "The number of steps"}
 
 
@@ -98,17 +109,20 @@ def curve_of(rows, blend: str) -> tuple[float, ...]:
     return tuple(round(float(point), 3) for point in points)
 
 
-def settings_of(making: Making, own: Defaults) -> tuple[Settings, list[str]]:
+def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, list[str]]:
     """
     The settings that made a picture, and what made it that the page has no field for.
 
     Args:
         own ([`Defaults`]): Those of the page's checkpoint.
+        usual (`dict`): The arguments of its pipeline's call by default.
 
     Raises:
         ValueError, TypeError: They make no sense.
     """
     given, elsewhere = making.arguments, [f"its {name}" for name in making.lost]
+    others = {name: value for name, value in given.items() if name not in _FIELDS}
+    elsewhere += [f"its {name} {shortened(value)}" for name, value in others.items() if value != _plain(usual, name)]
     steps, blend = given.get("num_inference_steps"), given.get("blend")
     rows, defaults = making.weights, Defaults(**making.defaults)
     if isinstance(rows, dict):
@@ -118,6 +132,9 @@ def settings_of(making: Making, own: Defaults) -> tuple[Settings, list[str]]:
         rows = [[rows] * steps] * len(making.layout)
     elif rows is None and defaults.weights(blend) != own.weights(blend):
         rows = default_weights(len(making.layout), steps, blend, **defaults.weights(blend)).tolist()
+    epochs = (making.optimize_weights or {}).get("epochs", 1)
+    if making.optimize_weights and making.optimize_weights != asdict(WeightOptimizer(epochs)):
+        elsewhere.append("its way of optimising")
     if defaults.depth_order != own.depth_order:
         elsewhere.append("its order in depth, which acted otherwise")
     first, pictures = _seeds(making)
@@ -129,11 +146,17 @@ def settings_of(making: Making, own: Defaults) -> tuple[Settings, list[str]]:
         seed=first,
         negative_prompt=str(given.get("negative_prompt") or ""),
         pictures=pictures,
-        best_of=(making.optimize_weights or {}).get("epochs", 1),
+        best_of=epochs,
         blend=blend,
         rows=None if rows is None else _checked_rows(rows, len(making.layout), steps),
     )
     return settings, elsewhere
+
+
+def _plain(usual: dict, name: str):
+    """A default as JSON has it."""
+    value = usual.get(name)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _seeds(making: Making) -> tuple[int, int]:

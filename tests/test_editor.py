@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
 from queue import Queue
@@ -22,15 +22,25 @@ from diffusers import PixArtSigmaPipeline
 from PIL import Image
 from transformer_pipelines import made, quiet
 
-from spacetime_attn import Layout, Region, Relation, SpaceTimeAttnPipeline, default_model, draw_again, read_picture
+from spacetime_attn import (
+    Layout,
+    Region,
+    Relation,
+    SpaceTimeAttnPipeline,
+    WeightOptimizer,
+    default_model,
+    draw_again,
+    read_picture,
+)
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.editor.canvas import canvas_value
 from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, blend_of
+from spacetime_attn.editor.drawing_events import _usual
 from spacetime_attn.editor.notices import notice, noticed
 from spacetime_attn.editor.page import UPLOAD_LIMIT, serve
 from spacetime_attn.editor.reading import Reader, Wishes
-from spacetime_attn.editor.scene import Scene, bounds_of, with_bounds
+from spacetime_attn.editor.scene import Scene, bounds_of, check_layout, with_bounds
 from spacetime_attn.editor.settings import Settings, curve_of, default_curve, settings_of
 from spacetime_attn.processors.defaults import PRESETS
 
@@ -166,6 +176,14 @@ def test_there_is_an_end_to_new_regions(scene):
             scene = scene.with_new()
 
 
+def test_layouts_from_outside_have_a_size(scene):
+    check_layout(scene.layout)
+    circle = [(0.5 + 0.4 * np.cos(angle), 0.5 + 0.4 * np.sin(angle)) for angle in np.linspace(0, 6, 5000)]
+    for regions in ([APPLE] * 65, [Region("a ring", polygon=circle)]):
+        with pytest.raises(ValueError, match="the page takes 64 regions with 4096 points"):
+            check_layout(Layout(regions))
+
+
 def test_the_canvas_gets_plain_data(scene):
     mask = Region("a mask", mask=np.eye(4))
     polygon = Region("a polygon", polygon=[(0, 0), (1, 0), (0, 1)])
@@ -291,7 +309,7 @@ def test_a_run_tells_each_step_and_gives_pictures_that_remember(studio):
 def test_the_settings_of_a_picture_come_back(studio):
     settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", blend="guided", curve=(3.0, 1.0, 0.0))
     _, end = finished(studio, settings)
-    found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults)
+    found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults, _usual(studio.pipe))
     assert replace(found, rows=None, curve=settings.curve) == settings and elsewhere == []
     _, again = finished(studio, found)
     for first, second in zip(end.pictures, again.pictures):
@@ -302,13 +320,17 @@ def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
     _, end = finished(studio)
     making = read_picture(end.pictures[0].path)
     weights = {"file": "w.safetensors", "sha256": "0"}
-    _, elsewhere = settings_of(replace(making, weights=weights, lost=["latents"]), studio.pipe.defaults)
-    assert elsewhere == ["its latents", "the weights in 'w.safetensors'"]
-    early, _ = settings_of(making, PRESETS["early"])
+    arguments, usual = making.arguments | {"clip_skip": 1}, _usual(studio.pipe)
+    optimizer = asdict(WeightOptimizer(4, noises=1))
+    other = replace(making, weights=weights, lost=["latents"], arguments=arguments, optimize_weights=optimizer)
+    _, elsewhere = settings_of(other, studio.pipe.defaults, usual)
+    told = ["its latents", "its clip_skip 1", "the weights in 'w.safetensors'", "its way of optimising"]
+    assert elsewhere == told
+    early, _ = settings_of(making, PRESETS["early"], usual)
     assert np.ptp(early.rows) == 0 and early.rows[0][0] == 2.5
     for changes in ({"weights": [[1]]}, {"weights": [["x"] * 4] * 2}, {"arguments": {}}):
         with pytest.raises((ValueError, TypeError)):
-            settings_of(replace(making, **changes), studio.pipe.defaults)
+            settings_of(replace(making, **changes), studio.pipe.defaults, usual)
 
 
 def test_the_same_noise_is_drawn_without_regions(studio):

@@ -1,11 +1,13 @@
 """Pictures that remember what they were made from, and are made again from that."""
 
+import base64
 import io
 import json
 import re
 import struct
 import zlib
 
+import numpy as np
 import pytest
 import torch
 from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, UNet2DConditionModel
@@ -246,10 +248,16 @@ def test_only_pngs_remember(pipe, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_making_that_is_too_long_is_left_out(pipe, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("spacetime_attn.pictures._MOST_CHARACTERS", 100)
-    save_picture(draw(pipe), 0, tmp_path / "picture.png")
-    assert "too long" in caplog.text and not Image.open(tmp_path / "picture.png").text
+@pytest.mark.parametrize("limit", ["_MOST_CHARACTERS", "_MOST_MASK_PIXELS"])
+def test_a_making_that_is_too_large_is_left_out(pipe, tmp_path, monkeypatch, caplog, limit):
+    layout = LAYOUT.edit(1, mask=np.eye(16))
+    making = making_of(draw(pipe, layout=layout))
+    monkeypatch.setattr(f"spacetime_attn.pictures.{limit}", 100)
+    save_picture(draw(pipe, layout=layout), 0, tmp_path / "picture.png")
+    assert "smaller masks" in caplog.text and CHUNK not in Image.open(tmp_path / "picture.png").text
+    with pytest.raises(ValueError, match="Draw smaller masks|more than 100"):
+        (tmp_path / "a.png").write_bytes(png(text=json.dumps(making.to_dict())))
+        read_picture(tmp_path / "a.png")
 
 
 # What is no making
@@ -263,6 +271,17 @@ def png(chunk: bytes | None = None, text: str | None = None) -> bytes:
     Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=texts)
     content = file.getvalue()
     return content if chunk is None else content[:33] + chunk + content[33:]
+
+
+def png_mask(side: int) -> str:
+    """A mask that is nearly all black, as layouts have it."""
+    file, mask = io.BytesIO(), Image.new("L", (side, side))
+    mask.putpixel((0, 0), 255)
+    mask.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+LARGE = png_mask(2048)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -302,6 +321,8 @@ def test_what_is_no_making_is_told(tmp_path, content, complaint):
     [
         ({"prompt": 3}, "`prompt` has to be of type str"),
         ({"layout": []}, "A layout is a JSON object"),
+        ({"layout": {"objects": [{"phrase": "a cat", "mask": LARGE}] * 5}}, "masks have more than 16777216 pixels"),
+        ({"layout": {"objects": [{"phrase": "a cat", "mask": "data:image/png;base64,"}]}}, "holds no PNG"),
         ({"layout": {"objects": [{"phrase": "a cat", "box": [0, 0, 9, 9]}]}}, "has to lie in 0..1"),
         ({"number": 2}, "do not fit"),
         ({"number": True}, "`number` has to be of type int"),
