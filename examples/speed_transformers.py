@@ -134,7 +134,8 @@ def ratio(shape: Shape, model: nn.Module, inputs: dict, count: int, repeats: int
     """The time with so many regions over that without."""
     texts, scheduler = EncodedTexts(), FlowMatchEulerDiscreteScheduler()
     scheduler.timesteps = torch.tensor([TIME])
-    texts.add({"do_classifier_free_guidance": len(inputs["hidden_states"]) == 2}, ())
+    guided = len(inputs["hidden_states"]) == 2
+    texts.add({"do_classifier_free_guidance": guided}, (inputs["encoder_hidden_states"],))
     pipe = SimpleNamespace(
         transformer=model, scheduler=scheduler, encode_prompt=None, do_classifier_free_guidance=shape.blend == "guided"
     )
