@@ -24,7 +24,7 @@ from selenium.webdriver.common.by import By  # noqa: E402
 
 BROWSER, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 PROMPT = "a red apple to the left of a blue car"
-PATIENCE = 120  # seconds until something that is waited for counts as missing
+PATIENCE = 300  # seconds until something that is waited for counts as missing
 STEPS = 12
 
 
