@@ -22,6 +22,7 @@ from .processors.inpainting import drawn_part
 from .processors.local_texts import check_negatives, checked_template, region_strengths, regional_control
 from .processors.patch import check_kind, regional_attention
 from .processors.pixart import PixArtDenoiser
+from .processors.replaced import replaced_method
 from .processors.sd3 import SD3Denoiser
 from .processors.unet import UNetDenoiser
 from .processors.weights import batch_weights, choose_blend, read_weights, saved_blend
@@ -185,8 +186,7 @@ def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
 @contextmanager
 def _heard(pipe: DiffusionPipeline, texts: EncodedTexts) -> Iterator[None]:
     """Lets these texts know what the pipeline encodes."""
-    encode, before = pipe.encode_prompt, vars(pipe).get("encode_prompt")
-    signature = inspect.signature(type(pipe).encode_prompt)
+    encode, signature = pipe.encode_prompt, inspect.signature(type(pipe).encode_prompt)
 
     def encode_prompt(*args, **kwargs):
         results, given = encode(*args, **kwargs), signature.bind(pipe, *args, **kwargs)
@@ -194,14 +194,8 @@ def _heard(pipe: DiffusionPipeline, texts: EncodedTexts) -> Iterator[None]:
         texts.add(dict(given.arguments), results)
         return results
 
-    vars(pipe)["encode_prompt"] = encode_prompt
-    try:
+    with replaced_method(pipe, "encode_prompt", encode_prompt):
         yield
-    finally:
-        if before is None:
-            del vars(pipe)["encode_prompt"]
-        else:
-            vars(pipe)["encode_prompt"] = before
 
 
 def checkpoint_config(config: dict) -> dict:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .replaced import replaced_method
+
 
 @contextmanager
 def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
@@ -24,11 +26,8 @@ def drawn_part(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
         part = None if crops_coords is None else filled_part(crops_coords, mask.size, width / height)
         return preprocess(mask, height, width, resize_mode, crops_coords)
 
-    processor.preprocess = watched
-    try:
+    with replaced_method(processor, "preprocess", watched):
         yield lambda: part
-    finally:
-        vars(processor).pop("preprocess", None)
 
 
 def filled_part(crop: tuple[int, ...], size: tuple[int, int], ratio: float) -> tuple[float, ...]:

@@ -365,6 +365,19 @@ def test_runs_with_and_without_a_crop_take_turns_in_one_block(inpainting):
     assert "preprocess" not in vars(inpainting.mask_processor)
 
 
+def test_what_a_user_does_with_masks_goes_on(inpainting):
+    """The mask becomes the user's, everywhere 1, in the block and after it."""
+    preprocess = inpainting.mask_processor.preprocess
+    inpainting.mask_processor.preprocess = everywhere = lambda *args, **options: torch.ones_like(
+        preprocess(*args, **options)
+    )
+    mask = masked(24, 20, 40, 44)
+    with spacetime_attention(inpainting, Layout([])):
+        found = inpainted(inpainting, PICTURE, mask)
+    assert inpainting.mask_processor.preprocess is everywhere
+    assert torch.equal(found, inpainted(inpainting, PICTURE, Image.new("L", PICTURE.size, 255)))
+
+
 def test_the_weights_of_objects_within_the_crop_are_those_that_were_given(inpainting):
     mask = masked(44, 20, 60, 36)  # where the cat is
     weights = torch.tensor([[3.0], [1.5]])
