@@ -15,6 +15,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -109,6 +110,7 @@ def _add_prompts(parser: argparse.ArgumentParser, from_pictures: bool = False) -
     add("--objects", nargs="+", metavar="WORDS", help="in the prompt's words; these and no others")
     add("--width", type=_count, metavar="PIXELS", help="default: the model's")
     add("--height", type=_count, metavar="PIXELS", help="default: the model's")
+    add("--background", metavar="TEXT", help="what is where no object is, as a local description")
     add("--save-layout", metavar="FILE", help="write the layout (JSON); with --prompts a folder")
 
 
@@ -208,7 +210,7 @@ def generate(args: argparse.Namespace) -> None:
         "num_images_per_prompt": args.num_images,
         "blend": args.blend,
         "weights": args.weights,
-        "objects": args.objects,
+        "objects": None if args.background else args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
     pipe = _load_pipeline(args, _device(args.device))
@@ -218,6 +220,11 @@ def generate(args: argparse.Namespace) -> None:
         if args.optimize:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
         for job, files in targets.items():
+            if args.background:
+                found = layouts[job]
+                if found is None:
+                    found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
+                layouts[job] = _with_background(found, args)
             output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
             shrunk = 1 if args.layout else _shrunk(pipe)
             _write_outputs(_outputs(output, range(args.num_images), files, shrunk, not args.no_metadata), _say)
@@ -259,6 +266,7 @@ def layout(args: argparse.Namespace) -> None:
             text, save, shrunk = exported.text, exported.save, 1
         else:
             found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
+            found = _with_background(found, args)
             text, save = (_summary if args.json else _text)(job, found, args.objects), found.save
             shrunk = _shrunk(pipe)
         _say(text)
@@ -299,12 +307,17 @@ def _exported(pipe, job: Job, args: argparse.Namespace):
 
     height, width = pipe.picture_size(args.height, args.width)
     found = pipe.layout_predictor(job.prompt, aspect_ratio=width / height, objects=args.objects)
-    found = found.with_scaled_boxes(args.box_scale or 1)
+    found = _with_background(found.with_scaled_boxes(args.box_scale or 1), args)
     stem = job.id or Path(args.save_layout or "layout").stem
     exported = export_layout(found, args.format, width, height, stem)
     if exported.pictures and not args.save_layout:
         raise ValueError(f"--format {args.format} needs files for the masks of this layout: add --save-layout FILE.")
     return found, exported
+
+
+def _with_background(layout, args: argparse.Namespace):
+    """The layout with the background that is asked for, if one is."""
+    return replace(layout, background=args.background) if args.background else layout
 
 
 def _summary(job: Job, layout, objects: Sequence[str] | None) -> str:

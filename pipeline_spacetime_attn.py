@@ -643,7 +643,7 @@ class SpaceTimeAttnPipeline(
         with own_run(self._stock), text_model_within(self.text_encoder), cut_texts_untold(self._family):
             control = None
             if any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
-                for text in {region.local_text: None for item in layouts for region in item.regions}:
+                for text in {text: None for item in layouts for text in item.local_texts}:
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
                 control = regional_control(
@@ -720,7 +720,7 @@ class SpaceTimeAttnPipeline(
             clip,
             [prompt for prompt in prompts for _ in range(options["num_images_per_prompt"])],
             [optimizer.local_text(region.phrase, region.local_text, template) for region in regions],
-            control.owners,
+            control.object_owners,
             [optimizer.window(region.centre, region.bounds) for region in regions],
             optimizer.local_factor,
             optimizer.official,

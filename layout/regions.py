@@ -278,7 +278,8 @@ class Layout:
         regions (`tuple[Region, ...]`): One region for each object; may be empty.
         relations (`tuple[Relation, ...]`): What the prompt states, indices into `regions`.
         prompt (`str`): The text it was made from, if any.
-        background (`str`, *optional*): What is where no region is; kept, and without effect yet.
+        background (`str`, *optional*): What is where no region is: its local description. Without regions, or where it
+            is blank, it does not act.
     """
 
     regions: tuple[Region, ...] = ()
@@ -323,12 +324,23 @@ class Layout:
 
     def __str__(self) -> str:
         lines = [f"{region.phrase}: {_region_text(region)}" for region in self.regions]
-        return "\n".join(lines + [self.describe(relation) for relation in self.relations]) or "no objects"
+        lines += [self.describe(relation) for relation in self.relations]
+        return "\n".join(lines + [f"background: {self.background}"] * self.has_background) or "no objects"
 
     @property
     def phrases(self) -> list[str]:
         """The object phrases, in order."""
         return [region.phrase for region in self.regions]
+
+    @property
+    def has_background(self) -> bool:
+        """Whether what no region covers has a local description of its own."""
+        return bool(self.regions and self.background and self.background.strip())
+
+    @property
+    def local_texts(self) -> list[str]:
+        """What is to be shown where: that of each region, and last the background, if there is one."""
+        return [region.local_text for region in self.regions] + [self.background] * self.has_background
 
     def describe(self, relation: Relation) -> str:
         """A relation in words: `"the bed right of the couch"`."""
@@ -377,6 +389,15 @@ class Layout:
                 masks[index] *= seen
                 seen *= covering
         return masks
+
+    def local_masks(self, height: int, width: int, depth_order: bool = False) -> np.ndarray:
+        """
+        Where each of the `local_texts` is: the regions of `masks`, and last the background, which is what they leave,
+        `max(0, 1 - sum_i m_i)`.
+        """
+        masks = self.masks(height, width, depth_order)
+        rest = (1 - masks.sum(axis=0, keepdims=True)).clip(0)
+        return np.concatenate([masks, rest]) if self.has_background else masks
 
     def strengths(self, steps: int) -> np.ndarray:
         """The factors on all regions' weights: float32 of shape (objects, steps), 0 where a region does not act."""

@@ -85,18 +85,20 @@ class RegionalControl:
     control: it acts in all of them, autograd's own included, but those that tell of an evaluation of another run.
 
     Args:
-        contexts (`torch.Tensor` of shape (E, tokens, channels)): The encoded local descriptions L_i.
-        owners (`list[int]` of length E): The prompt each object belongs to, rising.
+        contexts (`torch.Tensor` of shape (E, tokens, channels)): The encoded local descriptions L_i: of each prompt
+            those of its objects, and last that of its background, where it has one.
+        owners (`list[int]` of length E): The prompt each of them belongs to, rising.
         num_prompts (`int`): How many prompts a batch holds, those without objects included; for a video it may be
             the number of its frames, which then have a layout each.
         masks (`Callable`): `masks(height, width)` gives the regions m_i on a grid, shape (E, height, width), 0..1.
-        weights (`torch.Tensor` of shape (E, steps) or (E, 1)): The combination weights; one column means the same
-            weight at every step.
+        weights (`torch.Tensor` of shape (O, steps) or (O, 1)): The combination weights of the objects; one column
+            means the same weight at every step. A background has the mean of its prompt's.
         blend (`str`): `"guided"` or `"convex"`.
         strengths (`torch.Tensor` of shape (E, steps), *optional*): Factors on the weights; without it all are 1.
         negatives (`torch.Tensor` of shape (M, tokens, channels), *optional*): The encoded negative prompts N_i of
             those objects that have one.
-        negated (`list[int]` of length M): The objects that these belong to, rising.
+        negated (`list[int]` of length M): Which of the E these belong to, rising.
+        backgrounds (`list[int]`): Which of the E are backgrounds, rising.
         context_masks, negative_masks (`torch.Tensor` of shape (E or M, tokens), *optional*): True for the tokens that
             are text, where the rest is padding that nothing attends to.
     """
@@ -110,6 +112,7 @@ class RegionalControl:
     strengths: torch.Tensor | None = None
     negatives: torch.Tensor | None = None
     negated: list[int] = field(default_factory=list)
+    backgrounds: list[int] = field(default_factory=list)
     context_masks: torch.Tensor | None = None
     negative_masks: torch.Tensor | None = None
 
@@ -127,6 +130,7 @@ class RegionalControl:
         """Takes over another control's objects, with their texts and regions; blend and weights stay its own."""
         self.contexts, self.owners, self.masks = other.contexts, other.owners, other.masks
         self.negatives, self.negated = other.negatives, other.negated
+        self.backgrounds = other.backgrounds
         self.context_masks, self.negative_masks = other.context_masks, other.negative_masks
 
     def begin_run(self) -> None:
@@ -147,6 +151,7 @@ class RegionalControl:
         self.rows, self.passes = evaluation.rows, evaluation.passes
         self.weigh(None)
         weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
+        weights = self._of_texts(weights)
         if self.strengths is not None:
             weights = weights * self.strengths[:, column : column + 1]
         acts = weights.requires_grad or bool(weights.any())
@@ -179,6 +184,11 @@ class RegionalControl:
         self.thread.plain = False
         self.rows, self.passes = rows, passes
         self.weigh(weights)
+
+    @property
+    def object_owners(self) -> list[int]:
+        """The prompt that each object belongs to."""
+        return [owner for number, owner in enumerate(self.owners) if number not in self.backgrounds]
 
     @property
     def guided_batch(self) -> bool:
@@ -226,6 +236,16 @@ class RegionalControl:
                 f" {', '.join(map(str, self.placements))}."
             )
         return self.placements[tokens]
+
+    def _of_texts(self, weights: torch.Tensor) -> torch.Tensor:
+        """The objects' weights (O, 1) as those of all local descriptions, (E, 1)."""
+        if not self.backgrounds:
+            return weights
+        with_background, owners = {self.owners[number] for number in self.backgrounds}, self.object_owners
+        parts = []
+        for prompt, own in enumerate(weights.split([owners.count(n) for n in range(self.num_prompts)])):
+            parts += [own, own.mean(0, keepdim=True)] if prompt in with_background else [own]
+        return torch.cat(parts)
 
     def _find_regions(self, evaluation: Evaluation) -> None:
         """The regions in layers of every size; once a run."""

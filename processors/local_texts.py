@@ -31,7 +31,7 @@ def regional_control(
         weights (`Sequence[torch.Tensor]`): One matrix (objects, steps) for each.
         blend (`str`): `"guided"` or `"convex"`.
         template (`str`): Makes the local description of a phrase, which replaces the `{}`.
-        depth_order (`bool`): Whether a region is weakened by what covers it, see [`Layout.masks`].
+        depth_order (`bool`): Whether a region is weakened by what covers it, see [`Layout.local_masks`].
         settings, max_sequence_length: See [`UNetDenoiser.encode`].
 
     Raises:
@@ -42,34 +42,41 @@ def regional_control(
             f"Regions have local descriptions to be encoded, and the pipeline has no {missing}: load what is missing,"
             " or pass weights=0."
         )
-    regions = [region for layout in layouts for region in layout.regions]
-    negated = [number for number, region in enumerate(regions) if region.negative_prompt is not None]
-    texts = [template.replace("{}", region.local_text) for region in regions] or [""]  # no text has no encoding
-    negative_texts = [region.negative_prompt or "" for region in regions] if negated else None
+    texts = [template.replace("{}", text) for layout in layouts for text in layout.local_texts]
+    regions = [region for layout in layouts for region in (*layout.regions, *[None] * layout.has_background)]
+    negative_texts = [region and region.negative_prompt for region in regions]  # a background has none
+    negated = [number for number, text in enumerate(negative_texts) if text is not None]
     contexts, negatives, context_masks, negative_masks = denoiser.encode(
-        texts, negative_texts, settings, max_sequence_length
+        texts or [""],  # no text has no encoding
+        [text or "" for text in negative_texts] if negated else None,
+        settings,
+        max_sequence_length,
     )
-    rows, dtype = slice(len(regions)), denoiser.model.dtype
+    rows, dtype = slice(len(texts)), denoiser.model.dtype
     return RegionalControl(
         contexts=contexts[rows].to(dtype),
-        owners=[number for number, layout in enumerate(layouts) for _ in layout.regions],
+        owners=[number for number, layout in enumerate(layouts) for _ in layout.local_texts],
         num_prompts=len(layouts),
         masks=lambda height, width: torch.from_numpy(
-            np.concatenate([layout.masks(height, width, depth_order) for layout in layouts])
+            np.concatenate([layout.local_masks(height, width, depth_order) for layout in layouts])
         ),
         weights=torch.cat(list(weights)),
         blend=blend,
         strengths=region_strengths(layouts, weights[0].shape[1]),
         negatives=negatives[negated].to(dtype) if negated else None,
         negated=negated,
+        backgrounds=[number for number, region in enumerate(regions) if region is None],
         context_masks=None if context_masks is None else context_masks[rows],
         negative_masks=negative_masks[negated] if negated and negative_masks is not None else None,
     )
 
 
 def region_strengths(layouts: Sequence, steps: int) -> torch.Tensor | None:
-    """The factors on all objects' weights at each step; `None` where no region has any."""
-    strengths = np.concatenate([layout.strengths(steps) for layout in layouts])
+    """The factors on all weights at each step, with 1 for backgrounds; `None` where no region has any."""
+    of_background = np.ones((1, steps), dtype=np.float32)
+    strengths = np.concatenate(
+        [part for layout in layouts for part in (layout.strengths(steps), of_background[: layout.has_background])]
+    )
     return None if (strengths == 1).all() else torch.from_numpy(strengths)
 
 

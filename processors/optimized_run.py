@@ -93,7 +93,7 @@ def optimize_run(
         ):
             stack.enter_context(context)
         found = optimizer.minimise(
-            control.weights, control.owners, control.blend, draw, partial(decode, pipe.vae), objective, report
+            control.weights, control.object_owners, control.blend, draw, partial(decode, pipe.vae), objective, report
         )
     return found, choose(found.noise)
 
