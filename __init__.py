@@ -25,6 +25,7 @@ _HOMES = {
     "AutoLayoutPredictor": "layout.auto",
     "LayoutTransformer": "layout.transformer",
     "draw_layout": "layout.draw",
+    "interpolated_layouts": "layout.key_frames",
     "export_layout": "layout.formats",
     "import_layout": "layout.formats",
     "load_weights": "processors.weights",

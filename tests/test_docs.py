@@ -30,11 +30,13 @@ import numpy as np
 import pytest
 from conftest import tiny_components, tiny_sdxl_components
 from diffusers import (
+    AnimateDiffPipeline,
     ControlNetModel,
     DiffusionPipeline,
     FluxPipeline,
     ModelMixin,
     ModularPipeline,
+    MotionAdapter,
     StableDiffusion3Pipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
@@ -95,6 +97,10 @@ def hub(tmp_path_factory) -> Path:
     StableDiffusionXLPipeline(**tiny_sdxl_components()).save_pretrained(
         folder / "stabilityai/stable-diffusion-xl-base-1.0"
     )
+    (folder / "stabilityai/sdxl-turbo").symlink_to(folder / "stabilityai/stable-diffusion-xl-base-1.0")
+    MotionAdapter(
+        block_out_channels=(32, 64), motion_layers_per_block=1, motion_num_attention_heads=2, motion_norm_num_groups=8
+    ).save_pretrained(folder / "guoyww/animatediff-motion-adapter-v1-5-2")
     flux().save_pretrained(folder / "black-forest-labs/FLUX.1-dev")
     stable_diffusion_35().save_pretrained(folder / "stabilityai/stable-diffusion-3.5-medium")
     controlnet = ControlNetModel.from_unet(stock.unet, conditioning_embedding_out_channels=(16, 32))
@@ -129,6 +135,7 @@ def desk(hub, tmp_path, monkeypatch) -> Iterator[None]:
         StableDiffusionInpaintPipeline,
         StableDiffusion3Pipeline,
         FluxPipeline,
+        AnimateDiffPipeline,
     ):
         call = inspect.unwrap(kind.__call__)
         defaults = [STEPS if value in (28, 50) else value for value in call.__defaults__]

@@ -22,7 +22,7 @@ from diffusers.models.attention_processor import AttnProcessor, FusedAttnProcess
 from PIL import Image
 from test_adapters import LAYOUT, PROMPT, add_ip_adapter, embeds, run
 
-from spacetime_attn import Layout, Region, spacetime_attention
+from spacetime_attn import Layout, Region, interpolated_layouts, spacetime_attention
 
 
 @pytest.fixture
@@ -173,6 +173,17 @@ def test_a_video_without_motion_is_the_pictures_of_its_frames(animate, layout):
         with spacetime_attention(stock, layout if layout is LAYOUT else layout[number]):
             picture = run(stock, latents=noise()[:, :, number])[0]
         torch.testing.assert_close(frame, picture, atol=1e-4, rtol=1e-4)
+
+
+def test_an_object_that_moves_between_key_frames_is_controlled_in_every_frame(animate):
+    pipe, _ = animate(True)
+    plain = video(pipe, noise())
+    first = Layout((Region("a green bus", box=(0, 0, 0.25, 1)),))
+    key_frames = {0: first, FRAMES - 1: first.edit("a green bus", box=(0.75, 0, 1, 1))}
+    with spacetime_attention(pipe, interpolated_layouts(key_frames, FRAMES)):
+        change = (video(pipe, noise()) - plain)[0].abs().mean(dim=(0, 2))  # of each frame and column
+    strongest = change.unflatten(1, (FRAMES, -1)).mean(dim=2).argmax(dim=1)
+    assert strongest.tolist() == list(range(FRAMES)) and change.min() > 0
 
 
 def test_several_videos_have_a_layout_for_each_prompt(animate):
