@@ -233,6 +233,12 @@ def test_forge_couple_gets_masks_of_other_shapes():
 # --- ComfyUI ----------------------------------------------------------------------------------------------------
 
 
+def clear_on_the_left():
+    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 255))
+    picture.paste((0, 0, 0, 0), (0, 0, 4, 8))
+    return picture
+
+
 def test_comfyui_gets_a_mask_a_text_and_times_for_each_region():
     soft = Layout([Region("a cat", box=APPLE, softness=0.1, strength=0.8, end=0.6)], prompt="a cat")
     exported = export_layout(soft, "comfyui", 256, 128)
@@ -242,6 +248,40 @@ def test_comfyui_gets_a_mask_a_text_and_times_for_each_region():
     assert (cat.strength, cat.start, cat.end) == (0.8, 0.0, 0.6) and cat.mask is not None
 
 
+def test_comfyui_nodes_as_its_example_of_the_api_has_them(caplog):
+    """`script_examples/basic_api_example.py`, and beside it the nodes of a region as nodes.py declares them."""
+    nodes = {
+        "3": {"class_type": "KSampler", "inputs": {"positive": ["6", 0], "negative": ["7", 0], "model": ["4", 0]}},
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "v1-5-pruned-emaonly.safetensors"}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["4", 1], "text": "bad hands"}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["4", 1], "text": "masterpiece best quality girl"}},
+    }
+    assert import_layout(nodes, "comfyui") == Layout(prompt="masterpiece best quality girl")
+    told = {"strength": 0.8, "set_cond_area": "default"}
+    nodes |= {
+        "10": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["4", 1], "text": "a cat"}},
+        "11": {"class_type": "LoadImage", "inputs": {"image": "left.png"}},  # whose second output is what is clear
+        "12": {"class_type": "ConditioningSetMask", "inputs": {"conditioning": ["10", 0], "mask": ["11", 1]} | told},
+    }
+    both = {"conditioning_1": ["6", 0], "conditioning_2": ["12", 0]}
+    nodes["3"]["inputs"]["positive"] = ["13", 0]
+    nodes["13"] = {"class_type": "ConditioningCombine", "inputs": both}
+    read = import_layout(nodes, "comfyui", {"left.png": clear_on_the_left()})
+    assert read == Layout([Region("a cat", box=(0, 0, 0.5, 1), strength=0.8)], prompt="masterpiece best quality girl")
+    assert not caplog.records
+
+
+def test_comfyui_nodes_that_are_not_read_are_told(layout, caplog):
+    exported = export_layout(layout, "comfyui")
+    nodes = exported.data
+    nodes["area"] = {"class_type": "ConditioningSetArea", "inputs": {"conditioning": ["positive-0", 0], "x": 8}}
+    assert len(import_layout(nodes, "comfyui", exported.pictures)) == 2
+    assert "node 'ConditioningSetArea' is not read" in caplog.text
+    nodes["mask-1"]["class_type"] = "SolidMask"
+    with pytest.raises(ValueError, match="masks of the node 'SolidMask' are not read"):
+        import_layout(nodes, "comfyui", exported.pictures)
+
+
 def test_comfyui_nodes_are_linked_as_its_api_has_it(layout):
     nodes = export_layout(layout, "comfyui").data
     links = [value for node in nodes.values() for value in node["inputs"].values() if isinstance(value, list)]
@@ -249,11 +289,9 @@ def test_comfyui_nodes_are_linked_as_its_api_has_it(layout):
 
 
 def test_a_mask_in_the_alpha_channel_is_what_is_clear():
-    picture = Image.new("RGBA", (8, 8), (0, 0, 0, 255))
-    picture.paste((0, 0, 0, 0), (0, 0, 4, 8))
     nodes = export_layout(Layout([Region("a cat", box=APPLE)]), "comfyui").data
     nodes["mask-1"]["inputs"]["channel"] = "alpha"
-    assert import_layout(nodes, "comfyui", {"layout.mask-1.png": picture})[0].box == (0, 0, 0.5, 1)
+    assert import_layout(nodes, "comfyui", {"layout.mask-1.png": clear_on_the_left()})[0].box == (0, 0, 0.5, 1)
 
 
 @pytest.mark.parametrize(

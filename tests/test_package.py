@@ -65,7 +65,7 @@ def test_the_default_model_is_a_complete_checkpoint():
 
 def test_the_wheel_holds_the_modules_and_the_models(wheel):
     names = set(wheel.namelist())
-    shipped = [path for folder in ("layout", "processors") for path in (ROOT / folder).glob("*.py")]
+    shipped = [path for folder in ("layout", "layout/formats", "processors") for path in (ROOT / folder).glob("*.py")]
     models = [path for name in ("english", "transformer") for path in (ROOT / "layout" / name).rglob("*")]
     shipped += [path for path in models if path.is_file()]
     shipped += [path for path in Path(spacetime_attn.default_model()).rglob("*") if path.is_file()]

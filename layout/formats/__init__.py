@@ -1,0 +1,103 @@
+"""
+Layouts as other tools take them, both ways: `export_layout` and `import_layout`, of the formats in `FORMATS`.
+
+What a format cannot hold is left out, and a warning says so. None holds relations, which have done their work once the
+boxes stand. Each format is a module here, which names the version that it follows, and a line in `FORMATS`.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+from ..files import MOST_BYTES, check_size, read_json, shortened
+from ..regions import Layout
+from . import (
+    boxdiff,
+    comfyui,
+    flux3,
+    forge_couple,
+    gligen,
+    ideogram,
+    invokeai,
+    prompt_control,
+    regional_prompter,
+)
+from .common import LOSSES, Canvas, Exported, Format, Pictures, logger
+
+
+FORMATS: dict[str, Format] = {
+    "gligen": gligen.FORMAT,
+    "boxdiff": boxdiff.FORMAT,
+    "regional-prompter": regional_prompter.FORMAT,
+    "forge-couple": forge_couple.FORMAT,
+    "comfyui": comfyui.FORMAT,
+    "prompt-control": prompt_control.FORMAT,
+    "prompt-control-areas": prompt_control.AREAS,
+    "invokeai": invokeai.FORMAT,
+    "flux3": flux3.FORMAT,
+    "ideogram": ideogram.FORMAT,
+}
+
+
+def export_layout(layout: Layout, name: str, width: int = 512, height: int = 512, stem: str = "layout") -> Exported:
+    """
+    A layout in the format of another tool. What the format cannot hold is told in a warning.
+
+    Args:
+        layout (`Layout`): Any.
+        name (`str`): A key of `FORMATS`.
+        width, height (`int`): Of the picture, for formats that count in pixels and for masks.
+        stem (`str`): What the names of masks begin with.
+
+    Raises:
+        ValueError: There is no such format.
+    """
+    kind = find_format(name)
+    if lost := [loss for loss, is_in in LOSSES.items() if loss not in kind.holds and is_in(layout)]:
+        listed = ", ".join(lost)
+        logger.warning("The format %r does not hold %s (of shapes, it holds the bounds).", name, listed)
+    return kind.write(layout, Canvas(width, height, stem))
+
+
+def import_layout(source, name: str, pictures: Pictures | None = None) -> Layout:
+    """
+    A layout from the data of another tool.
+
+    Args:
+        source (`dict`, `list`, `str` or `Path`): The data, or the file that holds it; masks lie beside the file.
+        name (`str`): A key of `FORMATS`.
+        pictures (`dict[str, PIL.Image]` or `Path`, *optional*): The masks that data names, or their folder.
+
+    Raises:
+        ValueError: There is no such format; or the source is not of it, which is told.
+    """
+    kind = find_format(name)
+    if isinstance(source, os.PathLike):
+        pictures = Path(source).parent if pictures is None else pictures
+        source = _loaded(Path(source))
+    try:
+        return kind.read(source, {} if pictures is None else pictures)
+    except (LookupError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        problem = f"it lacks {error}" if isinstance(error, LookupError) else error
+        raise ValueError(f"This is not of the format {name!r} ({problem}): {shortened(source)}") from error
+
+
+def find_format(name: str) -> Format:
+    """The format of a name; a ValueError tells which there are."""
+    if name not in FORMATS:
+        raise ValueError(f"There is no format {name!r}; known are {', '.join(FORMATS)}.")
+    return FORMATS[name]
+
+
+def _loaded(path: Path):
+    """Of an archive its JSON by name, of JSON its data, of another file its text."""
+    if path.suffix == ".invk":
+        with zipfile.ZipFile(path) as archive:
+            parts = [part for part in archive.infolist() if part.filename.endswith(".json")]
+            check_size(sum(part.file_size for part in parts))
+            return {part.filename: json.loads(archive.read(part)) for part in parts}
+    if path.suffix == ".json":
+        return read_json(path)
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES).decode("utf-8")

@@ -1,0 +1,144 @@
+"""What the formats of other tools share: what each of them is, `Format`, and its parts."""
+
+import io
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..files import write_whole
+from ..regions import Layout, Region
+
+
+Box = tuple[float, float, float, float]
+Pictures = Mapping[str, Image.Image] | Path  # the masks that data names: themselves, or the folder they lie in
+
+SHAPES, SOFT_EDGES, STRENGTHS, TIMES = "shapes other than boxes", "soft edges", "strengths", "times"
+NEGATIVES, DEPTH, BACKGROUND, PROMPT = "negative prompts", "an order in depth", "a background", "the whole prompt"
+LOSSES: dict[str, Callable[[Layout], bool]] = {  # what a format may lack, and whether a layout has it
+    SHAPES: lambda layout: any(region.box is None for region in layout),
+    SOFT_EDGES: lambda layout: any(region.softness for region in layout),
+    STRENGTHS: lambda layout: any(region.strength != 1 for region in layout),
+    TIMES: lambda layout: any((region.start, region.end) != (0, 1) for region in layout),
+    NEGATIVES: lambda layout: any(region.negative_prompt for region in layout),
+    DEPTH: lambda layout: any(region.order is not None for region in layout),
+    "adapters": lambda layout: any(region.adapters for region in layout),
+    BACKGROUND: lambda layout: bool(layout.background),
+    PROMPT: lambda layout: bool(layout.prompt),
+}
+logger = logging.getLogger(__package__)
+
+
+class Canvas(NamedTuple):
+    """The picture that a layout is written for, in pixels, and the stem of the files that hold its masks."""
+
+    width: int = 512
+    height: int = 512
+    stem: str = "layout"
+
+    def mask_name(self, number: int) -> str:
+        return f"{self.stem}.mask-{number}.png"
+
+
+class Exported(NamedTuple):
+    """What a tool takes: text or JSON-ready data, and the pictures that it names."""
+
+    data: dict | list | str
+    pictures: dict[str, Image.Image] = {}
+
+    @property
+    def text(self) -> str:
+        """The data as a file holds it."""
+        return self.data if isinstance(self.data, str) else json.dumps(self.data, indent=1, ensure_ascii=False)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """
+        Writes the data to a file and its pictures beside it, each whole or not at all. With the ending ".invk", an
+        archive of the data's parts, as InvokeAI loads it.
+        """
+        path = Path(path)
+        if path.suffix == ".invk":
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+                for name, part in self.data.items():
+                    file.writestr(name, json.dumps(part, ensure_ascii=False))
+            write_whole(path, archive.getvalue())
+        else:
+            write_whole(path, (self.text + "\n").encode("utf-8"))
+        for name, picture in self.pictures.items():
+            write_whole(path.with_name(name), png(picture))
+
+
+class Format(NamedTuple):
+    """How a format is written and read, and what it holds beside boxes."""
+
+    write: Callable[[Layout, Canvas], Exported]
+    read: Callable[..., Layout]  # of data and pictures
+    holds: Set[str]  # of `LOSSES`
+    suffix: str = ".json"  # of its files
+
+
+def whole_prompt(layout: Layout) -> str:
+    """The whole picture's prompt; without one, the objects."""
+    return layout.prompt or ", ".join(region.local_text for region in layout.regions)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def boxed(prompt: str, phrases: Sequence[str], boxes: Sequence[Sequence[float]]) -> Layout:
+    regions = [Region(phrase, box=tuple(box)) for phrase, box in zip(phrases, boxes, strict=True)]
+    return Layout(regions, prompt=prompt)
+
+
+def turned(box: Sequence[float]) -> Box:
+    """[y_min, x_min, y_max, x_max] as a region has it."""
+    y0, x0, y1, x1 = box
+    return x0, y0, x1, y1
+
+
+def drawing_of(region: Region, canvas: Canvas) -> Image.Image:
+    """A region in white on black."""
+    return Image.fromarray(np.round(255 * region.rasterize(canvas.height, canvas.width)).astype(np.uint8))
+
+
+def region_of_mask(phrase: str, mask: np.ndarray, **told) -> Region:
+    """A region of what is drawn, a box where that is one."""
+    region = Region(phrase, mask=mask.astype(np.float32), **told)
+    box = region.reshaped(box=region.bounds)
+    return box if np.array_equal(box.rasterize(*mask.shape), region.mask) else region
+
+
+def picture_named(name: str, pictures: Pictures) -> Image.Image:
+    if isinstance(pictures, Path):
+        return Image.open(pictures / Path(name).name)
+    if name not in pictures:
+        raise ValueError(f"the picture {name!r} is missing: pass it in `pictures`")
+    return pictures[name]
+
+
+def png(picture: Image.Image) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, format="PNG")
+    return data.getvalue()
+
+
+def grid_boxes(sizes: Sequence[tuple[float, Sequence[float]]], by_columns: bool) -> list[Box]:
+    """Boxes of a grid from the relative size of each row and of the cells in it; or of columns, and of theirs."""
+    boxes = []
+    for (top, bottom), (_, cells) in zip(_shares([size for size, _ in sizes]), sizes):
+        for left, right in _shares(cells):
+            boxes.append((top, left, bottom, right) if by_columns else (left, top, right, bottom))
+    return boxes
+
+
+def _shares(sizes: Sequence[float]) -> list[tuple[float, float]]:
+    ends = np.round(np.cumsum([0.0, *sizes]) / sum(sizes), 4).tolist()
+    return list(zip(ends, ends[1:]))
