@@ -52,7 +52,7 @@ class LayoutStep(ModularPipelineBlocks):
                 "layout_predictor",
                 type_hint=str | Callable[..., Layout],
                 default="transformer",
-                description="`transformer`, `rules`, `llm` or a function.",
+                description="`transformer`, `rules`, `llm`, `auto` or a function.",
             ),
             InputParam("generator", description="Of predictors that draw layouts."),
             InputParam("preset", type_hint=str, description="`official` or `early`."),

@@ -103,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         """`models/user/name` and `datasets/user/name`: description; `.../tree/revision`: list of files."""
         if parts == ["whoami-v2"]:
             return self._json({"name": USER})
+        if len(parts) < 3:
+            return self._error(404, "EntryNotFound")
         kind, user, name, *rest = parts
         repo = f"{user}/{name}" if kind == "models" else f"{kind}/{user}/{name}"
         if not self._known(repo, rest[1] if len(rest) > 1 else "main"):
