@@ -25,6 +25,7 @@ function draw() {
   const wanted = JSON.stringify([value, props.aspect, props.picture, props.shown]);
   if (held || !value || wanted === drawn) return;
   drawn = wanted;
+  const focused = stage.querySelector(".region:focus")?.dataset.index;
   stage.replaceChildren();
   stage.style.aspectRatio = props.aspect;
   stage.style.setProperty("--aspect", props.aspect);
@@ -56,6 +57,7 @@ function draw() {
     Object.assign(label.style, { background: region.colour, color: region.ink });
     label.classList.toggle("chosen", index === value.selected);
   });
+  stage.querySelector(`.region[data-index="${focused}"]`)?.focus({ preventScroll: true });
   arrange();
 }
 

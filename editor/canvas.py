@@ -1,10 +1,16 @@
-"""The picture's frame with the regions in it, to be seen and dragged: `canvas`, `canvas_value`."""
+"""
+The picture's frame with the regions in it, to be seen and dragged, on the page and in notebooks: `canvas_value`.
+
+`CANVAS_JS` runs around an `element` with `CANVAS_HTML` in it. It draws what `props` hold: `canvas_value` as `value`, in
+a frame of some width / height (`aspect`), over a picture (`picture`, a data URL), or the picture alone (`shown` is
+false). It tells what is done through `trigger`: `moved` (with `index`, `bounds` and `resized`), `added` (`bounds`),
+`removed` and `picked` (`index`). Bounds are `[x0, y0, x1, y1]` in shares of the picture.
+"""
 
 import base64
 import io
 from pathlib import Path
 
-import gradio as gr
 from PIL import Image
 
 from ..layout.draw import region_colour
@@ -13,33 +19,18 @@ from ..layout.shapes import SHAPE_CHECKS
 from .scene import Scene, bounds_of
 
 
-_FILES = Path(__file__).parent
+CANVAS_HTML = '<div class="stage"></div>'
+CANVAS_CSS, CANVAS_JS = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("canvas.css", "canvas.js")
+)
 _MASK_SIDE = 128  # pixels of masks, as they are shown
 _BRIGHTNESS = (0.299, 0.587, 0.114)  # of red, green and blue
 _LIGHT = 110  # of 255: on brighter colours black is read more easily
 _BACKDROP_SIDE = 768  # pixels, at most
 
 
-def canvas(aspect: float) -> gr.HTML:
-    """
-    The component: `canvas_value` in a frame of some width / height (`aspect`), over a picture (`picture`, a data URL),
-    or the picture alone (`shown` is false). Its events are `moved` (with `index`, `bounds` and `resized`), `added`
-    (`bounds`), `removed` and `picked` (`index`). Bounds are `[x0, y0, x1, y1]` in shares of the picture.
-    """
-    return gr.HTML(
-        canvas_value(Scene()),
-        aspect=aspect,
-        picture=None,
-        shown=True,
-        elem_id="canvas",
-        html_template='<div class="stage"></div>',
-        css_template=(_FILES / "canvas.css").read_text(encoding="utf-8"),
-        js_on_load=(_FILES / "canvas.js").read_text(encoding="utf-8"),
-    )
-
-
 def canvas_value(scene: Scene) -> dict:
-    """The regions of a scene, as the component draws them."""
+    """The regions of a scene, as they are drawn."""
     depths = {index: depth for depth, index in enumerate(scene.layout.back_to_front())}
     regions = [_region(region, index, depths[index]) for index, region in enumerate(scene.layout)]
     return {"selected": -1 if scene.selected is None else scene.selected, "regions": regions}

@@ -3,7 +3,7 @@
 import gradio as gr
 
 from ..processors.control import BLENDS
-from .canvas import canvas
+from .canvas import CANVAS_CSS, CANVAS_HTML, CANVAS_JS, canvas_value
 from .curve import curve
 from .reading import LONGEST_PROMPT, Read, Reader
 from .scene import Scene
@@ -62,7 +62,16 @@ class Parts:
                 self.keep = gr.Button("Keep my boxes, add what is new", size="sm", min_width=120)
 
     def _canvas(self, start: Settings) -> None:
-        self.canvas = canvas(start.width / start.height)
+        self.canvas = gr.HTML(
+            canvas_value(Scene()),
+            aspect=start.width / start.height,
+            picture=None,
+            shown=True,
+            elem_id="canvas",
+            html_template=CANVAS_HTML,
+            css_template=CANVAS_CSS,
+            js_on_load=CANVAS_JS,
+        )
         with gr.Row(elem_classes="tools"):
             self.undo = _tool("Undo", interactive=False)
             self.new = _tool("New box")

@@ -1,5 +1,7 @@
 """The page as people use it, in headless Chromium, on the checkpoint that ships."""
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from spacetime_attn import default_model, read_picture
+from spacetime_attn import Layout, Region, default_model, read_picture
 
 
 selenium = pytest.importorskip("selenium", reason="selenium drives the browser: pip install selenium")
@@ -364,6 +366,53 @@ def test_weights_over_time_are_dragged(visit):
     visitor.draw(2)
     weights = read_picture(visitor.download()).weights
     assert len(weights) == 2 and 0 < weights[0][0] < 4.0 and weights[0][0] > weights[0][1]
+
+
+def test_the_widget_of_notebooks_is_dragged_with_mouse_and_keys(tmp_path):
+    from spacetime_attn.editor.widget import LayoutWidget
+
+    widget = LayoutWidget(Layout((Region("a red apple", box=(0.1, 0.1, 0.4, 0.4)), Region("a car", disc=(0.7, 0.7, 0.2)))))
+    module = base64.b64encode(widget._esm.encode()).decode()
+    (tmp_path / "notebook.html").write_text(f"""<style>{widget._css}</style><div id="canvas"></div>
+        <script type="module">
+        import widget from "data:text/javascript;base64,{module}";
+        const traits = {json.dumps(widget.get_state())}, listeners = [];
+        window.told = [];
+        window.update = (changed) => {{ Object.assign(traits, changed); listeners.forEach((listener) => listener()); }};
+        const on = (name, listener) => listeners.push(listener);
+        const model = {{ get: (name) => traits[name], on, send: (message) => told.push(message) }};
+        widget.render({{ model, el: document.querySelector("#canvas") }});
+        </script>""")
+    visitor = Visitor("", tmp_path)
+
+    def deliver() -> None:
+        """To Python, and what changes there to the browser."""
+        for message in visitor.until(lambda: visitor.chrome.execute_script("return told.splice(0)")):
+            widget._handle_custom_msg(message, [])
+        visitor.chrome.execute_script("update(arguments[0])", widget.get_state())
+
+    try:
+        visitor.chrome.get((tmp_path / "notebook.html").as_uri())
+        visitor.until(lambda: visitor.labels() == ["a red apple", "a car"])
+        visitor.drag(visitor.all("#canvas .region")[0], 0.3, 0.1)
+        deliver()
+        assert widget.value[0].box == pytest.approx((0.4, 0.2, 0.7, 0.5), abs=0.02)
+        assert widget.value[1].disc == (0.7, 0.7, 0.2)
+        visitor.drag(visitor.find("#canvas .handle.se"), 0.1, 0.1)
+        deliver()
+        assert widget.value[0].box == pytest.approx((0.4, 0.2, 0.8, 0.6), abs=0.02)
+        before = widget.value[0].box
+        for _ in range(3):
+            visitor.chrome.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+            deliver()
+        assert widget.value[0].box == pytest.approx([before[n] - (0.03, 0)[n % 2] for n in range(4)])
+        widget.value = widget.value.edit("a car", phrase="a bus")
+        visitor.chrome.execute_script("update(arguments[0])", widget.get_state())
+        assert visitor.labels() == ["a red apple", "a bus"]
+        assert visitor.boxes()[0] == pytest.approx(widget.value[0].box, abs=0.01)
+        assert [entry for entry in visitor.chrome.get_log("browser") if entry["level"] == "SEVERE"] == []
+    finally:
+        visitor.chrome.quit()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -30,6 +30,7 @@ def test_the_notebook_runs_and_shows_reading_layouts_and_pictures(notebook):
     printed = "".join(output.text for output in outputs(notebook) if output.get("name") == "stdout")
     for text in ("object  a red apple", "a red apple | left of | a blue car", "absent  people", "a blue car: box"):
         assert text in printed
+    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs(notebook))
 
 
 def test_it_is_stored_with_its_pictures_and_small(notebook):
