@@ -371,15 +371,16 @@ def test_weights_over_time_are_dragged(visit):
 def test_the_widget_of_notebooks_is_dragged_with_mouse_and_keys(tmp_path):
     from spacetime_attn.editor.widget import LayoutWidget
 
-    widget = LayoutWidget(Layout((Region("a red apple", box=(0.1, 0.1, 0.4, 0.4)), Region("a car", disc=(0.7, 0.7, 0.2)))))
+    apple, car = Region("a red apple", box=(0.1, 0.1, 0.4, 0.4)), Region("a car", disc=(0.7, 0.7, 0.2))
+    widget = LayoutWidget(Layout((apple, car)))
     module = base64.b64encode(widget._esm.encode()).decode()
     (tmp_path / "notebook.html").write_text(f"""<style>{widget._css}</style><div id="canvas"></div>
         <script type="module">
         import widget from "data:text/javascript;base64,{module}";
-        const traits = {json.dumps(widget.get_state())}, listeners = [];
+        let traits = {json.dumps(widget.get_state())};
+        const listeners = [], on = (name, listener) => listeners.push(listener);
         window.told = [];
-        window.update = (changed) => {{ Object.assign(traits, changed); listeners.forEach((listener) => listener()); }};
-        const on = (name, listener) => listeners.push(listener);
+        window.update = (now) => {{ traits = now; listeners.forEach((listener) => listener()); }};
         const model = {{ get: (name) => traits[name], on, send: (message) => told.push(message) }};
         widget.render({{ model, el: document.querySelector("#canvas") }});
         </script>""")
