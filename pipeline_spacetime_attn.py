@@ -114,6 +114,8 @@ from .processors.making import record_of
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import own_run, regional_attention
+from .processors.region_adapters import ADAPTER_LAYERS
+from .processors.replaced import replaced_method  # noqa: F401
 from .processors.steps import evaluation_columns
 from .processors.unet import UNetDenoiser
 from .processors.weights import (
@@ -572,6 +574,7 @@ class SpaceTimeAttnPipeline(
         optimize_weights: int | WeightOptimizer | None = None,
         preset: str | None = None,
         layout_prompt: str | list[str] | None = None,
+        adapter_layers: str | None = None,
     ) -> SpaceTimeAttnPipelineOutput | tuple:
         """
         Draws the prompt with each object in its region. All arguments up to `callback_on_step_end_tensor_inputs` are
@@ -606,6 +609,8 @@ class SpaceTimeAttnPipeline(
                 this call.
             layout_prompt (`str` or `list[str]`, *optional*): What layouts are predicted from in the place of
                 `prompt`, all of it; for `prompt_embeds`, above all.
+            adapter_layers (`str`, *optional*): Where LoRA adapters that regions name act: in `"all"` of their layers,
+                by default, or in those of `"cross_attention"` alone.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.
@@ -617,6 +622,7 @@ class SpaceTimeAttnPipeline(
         options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
         self._check_and_complete(options)
         local_prompt_template = checked_template(local_prompt_template)
+        check_choice("adapter_layers", adapter_layers, (None, *ADAPTER_LAYERS))
         defaults = chosen_defaults(preset, self.config)
         steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
         guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
@@ -627,8 +633,8 @@ class SpaceTimeAttnPipeline(
             options["latents"] = self._saved_noise(weights, options)
 
         optimizer = self._choose_optimizer(optimize_weights, options)
-        ours = ("latents", "callback_on_step_end", "weights", "local_prompt_template")  # or as they were given
-        asked = options | {name: given[name] for name in ours} | {"blend": blend}
+        ours = ("latents", "callback_on_step_end", "weights", "local_prompt_template", "adapter_layers")
+        asked = options | {name: given[name] for name in ours} | {"blend": blend}  # as they were given
         making = record_of(self._stock, asked, defaults, optimizer)
 
         for text in _as_list(options.get("prompt_2")) or ():
@@ -642,7 +648,8 @@ class SpaceTimeAttnPipeline(
 
         with own_run(self._stock), text_model_within(self.text_encoder), cut_texts_untold(self._family):
             control = None
-            if any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
+            adapted = any(region.adapters for item in layouts for region in item)
+            if adapted or any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
                 for text in {text: None for item in layouts for text in item.local_texts}:
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
@@ -654,6 +661,7 @@ class SpaceTimeAttnPipeline(
                     local_prompt_template,
                     defaults.depth_order,
                     {"lora_scale": scale, "clip_skip": clip_skip},
+                    adapter_layers=adapter_layers or "all",
                 )
             if optimizer and control:
                 found, options["latents"] = self._optimize(optimizer, options, layouts, control, local_prompt_template)

@@ -19,9 +19,16 @@ from .processors.denoiser import EncodedTexts
 from .processors.families import text_model_within
 from .processors.flux import FluxDenoiser
 from .processors.inpainting import drawn_part
-from .processors.local_texts import check_negatives, checked_template, region_strengths, regional_control
+from .processors.local_texts import (
+    check_negatives,
+    checked_template,
+    named_adapters,
+    region_strengths,
+    regional_control,
+)
 from .processors.patch import check_kind, regional_attention
 from .processors.pixart import PixArtDenoiser
+from .processors.region_adapters import ADAPTER_LAYERS
 from .processors.replaced import replaced_method
 from .processors.sd3 import SD3Denoiser
 from .processors.unet import UNetDenoiser
@@ -40,6 +47,7 @@ def spacetime_attention(
     local_prompt_template: str = "a photo of {}",
     preset: str | Defaults | None = None,
     local_max_sequence_length: int | None = None,
+    adapter_layers: str = "all",
 ) -> Iterator[RegionalControl]:
     """
     The same control for a stock diffusers pipeline, for as long as the `with` block runs:
@@ -63,6 +71,8 @@ def spacetime_attention(
             defaults.
         local_max_sequence_length (`int`, *optional*): How many tokens T5 makes of each local description: at most 128
             with FLUX.1, 64 with Stable Diffusion 3 and as many as of the prompt with PixArt, unless said otherwise.
+        adapter_layers (`str`): Where LoRA adapters that regions name act: in `"all"` of their layers, or in those of
+            `"cross_attention"` alone.
 
     Raises:
         ValueError, TypeError: Arguments that make no sense.
@@ -74,6 +84,7 @@ def spacetime_attention(
     if local_max_sequence_length is not None:
         check_count("local_max_sequence_length", local_max_sequence_length)
     local_prompt_template = checked_template(local_prompt_template)
+    check_choice("adapter_layers", adapter_layers, ADAPTER_LAYERS)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     phrases = [item.phrases for item in layouts]
     weights, defaults = read_weights(weights), chosen_defaults(preset, checkpoint_config(pipe.config), denoiser.preset)
@@ -98,6 +109,7 @@ def spacetime_attention(
             defaults.depth_order,
             encoding,
             local_max_sequence_length,
+            adapter_layers,
         )
 
     def begin_run(guided: bool, steps: int, first: int) -> None:
@@ -109,6 +121,7 @@ def spacetime_attention(
             matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
         check_negatives(drawn, guided, denoiser.guided_by)
         control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
+        control.adapters = named_adapters(denoiser, drawn, steps, adapter_layers)
         asked = texts.settings, shown
         if asked != known:
             of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked

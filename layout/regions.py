@@ -74,7 +74,8 @@ class Region:
             man with black hair in a red coat". By default the phrase.
         order (`int`, *optional*): In depth: what has a larger number is in front, see [`Layout.back_to_front`]. None
             counts as 0.
-        adapters (`dict[str, float]`, *optional*): LoRA adapters by name; kept, and without effect yet.
+        adapters (`dict[str, float]`, *optional*): LoRA adapters by name that act in regions which name them and
+            nowhere else, each with a factor on the scale that it is loaded with.
 
     Raises:
         ValueError, TypeError: A shape that is missing, doubled, empty or outside the picture; a number out of range.
@@ -203,7 +204,11 @@ class Region:
 
     def strengths(self, steps: int) -> np.ndarray:
         """The factor on the region's weights at each step: float32 of shape (steps,), 0 outside start..end."""
-        return (self.strength * interval(self.start, self.end, steps)).astype(np.float32)
+        return (self.strength * self.times(steps)).astype(np.float32)
+
+    def times(self, steps: int) -> np.ndarray:
+        """Whether the region acts at each step: of shape (steps,)."""
+        return interval(self.start, self.end, steps)
 
     def to_dict(self) -> dict:
         """The region as JSON-ready data, without what has its default; inverse of `from_dict`."""

@@ -1,6 +1,6 @@
 """Regional attention: the cross-attention of the whole prompt blended with each object's own, inside its region."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -81,17 +81,23 @@ class RegionalAttnProcessor:
         output = _attend(attn, query, *self._key_value(attn, "prompt", texts), attention_mask)
 
         rows = control.conditional_rows(len(query))
+        if control.adapting is not None:
+            output = self._adapted(attn, query, texts, attention_mask, output)
+        if control.step_weights is None:
+            return attn.to_out[1](attn.to_out[0](output))
         place = control.placement(query.shape[1])
         contexts, negatives = self.texts()
         local = negative = None
         if rows.start < len(query):
             local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
             mask = _bias(control.context_masks, query)
-            local = _attend(attn, local_query, *self._key_value(attn, "local", contexts), mask)
+            adapters = self._adapters_of(range(len(contexts)))
+            local = _attend(attn, local_query, *self._key_value(attn, "local", contexts, adapters), mask)
         if control.negates:
             negative_query = query[: rows.start].flatten(0, 1)[place.index[control.negated]]
             mask = _bias(control.negative_masks, query)
-            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", negatives), mask)
+            adapters = self._adapters_of(control.negated)
+            negative = _attend(attn, negative_query, *self._key_value(attn, "negative", negatives, adapters), mask)
         output = blended(control, output, rows, place, local, negative, output)
         return attn.to_out[1](attn.to_out[0](output))
 
@@ -104,40 +110,78 @@ class RegionalAttnProcessor:
             text_only = self.inner(attn, hidden_states, silent, attention_mask)
 
         rows = self.control.conditional_rows(len(hidden_states))
+        if self.control.adapting is not None:
+            change = self._change_by_inner(attn, hidden_states, texts, attention_mask, options, output)
+            output, text_only = output + change, text_only + change
+        if self.control.step_weights is None:
+            return output
         place = self.control.placement(hidden_states.shape[1])
         control, conditional, before = self.control, hidden_states[rows], hidden_states[: rows.start]
         contexts, negatives = self.texts()
         local = negative = None
         if len(conditional):
-            local = self._by_inner(attn, conditional, contexts, control.context_masks, place.index, texts)
+            adapters = self._adapters_of(range(len(contexts)))
+            local = self._by_inner(attn, conditional, contexts, control.context_masks, place.index, texts, adapters)
         if control.negates:
-            index = place.index[control.negated]
-            negative = self._by_inner(attn, before, negatives, control.negative_masks, index, texts)
+            index, adapters = place.index[control.negated], self._adapters_of(control.negated)
+            negative = self._by_inner(attn, before, negatives, control.negative_masks, index, texts, adapters)
         return blended(control, output, rows, place, local, negative, text_only)
 
-    def _by_inner(self, attn, hidden_states: torch.Tensor, contexts, masks, index, texts) -> torch.Tensor:
+    def _by_inner(self, attn, hidden_states: torch.Tensor, contexts, masks, index, texts, adapters) -> torch.Tensor:
         """The inner processor's output for each context at its row of `index`, without images, (E, Q, channels)."""
         outputs, count = [], len(hidden_states)
         biases = [None] * len(contexts) if masks is None else _bias(masks, hidden_states)
-        for context, bias, inside in zip(contexts, biases, index):
+        for context, bias, inside, own in zip(contexts, biases, index, adapters):
             context = context.expand(count, -1, -1)
             if isinstance(texts, tuple):
                 context = context, [torch.zeros_like(states[:count]) for states in texts[1]]
             bias = None if bias is None else bias.expand(count, -1, -1)
-            outputs.append(self.inner(attn, hidden_states, context, bias).flatten(0, 1)[inside])
+            with self.control.reading([own]):
+                outputs.append(self.inner(attn, hidden_states, context, bias).flatten(0, 1)[inside])
         return torch.stack(outputs)
 
-    def _key_value(self, attn: Attention, name: str, texts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keys and values of texts, projected once as long as texts, run and adapters are the same."""
+    def _adapted(self, attn: Attention, query: torch.Tensor, texts, attention_mask, output) -> torch.Tensor:
+        """A(D) and A(uncond) where regions have adapters: their queries attend to keys and values under these."""
+        step = self.control.adapting
+        place = step.place(query.shape[1])
+        key_value = self._key_value(attn, "prompt in regions", texts, step.adapters, step.rows)
+        mask = None if attention_mask is None else attention_mask[step.rows]
+        inside = _attend(attn, query.flatten(0, 1)[place.index], *key_value, mask)
+        change = place.amount.to(output.dtype) * (inside - output.flatten(0, 1)[place.index])
+        return _added(output, slice(None), place.index, change)
+
+    def _change_by_inner(self, attn, hidden_states, texts, attention_mask, options: dict, output) -> torch.Tensor:
+        """What that changes in a foreign processor's output."""
+        step = self.control.adapting
+        place = step.place(hidden_states.shape[1])
+        changes = []
+        for names, index in zip(step.adapters, place.index):
+            with self.control.reading([names]):
+                inside = self.inner(attn, hidden_states, texts, attention_mask, **options).flatten(0, 1)[index]
+            changes.append(inside - output.flatten(0, 1)[index])
+        change = place.amount.to(output.dtype) * torch.stack(changes)
+        return _added(torch.zeros_like(output), slice(None), place.index, change)
+
+    def _adapters_of(self, objects: Sequence[int]) -> tuple[dict[str, float], ...]:
+        """The adapters that act now, of each of some objects."""
+        adapting = self.control.adapting
+        return tuple({} if adapting is None else adapting.strengths[number] for number in objects)
+
+    def _key_value(
+        self, attn: Attention, name: str, texts: torch.Tensor, adapters: tuple = (), rows: list[int] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of texts, or of some rows; projected once as long as texts, run and adapters stay."""
         if torch.compiler.is_compiling():  # a graph that asks for versions breaks, so the projections are part of it
             return self._project(attn, texts)
         untracked = texts.is_inference()  # without a version: nobody tells whether the prompt's embeddings changed
-        state = (self.control.run, None if untracked else texts._version, *map(_adapters, (attn.to_k, attn.to_v)))
+        version = None if untracked else texts._version
+        state = (self.control.run, version, adapters, rows, *map(_adapters, (attn.to_k, attn.to_v)))
         source, source_state, projected = self._cache.get(name, (None, None, None))
         if source is texts and source_state == state:
             return projected
-        projected = self._project(attn, texts)
-        if not projected[0].requires_grad and not (untracked and name == "prompt"):
+        with self.control.reading(adapters):
+            projected = self._project(attn, texts if rows is None else texts[rows])
+        if not projected[0].requires_grad and not (untracked and name.startswith("prompt")):
             self._cache[name] = texts, state, projected
         return projected
 

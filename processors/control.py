@@ -1,10 +1,13 @@
 """What the attention layers share in a run: local descriptions, regions and this step's combination weights."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
+
+from .region_adapters import AdapterStep, RegionAdapters, adapter_amounts
 
 
 BLENDS = ("guided", "convex")
@@ -76,6 +79,7 @@ class _Thread(threading.local):
     """What is so in one thread."""
 
     plain: bool | None = None  # whether its evaluation is not of the controlled run; None: it has begun none
+    reading: tuple[dict[str, float], ...] | None = None  # the adapters of the texts whose keys it computes
 
 
 @dataclass
@@ -101,6 +105,7 @@ class RegionalControl:
         backgrounds (`list[int]`): Which of the E are backgrounds, rising.
         context_masks, negative_masks (`torch.Tensor` of shape (E or M, tokens), *optional*): True for the tokens that
             are text, where the rest is padding that nothing attends to.
+        adapters ([`RegionAdapters`], *optional*): The LoRA adapters that the objects' regions name.
     """
 
     contexts: torch.Tensor
@@ -115,10 +120,12 @@ class RegionalControl:
     backgrounds: list[int] = field(default_factory=list)
     context_masks: torch.Tensor | None = None
     negative_masks: torch.Tensor | None = None
+    adapters: RegionAdapters | None = None
 
     rows: int = field(default=0, init=False)  # of the batch in the layers, where frames are rows
     passes: str = field(default="conditional", init=False)  # which they are, see `Evaluation`
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
+    adapting: AdapterStep | None = field(default=None, init=False, repr=False)  # None: no adapters at this step
     recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
     thread: _Thread = field(default_factory=_Thread, init=False, repr=False, compare=False)
@@ -156,14 +163,18 @@ class RegionalControl:
             weights = weights * self.strengths[:, column : column + 1]
         acts = weights.requires_grad or bool(weights.any())
         has_texts = self.passes != "unconditional" or self.negates
-        if acts and has_texts and (self.guided_batch or self.blend == "convex"):
+        blends = acts and has_texts and (self.guided_batch or self.blend == "convex")
+        adapted = () if self.adapters is None else self.adapters.at(column)
+        if blends or any(adapted):
             if self.guided_batch and evaluation.rows // evaluation.frames % 2:
                 raise ValueError(
                     f"The denoiser runs on {evaluation.rows // evaluation.frames} rows, not on [unconditional,"
                     " conditional] halves."
                 )
             self._find_regions(evaluation)
+        if blends:
             self.weigh(weights.to(evaluation.like.device))
+        self.adapting = self._adapting(adapted, evaluation) if any(adapted) else None
 
     def weigh(self, weights: torch.Tensor | None) -> None:
         """
@@ -179,10 +190,12 @@ class RegionalControl:
             regions = self._regions.items()
             self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
 
-    def evaluate_again(self, rows: int, passes: str, weights: torch.Tensor | None) -> None:
+    def evaluate_again(
+        self, rows: int, passes: str, weights: torch.Tensor | None, adapting: AdapterStep | None
+    ) -> None:
         """Prepares an evaluation of this run that was begun before to be made once more, in this thread."""
         self.thread.plain = False
-        self.rows, self.passes = rows, passes
+        self.rows, self.passes, self.adapting = rows, passes, adapting
         self.weigh(weights)
 
     @property
@@ -191,14 +204,28 @@ class RegionalControl:
         return [owner for number, owner in enumerate(self.owners) if number not in self.backgrounds]
 
     @property
+    def adapter_names(self) -> frozenset[str]:
+        """The LoRA adapters that regions name."""
+        return frozenset() if self.adapters is None else self.adapters.names
+
+    @property
     def guided_batch(self) -> bool:
         """Whether the rows are [unconditional, conditional]."""
         return self.passes == "both"
 
     @property
     def acts(self) -> bool:
-        """Whether the objects act in the evaluation that this thread is at."""
-        return self.step_weights is not None and not self.thread.plain
+        """Whether the objects or their adapters act in the evaluation that this thread is at."""
+        return (self.step_weights is not None or self.adapting is not None) and not self.thread.plain
+
+    @contextmanager
+    def reading(self, adapters: Sequence[dict[str, float]]) -> Iterator[None]:
+        """The texts whose keys and values this thread computes are under these adapters each."""
+        self.thread.reading = tuple(adapters)
+        try:
+            yield
+        finally:
+            self.thread.reading = None
 
     @property
     def negates(self) -> bool:
@@ -264,6 +291,26 @@ class RegionalControl:
                 rows * columns: self._layer_regions(rows, columns, copies, like) for rows, columns in evaluation.grids
             }
         self._regions = self._known_regions[key]
+
+    def _adapting(self, strengths: tuple[dict[str, float], ...], evaluation: Evaluation) -> AdapterStep:
+        """What adapters of so many strengths do. Where their regions overlap at a place, each has its share of it."""
+        images, halves = evaluation.images, range(0, evaluation.rows, evaluation.images)
+        own = [number for number, names in enumerate(strengths) if names]
+        first_rows = [self.owners[number] * (images // self.num_prompts) for number in own]
+        acting = torch.tensor([[float(bool(names))] for names in strengths], device=evaluation.like.device)
+        places, amounts = {}, {}
+        for tokens, layer in self._regions.items():
+            place = layer.placement(acting, "convex")
+            amounts[tokens] = adapter_amounts(strengths, place.index, place.amount[..., 0], (images, tokens))
+            index = torch.cat([place.index[own] + start * tokens for start in halves])
+            places[tokens] = Placement(index, place.amount[own].repeat(len(halves), 1, 1))
+        return AdapterStep(
+            strengths,
+            [start + row for start in halves for row in first_rows],
+            tuple(strengths[number] for number in own) * len(halves),
+            places,
+            amounts,
+        )
 
     def _layer_regions(self, rows: int, columns: int, copies: int, like: torch.Tensor) -> _LayerRegions:
         masks, tokens = self.masks(rows, columns).flatten(1), rows * columns  # (E, tokens)

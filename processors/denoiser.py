@@ -54,6 +54,7 @@ class Denoiser:
     guided_by = UNetDenoiser.guided_by
     clock: type = StepClock  # of its evaluations
     needs: tuple[str, ...] = ()  # of the pipeline's attributes
+    takes_adapters = False  # whether LoRA adapters can act in regions
     preset = "early"  # of checkpoints without defaults: what does better on the one small model that was measured
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):

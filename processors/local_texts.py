@@ -9,6 +9,7 @@ import torch
 from ..layout.files import encodable
 from .control import RegionalControl
 from .families import missing_text_parts
+from .region_adapters import RegionAdapters, check_region_adapters, read_by_texts, text_adapters
 from .unet import UNetDenoiser
 
 
@@ -21,6 +22,7 @@ def regional_control(
     depth_order: bool,
     settings: Mapping[str, Any],
     max_sequence_length: int | None = None,
+    adapter_layers: str = "all",
 ) -> RegionalControl:
     """
     Encodes the local descriptions of all layouts and brings them together with their regions and weights.
@@ -33,9 +35,10 @@ def regional_control(
         template (`str`): Makes the local description of a phrase, which replaces the `{}`.
         depth_order (`bool`): Whether a region is weakened by what covers it, see [`Layout.local_masks`].
         settings, max_sequence_length: See [`UNetDenoiser.encode`].
+        adapter_layers (`str`): Where the adapters act that regions name, see [`RegionAdapters`].
 
     Raises:
-        ValueError: The pipeline has no text encoder.
+        ValueError: The pipeline has no text encoder, or cannot let an adapter act in a region.
     """
     if missing := missing_text_parts(denoiser.pipe.components):
         raise ValueError(
@@ -43,12 +46,16 @@ def regional_control(
             " or pass weights=0."
         )
     texts = [template.replace("{}", text) for layout in layouts for text in layout.local_texts]
-    regions = [region for layout in layouts for region in (*layout.regions, *[None] * layout.has_background)]
-    negative_texts = [region and region.negative_prompt for region in regions]  # a background has none
+    regions = _acting(layouts)
+    negative_texts = [region and region.negative_prompt for region in regions]
     negated = [number for number, text in enumerate(negative_texts) if text is not None]
-    contexts, negatives, context_masks, negative_masks = denoiser.encode(
+    steps = weights[0].shape[1]
+    adapters = named_adapters(denoiser, layouts, steps, adapter_layers)
+    contexts, negatives, context_masks, negative_masks = _encoded(
+        denoiser,
         texts or [""],  # no text has no encoding
         [text or "" for text in negative_texts] if negated else None,
+        adapters,
         settings,
         max_sequence_length,
     )
@@ -62,13 +69,64 @@ def regional_control(
         ),
         weights=torch.cat(list(weights)),
         blend=blend,
-        strengths=region_strengths(layouts, weights[0].shape[1]),
+        strengths=region_strengths(layouts, steps),
         negatives=negatives[negated].to(dtype) if negated else None,
         negated=negated,
         backgrounds=[number for number, region in enumerate(regions) if region is None],
         context_masks=None if context_masks is None else context_masks[rows],
         negative_masks=negative_masks[negated] if negated and negative_masks is not None else None,
+        adapters=adapters,
     )
+
+
+def _encoded(
+    denoiser: UNetDenoiser, texts: list[str], negatives: list[str] | None, adapters: RegionAdapters | None, *how
+) -> tuple[torch.Tensor | None, ...]:
+    """See [`UNetDenoiser.encode`]; each text is read under the adapters of its region that have a text part."""
+    if adapters is None or not (reading := read_by_texts(denoiser.pipe, adapters.names)):
+        return denoiser.encode(texts, negatives, *how)
+    groups: dict[tuple, list[int]] = {}
+    for number, strengths in enumerate(adapters.strengths):
+        own = tuple(sorted((name, strength) for name, strength in strengths.items() if name in reading))
+        groups.setdefault(own, []).append(number)
+    parts = []
+    for strengths, numbers in groups.items():
+        with text_adapters(denoiser.pipe, adapters.names, dict(strengths)):
+            own_negatives = negatives and [negatives[number] for number in numbers]
+            parts.append(denoiser.encode([texts[number] for number in numbers], own_negatives, *how))
+    order = torch.tensor(sum(groups.values(), [])).argsort()
+    return tuple(None if part[0] is None else torch.cat(part)[order.to(part[0].device)] for part in zip(*parts))
+
+
+def named_adapters(
+    denoiser: UNetDenoiser, layouts: Sequence, steps: int, adapter_layers: str = "all"
+) -> RegionAdapters | None:
+    """
+    The LoRA adapters that regions name; `None` where none does.
+
+    Raises:
+        ValueError: One of them cannot act in a region, or nothing can in this model.
+    """
+    regions = _acting(layouts)
+    asked = {name: region.phrase for region in regions if region for name in region.adapters or {}}
+    if not asked:
+        return None
+    if not denoiser.takes_adapters:
+        name, phrase = next(iter(asked.items()))
+        raise ValueError(
+            f"`adapters` of {phrase!r} names {name!r}, but adapters act in regions only with Stable Diffusion 1.x, 2.x"
+            f" and XL, in one picture at a time, and not with {type(denoiser.pipe).__name__}: let it act everywhere,"
+            " without naming it."
+        )
+    check_region_adapters(denoiser.pipe, denoiser.model, asked, adapter_layers)
+    strengths = tuple(region.adapters or {} if region else {} for region in regions)
+    times = np.array([region.times(steps) if region else np.zeros(steps) for region in regions], dtype=np.float32)
+    return RegionAdapters(strengths, torch.from_numpy(times), adapter_layers)
+
+
+def _acting(layouts: Sequence) -> list:
+    """The regions of all layouts, with a `None` where a background has a description."""
+    return [region for layout in layouts for region in (*layout.regions, *[None] * layout.has_background)]
 
 
 def region_strengths(layouts: Sequence, steps: int) -> torch.Tensor | None:

@@ -41,6 +41,7 @@ class ModularDenoiser:
     denoise_step: type[LoopSequentialPipelineBlocks]  # of diffusers, for text to image
     text_step: type[ModularPipelineBlocks]  # encodes the family's texts
     in_halves = False
+    takes_adapters = False  # for other blocks than these encode the prompt
     guided_by = "a `negative_prompt` of the picture, and a guider that evaluates it"
 
     def __init__(self, pipe: ModularPipeline, state: PipelineState):

@@ -18,6 +18,7 @@ from torch import nn
 
 from .checks import check_pictures
 from .control import RegionalControl
+from .region_adapters import adapter_forwards, prompts_without
 from .unet import UNetDenoiser
 
 
@@ -105,9 +106,12 @@ def regional_attention(
             last, unchecked = unchecked, None
             check_pictures(last)
 
-    def acts() -> bool:
+    def controls() -> bool:
         begun_before = control.thread.plain is None and _is_under_way(plain_model)
-        return not block.over and not begun_before and control.acts
+        return not block.over and not begun_before and not control.thread.plain
+
+    def acts() -> bool:
+        return controls() and control.acts
 
     def join(_, args, kwargs):
         return ((), denoiser.join(control, dict(zip(first_names, args)) | kwargs)) if acts() else None
@@ -121,8 +125,11 @@ def regional_attention(
             block.hooks.append(first.register_forward_pre_hook(join, with_kwargs=True))
         for layer in layers:
             block.replace_forward(layer, _controlled_forward(layer, denoiser, control, acts))
+        for layer, forward in adapter_forwards(plain_model, control, controls):
+            block.replace_forward(layer, forward)
         try:
-            yield control
+            with prompts_without(pipe, control.adapter_names):
+                yield control
         finally:
             block.over = True  # as early as can be, see `own_turn`
         if unchecked is not None:  # the run has left before its schedule's end

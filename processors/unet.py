@@ -42,6 +42,11 @@ class UNetDenoiser:
         return self.pipe.unet
 
     @property
+    def takes_adapters(self) -> bool:
+        """Whether LoRA adapters can act in regions: not along the frames of a video."""
+        return not isinstance(getattr(self.model, "_orig_mod", self.model), UNetMotionModel)
+
+    @property
     def guided(self) -> bool:
         """Whether the run is under classifier-free guidance."""
         return self.pipe.do_classifier_free_guidance
