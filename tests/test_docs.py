@@ -14,6 +14,7 @@ does not say how many, and "cuda" means the CPU.
 """
 
 import argparse
+import copy
 import inspect
 import re
 import runpy
@@ -45,6 +46,7 @@ from diffusers import (
 )
 from diffusers.utils import dynamic_modules_utils
 from original_checkpoints import original_checkpoint
+from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
 from transformer_pipelines import flux, stable_diffusion_35
@@ -105,6 +107,11 @@ def hub(tmp_path_factory) -> Path:
     stable_diffusion_35().save_pretrained(folder / "stabilityai/stable-diffusion-3.5-medium")
     controlnet = ControlNetModel.from_unet(stock.unet, conditioning_embedding_out_channels=(16, 32))
     controlnet.save_pretrained(folder / "lllyasviel/sd-controlnet-canny")
+    for name in ("anna", "bella"):
+        adapted = copy.deepcopy(stock.unet)
+        adapted.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v", "conv1"]))
+        layers = get_peft_model_state_dict(adapted)
+        stock.save_lora_weights(folder, unet_lora_layers=layers, weight_name=f"{name}.safetensors")
     (folder / "openai").mkdir()
     (folder / "openai/clip-vit-large-patch14").symlink_to(Path(default_model(), "clip"))
     code, *_ = export(folder / "user/spacetime_attn")

@@ -18,8 +18,12 @@ LAYERS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.p
 LAYERS += ["conv1", "conv2", "conv_shortcut", "conv", "conv_in", "conv_out"]
 
 
+EVERY_FAMILY = pytest.mark.parametrize("family", ["SD", "SD 2", "SDXL"])
+
+
 @pytest.fixture(params=["SD", "SDXL"])
 def family(request) -> str:
+    """Two that differ most; what is claimed of all is tested in all."""
     return request.param
 
 
@@ -65,6 +69,7 @@ def outputs_of(module, run) -> list[torch.Tensor]:
 # What it does
 
 
+@EVERY_FAMILY
 @pytest.mark.parametrize("blend", ["guided", "convex"])
 def test_in_a_region_of_the_whole_picture_it_is_the_global_adapter(make, family, blend):
     pipe, _ = make(family)
@@ -98,6 +103,7 @@ def test_adapters_that_no_region_names_act_everywhere(make, family):
     same(draw(pipe, cat(WHOLE, adapters={"one": 1.0})), everywhere)  # what is named need not be active
 
 
+@EVERY_FAMILY
 def test_in_the_first_layer_it_acts_in_its_region_and_nowhere_else(make, family):
     pipe, stock = make(family)
     plain = outputs_of(pipe.unet.conv_in, lambda: draw(pipe, cat()))
@@ -176,9 +182,7 @@ def test_each_picture_of_a_batch_has_its_own(make, family):
     noise = torch.randn(6, 4, 16, 16, generator=torch.manual_seed(0))
     pipe.set_progress_bar_config(disable=True)
     batch = pipe([PROMPT] * 3, layout=layouts, latents=noise, **options).images
-    single = [
-        pipe(PROMPT, layout=x, latents=noise[2 * i : 2 * i + 2], **options).images for i, x in enumerate(layouts)
-    ]
+    single = [pipe(PROMPT, layout=x, latents=own, **options).images for x, own in zip(layouts, noise.split(2))]
     same(batch, torch.cat(single))
 
 
@@ -211,6 +215,7 @@ def test_its_text_part_reads_the_texts_of_its_region_and_no_other(make, family):
 # Where it works
 
 
+@EVERY_FAMILY
 def test_around_a_stock_pipeline_it_is_the_same(make, family):
     pipe, stock = make(family)
     add_adapter(pipe, "one", text=True)
@@ -255,9 +260,8 @@ def test_weights_are_optimised_with_it(make, clip):
 def test_afterwards_all_is_as_before_also_after_an_error(make, family):
     pipe, stock = make(family)
     add_adapter(pipe, "one", text=True)
-    modules = [
-        module for part in pipe.components.values() if isinstance(part, torch.nn.Module) for module in part.modules()
-    ]
+    parts = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
+    modules = [module for part in parts for module in part.modules()]
 
     def state():
         active = [(module.active_adapters, dict(module.scaling)) for module in modules if hasattr(module, "lora_A")]

@@ -3,10 +3,10 @@ Two LoRAs of icon world, each in a region of its own: do their colours mix?
 
     python examples/icon_world/region_adapters.py
 
-Trains two small LoRAs on the CPU, one that draws cats in violet and one that draws them in orange, two colours that the
-checkpoint does not know. Then it draws pictures of two cats, each with a region, in several ways, and prints how much
-of each region has its own colour. It needs the sprites (`python examples/icon_world/sprites.py`). The LoRAs are kept
-in the folder; the same command draws what is missing.
+Trains two small LoRAs on the CPU: one draws cats in violet and one in orange, two colours that the checkpoint does not
+know. Then it draws pictures of two cats, each with a region, in several ways, and prints how much of each region has
+its own colour. It needs the sprites (`python examples/icon_world/sprites.py`). LoRAs and pictures are kept in the
+folder; the same command makes what is missing.
 """
 
 import argparse
