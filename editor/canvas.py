@@ -1,8 +1,8 @@
 """
 The picture's frame with the regions in it, to be seen and dragged, on the page and in notebooks: `canvas_value`.
 
-`CANVAS_JS` runs around an `element` that holds `CANVAS_HTML`. It draws what `props` hold: `canvas_value` as `value`, in
-a frame of some width / height (`aspect`), over a picture (`picture`, a data URL), or the picture alone (`shown` is
+`CANVAS_JS` runs around an `element` that holds `CANVAS_HTML`. It draws what `props` hold: `canvas_value` as `value`,
+in a frame of some width / height (`aspect`), over a picture (`picture`, a data URL), or the picture alone (`shown` is
 false). It tells what is done through `trigger`: `moved` (with `index`, `bounds` and `resized`), `added` (`bounds`),
 `removed` and `picked` (`index`). Bounds are `[x0, y0, x1, y1]` in shares of the picture.
 """

@@ -4,6 +4,7 @@ import inspect
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -125,8 +126,9 @@ class Studio:
 
     def _work(self, prompt: str, layout: Layout, settings: Settings, run: Run, news: Queue) -> None:
         try:
-            with collected_warnings() as warned:
-                pictures = self._pictures(prompt, layout, settings, _Watch(run, news, _runs(settings)))
+            watch = _Watch(run, news, settings)
+            with collected_warnings() as warned, _depth_order(self.pipe, settings.depth_order):
+                pictures = self._pictures(prompt, layout, settings, watch)
             news.put(Finished(pictures, tuple(dict.fromkeys(warned))))
         except Exception as error:  # of whatever kind: it is raised where the news are read
             news.put(error)
@@ -168,6 +170,17 @@ def _runs(settings: Settings) -> int:
     return 1 + (settings.best_of if settings.best_of > 1 else 0) + settings.compare
 
 
+@contextmanager
+def _depth_order(pipe, acts: bool) -> Iterator[None]:
+    """The pipeline with its regions in depth, or not."""
+    own = pipe.defaults.depth_order
+    pipe.depth_order = acts
+    try:
+        yield
+    finally:
+        pipe.depth_order = own
+
+
 def inner_pipe(pipe):
     """diffusers' own pipeline in one of ours."""
     return pipe.stock if hasattr(pipe, "stock") else pipe.pipe
@@ -183,8 +196,9 @@ def blend_of(pipe, blend: str | None, guidance: float) -> str:
 class _Watch:
     """Is called at the end of each step."""
 
-    def __init__(self, run: Run, news: Queue, runs: int):
-        self.run, self._news, self._runs = run, news, runs
+    def __init__(self, run: Run, news: Queue, settings: Settings):
+        self.run, self._news, self._runs = run, news, _runs(settings)
+        self._size = settings.height, settings.width
         self._done, self._next_preview = 0, time.monotonic() + _PREVIEW_PAUSE / 2
 
     def callback(self, pipe) -> dict:
@@ -207,16 +221,18 @@ class _Watch:
         self._done += 1
         preview = None
         if time.monotonic() > self._next_preview and not self.run.cancelled:
-            preview = preview_of(pipe.vae, latents)
+            preview = preview_of(pipe.vae, self._as_map(pipe, latents))
             self._next_preview = time.monotonic() + _PREVIEW_PAUSE
         self._news.put(Progress(min(self._done, self._runs * steps), self._runs * steps, preview))
+
+    def _as_map(self, pipe, latents: torch.Tensor) -> torch.Tensor:
+        """Latents of shape (pictures, channels, rows, columns), also of FLUX, which works on a list of patches."""
+        return latents if latents.ndim == 4 else pipe._unpack_latents(latents, *self._size, pipe.vae_scale_factor)
 
 
 @torch.no_grad()
 def preview_of(vae, latents: torch.Tensor) -> Image.Image | None:
-    """The first of some latents, still noisy, as a small picture; none where they are no map, or the VAE overflows."""
-    if latents.ndim != 4:
-        return None
+    """The first of some latents, still noisy, as a small picture; none where the VAE overflows."""
     smaller, shift = -(-max(latents.shape[-2:]) // _PREVIEW_CELLS), vae.config.get("shift_factor") or 0
     pixels = decode(vae, F.avg_pool2d(latents[:1], smaller) + shift * vae.config.scaling_factor)[0].float()
     if not pixels.isfinite().all():

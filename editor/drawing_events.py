@@ -31,7 +31,8 @@ class DrawingEvents:
         self._parts, self._studio, self._layouts = parts, studio, layouts
         self._runs: dict[str, Run] = {}  # of sessions
         self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
-        self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows, parts.compare]
+        self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
+        self._fields += [parts.depth_order, parts.compare]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
         self._weights = [parts.own_curve, parts.rows, parts.curve]
@@ -82,7 +83,20 @@ class DrawingEvents:
         }
 
     def _settings(
-        self, width, height, steps, guidance, seed, negative, pictures, best_of, blend, own_curve, rows, compare
+        self,
+        width,
+        height,
+        steps,
+        guidance,
+        seed,
+        negative,
+        pictures,
+        best_of,
+        blend,
+        own_curve,
+        rows,
+        depth_order,
+        compare,
     ) -> Settings:
         return Settings(
             width=width,
@@ -96,6 +110,7 @@ class DrawingEvents:
             blend=None if blend == CHECKPOINTS else blend,
             curve=own_curve,
             rows=rows,
+            depth_order=bool(depth_order),
             compare=bool(compare),
         )
 
@@ -209,6 +224,7 @@ class DrawingEvents:
             parts.pictures: settings.pictures,
             parts.best_of: settings.best_of,
             parts.blend: settings.blend or CHECKPOINTS,
+            parts.depth_order: settings.depth_order,
             parts.own_curve: None,
             parts.rows: settings.rows,
             parts.curve: gr.HTML(value=list(points), top=top_of(points)),

@@ -49,7 +49,8 @@ def _first_settings(pipe) -> Settings:
     """What the pipeline does by default."""
     height, width = pipe.picture_size(None, None)
     stock = inspect.signature(inner_pipe(pipe).__call__).parameters
-    return Settings(width, height, stock["num_inference_steps"].default, stock["guidance_scale"].default)
+    steps, guidance = (stock[name].default for name in ("num_inference_steps", "guidance_scale"))
+    return Settings(width, height, steps, guidance, depth_order=pipe.defaults.depth_order)
 
 
 def serve(pipe, port: int | None = None, listen: bool = False) -> None:

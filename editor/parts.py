@@ -173,6 +173,9 @@ class Parts:
                 self.best_of = _count("Best of", MOST["best_of"])
             self.compare = gr.Checkbox(False, label="Compare with the same noise without regions", elem_id="compare")
             self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
+            self.depth_order = gr.Checkbox(
+                start.depth_order, label="Regions give way to those in front of them", elem_id="depth_order"
+            )
             gr.Markdown("Weights over time: drag the points.")
             self.curve = curve(points)
             self.own_weights = gr.Button("Back to the checkpoint's weights", size="sm")

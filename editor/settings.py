@@ -43,6 +43,7 @@ class Settings:
         curve (`tuple[float, ...]`, *optional*): Weights at equal distances of time, from the first step to the last:
             what the objects share (guided), or what each has (convex). By default the checkpoint's.
         rows (`tuple`, *optional*): In the place of a curve each object's weight at each step, as a picture had them.
+        depth_order (`bool`): Whether regions give way to those in front of them.
         compare (`bool`): Whether to draw the same noise without regions, too.
 
     Raises:
@@ -60,6 +61,7 @@ class Settings:
     blend: str | None = None
     curve: tuple[float, ...] | None = None
     rows: tuple[tuple[float, ...], ...] | None = None
+    depth_order: bool = False
     compare: bool = False
 
     def __post_init__(self):
@@ -135,8 +137,6 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     epochs = (making.optimize_weights or {}).get("epochs", 1)
     if making.optimize_weights and making.optimize_weights != asdict(WeightOptimizer(epochs)):
         elsewhere.append("its way of optimising")
-    if defaults.depth_order != own.depth_order:
-        elsewhere.append("its order in depth, which acted otherwise")
     first, pictures = _seeds(making)
     settings = Settings(
         width=given.get("width"),
@@ -149,6 +149,7 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
         best_of=epochs,
         blend=blend,
         rows=None if rows is None else _checked_rows(rows, len(making.layout), steps),
+        depth_order=defaults.depth_order,
     )
     return settings, elsewhere
 

@@ -31,6 +31,7 @@ from spacetime_attn import (
     default_model,
     draw_again,
     read_picture,
+    spacetime_attention,
 )
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
@@ -306,8 +307,18 @@ def test_a_run_tells_each_step_and_gives_pictures_that_remember(studio):
         assert again.images[index].tobytes() == Image.open(drawn.path).tobytes() and making.layout == LAYOUT
 
 
+def test_the_page_draws_what_the_pipeline_draws(pipes, tmp_path):
+    pipe, _ = pipes
+    [drawn] = finished(Studio(pipe, tmp_path))[1].pictures
+    options = {"width": 32, "height": 32, "num_inference_steps": 4, "guidance_scale": 5.0}
+    same = pipe(PROMPT, layout=LAYOUT, generator=torch.Generator().manual_seed(3), **options).images[0]
+    assert Image.open(drawn.path).tobytes() == same.tobytes()
+
+
 def test_the_settings_of_a_picture_come_back(studio):
-    settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", blend="guided", curve=(3.0, 1.0, 0.0))
+    settings = replace(
+        SETTINGS, pictures=2, negative_prompt="a dog", blend="guided", curve=(3.0, 1.0, 0.0), depth_order=True
+    )
     _, end = finished(studio, settings)
     found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults, _usual(studio.pipe))
     assert replace(found, rows=None, curve=settings.curve) == settings and elsewhere == []
@@ -331,6 +342,18 @@ def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
     for changes in ({"weights": [[1]]}, {"weights": [["x"] * 4] * 2}, {"arguments": {}}):
         with pytest.raises((ValueError, TypeError)):
             settings_of(replace(making, **changes), studio.pipe.defaults, usual)
+
+
+def test_regions_give_way_to_those_in_front_where_that_is_wanted(studio):
+    overlapping = Layout((APPLE, replace(CAR, box=(0.2, 0.4, 0.6, 0.9))), prompt=PROMPT)
+    pictures = {}
+    for depth_order in (True, False):
+        *_, end = studio.draw(PROMPT, overlapping, replace(SETTINGS, depth_order=depth_order), Run())
+        making = read_picture(end.pictures[0].path)
+        pictures[depth_order] = Image.open(end.pictures[0].path).tobytes()
+        assert making.defaults["depth_order"] is depth_order and studio.pipe.depth_order is False
+        assert settings_of(making, studio.pipe.defaults, _usual(studio.pipe))[0].depth_order is depth_order
+    assert pictures[True] != pictures[False]
 
 
 def test_the_same_noise_is_drawn_without_regions(studio):
@@ -382,7 +405,15 @@ def test_models_with_transformers_are_drawn_with_too(tmp_path, family, monkeypat
     [drawn] = end.pictures
     assert progress[-1].done == progress[-1].total == 8
     again = draw_again(pipe, read_picture(drawn.path)).images[0]
-    assert again.tobytes() == Image.open(drawn.path).tobytes() != Image.open(drawn.plain).tobytes()
+    with spacetime_attention(pipe.pipe, LAYOUT, preset=pipe.defaults):
+        size, generator = {"width": 32, "height": 32}, torch.Generator().manual_seed(3)
+        same = pipe.pipe(PROMPT, num_inference_steps=4, guidance_scale=5.0, generator=generator, **size).images[0]
+    assert same.tobytes() == again.tobytes() == Image.open(drawn.path).tobytes() != Image.open(drawn.plain).tobytes()
+    monkeypatch.setattr("spacetime_attn.editor.drawing._PREVIEW_PAUSE", 0)
+    progress, end = finished(studio)
+    previews, picture = [news.preview for news in progress], Image.open(end.pictures[0].path)
+    assert all(previews) and previews[-1].size == picture.size
+    assert np.ptp(np.asarray(previews[-1], float) - np.asarray(picture, float)) <= 2  # its latents are the picture's
     cancelled = studio.draw(PROMPT, LAYOUT, replace(settings, steps=50), run := Run())
     next(cancelled)
     run.cancel()

@@ -2,9 +2,12 @@
 
 import random
 from itertools import combinations, islice
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from spacetime_attn import RuleLayoutPredictor, default_model
 from spacetime_attn.examples.evaluate import read_prompts
 from spacetime_attn.examples.icon_world.overlaps import LEAST, MOST, main, overlapped, prompts, shared
 from spacetime_attn.examples.icon_world.scenes import sample_scene, scene_stream, split_of
@@ -53,3 +56,11 @@ def test_prompts_are_of_the_development_split_and_follow_from_their_name():
 def test_the_benchmark_reads_them(tmp_path):
     main([str(tmp_path / "new" / "prompts.jsonl"), "--count", "6"])
     assert read_prompts(tmp_path / "new" / "prompts.jsonl") == list(prompts("development", 6))
+
+
+def test_in_the_benchmark_predicted_regions_do_not_overlap():
+    """So that its figures are the same with and without `depth_order`."""
+    predict = RuleLayoutPredictor()
+    for record in read_prompts(Path(default_model()).parent / "prompts_dev.jsonl"):
+        acting = predict(record["prompt"]).with_scaled_boxes(0.6)
+        np.testing.assert_array_equal(acting.masks(16, 16, depth_order=True), acting.masks(16, 16))

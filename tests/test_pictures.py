@@ -134,9 +134,10 @@ def test_steps_of_ones_own_are_kept(pipe, tmp_path):
     assert pixels(draw_again(pipe, saved(output, tmp_path))) == pixels(output)
 
 
-def test_of_sdxl_too(sdxl_components, tmp_path):
-    pipe = SpaceTimeAttnPipeline(**sdxl_components)
-    output = draw(pipe, prompt_2="a sunny day", original_size=(64, 64), crops_coords_top_left=(4, 8))
+def test_it_is_made_again_in_every_family(pipes, family, tmp_path):
+    pipe, _ = pipes
+    of_sdxl = {"prompt_2": "a sunny day", "original_size": (64, 64), "crops_coords_top_left": (4, 8)}
+    output = draw(pipe, **(of_sdxl if family == "SDXL" else {}))
     assert pixels(draw_again(pipe, saved(output, tmp_path))) == pixels(output)
 
 

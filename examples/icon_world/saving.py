@@ -30,6 +30,7 @@ DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint
     "weight_schedule": "linear",
     "region_shape": "box",
     "box_scale": 0.6,  # its things are smaller than those that the rules have in mind
+    "depth_order": True,
     "layout_predictor": "rules",  # all things of this world are of one size
     "clip_model": "./clip",
 }
