@@ -132,7 +132,12 @@ def test_the_defaults_that_act_are_shown(pipe):
     pipe.guided_strength = 3
     assert "default_blend='guided', guided_strength=3.0" in repr(pipe.defaults)
     assert SpaceTimeAttnPipeline.from_pretrained(default_model()).defaults == Defaults(
-        guided_strength=8, control_guidance_end=0.5, weight_schedule="linear", region_shape="box", box_scale=0.6
+        guided_strength=8,
+        control_guidance_end=0.5,
+        weight_schedule="linear",
+        region_shape="box",
+        box_scale=0.6,
+        depth_order=True,
     )
 
 
