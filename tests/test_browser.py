@@ -357,14 +357,17 @@ def test_several_pictures_are_compared_with_plain_sampling(visit):
     assert "Seed 1" in visitor.find("#note").text and read_picture(visitor.download()).own_seed == 1
 
 
-def test_weights_over_time_are_dragged(visit):
+def test_weights_over_time_are_dragged_and_order_in_depth_is_switched_off(visit):
     visitor = visit()
     visitor.read()
     dot = visitor.all("#curve .dot")[0]
     visitor.chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", dot)
     ActionChains(visitor.chrome, duration=50).click_and_hold(dot).move_by_offset(0, 15).release().perform()
+    visitor.click("#depth_order input")
     visitor.draw(2)
-    weights = read_picture(visitor.download()).weights
+    making = read_picture(visitor.download())
+    weights = making.weights
+    assert making.defaults["depth_order"] is False
     assert len(weights) == 2 and 0 < weights[0][0] < 4.0 and weights[0][0] > weights[0][1]
 
 
