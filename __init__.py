@@ -33,6 +33,7 @@ _HOMES = {
     "save_picture": "pictures",
     "read_picture": "pictures",
     "draw_again": "pictures",
+    "upscale": "upscaling",
 }
 
 __all__ = ["default_model", *_HOMES]

@@ -148,6 +148,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         help="whether regions give way to those in front of them (default: the checkpoint's)",
     )
     add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
+    add("--upscale", type=_number, metavar="X", help="draw once more, with sides of X times, under the same layout")
+    add("--upscale-strength", type=_number, metavar="X", help="how much of it is drawn anew (default: 0.4)")
+    add("--upscale-stride", type=_count, metavar="PIXELS", help="draw that in windows so far apart")
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
     add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")
     add("--show-layout", action="store_true", help="also write <name>.layout.png: the picture and its regions")
@@ -187,6 +190,10 @@ def generate(args: argparse.Namespace) -> None:
         _generate_again(args)
         return
     jobs = _read_jobs(args)
+    second = {"strength": args.upscale_strength, "stride": args.upscale_stride}
+    second = {name: value for name, value in second.items() if value is not None}
+    if second and args.upscale is None:
+        raise ValueError(f"--upscale-{next(iter(second))} is for a second pass: add --upscale X.")
     for option in ("objects", "layout_predictor", "llm", "box_scale"):
         if args.layout and vars(args)[option] is not None:
             raise ValueError(f"--{option.replace('_', '-')} is for layouts that are predicted, not for a --layout.")
@@ -226,6 +233,12 @@ def generate(args: argparse.Namespace) -> None:
                     found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
                 layouts[job] = _with_background(found, args)
             output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
+            if args.upscale is not None:
+                from .upscaling import upscale
+
+                weights = output.weights
+                output = upscale(pipe, output, args.upscale, generator=_generators(args), **second)
+                output.weights = weights  # what is saved is of the first pass
             shrunk = 1 if args.layout else _shrunk(pipe)
             _write_outputs(_outputs(output, range(args.num_images), files, shrunk, not args.no_metadata), _say)
             _say(output.layouts[0])

@@ -254,12 +254,30 @@ def parameters(making: Making) -> str:
         "Size": f"{given.get('width')}x{given.get('height')}",
         "Model": making.model,
         "Clip skip": given["clip_skip"] + 1 if "clip_skip" in given else None,
+        **_hires(making),
         "Version": f"spacetime_attn {making.versions.get('spacetime_attn')}",
     }
     negative = given.get("negative_prompt")
     lines = [making.prompt, f"Negative prompt: {negative}" if negative else None]
     lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in steps.items() if value is not None))
     return "\n".join(line for line in lines if line is not None)
+
+
+def _hires(making: Making) -> dict:
+    """The second pass, as these tools call it."""
+    passes = _passes(making)
+    if not passes:
+        return {}
+    names = {"Denoising strength": "strength", "Hires upscale": "factor"}
+    return {name: passes[0].get(ours) for name, ours in names.items()} | {"Hires upscaler": "Lanczos"}
+
+
+def _passes(making: Making) -> list[dict]:
+    """The passes after the first one, each as the arguments of [`upscale`]."""
+    passes = making.arguments.get("upscale", [])
+    if not isinstance(passes, list) or not all(isinstance(one, dict) for one in passes):
+        raise ValueError(f"`upscale` has to be a list of objects, got {shortened(passes)}.")
+    return passes
 
 
 def _quoted(value) -> str:
@@ -340,28 +358,35 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     if (here := adapters_of(pipe.unet if hasattr(pipe, "unet") else pipe.transformer)) != making.adapters:
         raise ValueError(f"The picture was made with the adapters {making.adapters}, and the pipeline has {here}.")
     calls = [pipe.__call__, *([pipe.pipe.__call__] if hasattr(pipe, "pipe") else [])]
-    known = {name for call in calls for name in inspect.signature(call).parameters} - _FIRST
+    known = {name for call in calls for name in inspect.signature(call).parameters} - _FIRST | {"upscale"}
     if unknown := [name for name in making.arguments if name not in known]:
         raise ValueError(f"The picture was made with the arguments {shortened(unknown)}, which the pipeline has not.")
 
-    def generator(seed: int) -> torch.Generator:
+    def generators(seeds, device: str | None = making.generator):
+        if isinstance(seeds, list):
+            return [generators(seed, device) for seed in seeds]
         try:
-            return torch.Generator(making.generator or "cpu").manual_seed(seed)
-        except RuntimeError as error:
-            raise ValueError(f"The picture's noise is of {shortened(making.generator)}, not here: {error}") from None
+            return torch.Generator(device or "cpu").manual_seed(seeds)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"The picture's noise is of {shortened(device)}, not here: {error}") from None
 
     optimizer = making.optimize_weights and _made(WeightOptimizer, making.optimize_weights)
     seeds = making.seed if seed is None else [seed]
-    options = making.arguments | {"num_images_per_prompt": making.pictures if seed is None else 1}
+    passes = [one if seed is None else one | {"seed": seed} for one in _passes(making)]
+    options = {name: value for name, value in making.arguments.items() if name != "upscale"}
+    options |= {"num_images_per_prompt": making.pictures if seed is None else 1}
     options |= {name: tuple(options[name]) for name in _PAIRS if isinstance(options.get(name), list)}
     with _set_like(pipe, making):
-        return pipe(
+        output = pipe(
             making.prompt,
             layout=making.layout,
-            generator=list(map(generator, seeds)) if isinstance(seeds, list) else generator(seeds),
+            generator=generators(seeds),
             weights=making.weights if weights is None else weights,
             **options | ({"optimize_weights": optimizer} if optimizer else {}),
         )
+        for one in passes:
+            output = _upscaled(pipe, output, one, generators)
+        return output
 
 
 @contextmanager
@@ -378,6 +403,17 @@ def _set_like(pipe, making: Making) -> Iterator[None]:
     finally:
         pipe.scheduler = scheduler
         _set_all(pipe, defaults)
+
+
+def _upscaled(pipe, output, given: dict, generators: Callable):
+    """One of the passes after the first."""
+    from .upscaling import upscale
+
+    options = {name: value for name, value in given.items() if name not in ("seed", "generator")}
+    try:
+        return upscale(pipe, output, generator=generators(given.get("seed"), given.get("generator")), **options)
+    except TypeError as error:
+        raise ValueError(f"The picture holds no second pass that this release can draw: {error}") from None
 
 
 def _set_all(pipe, defaults) -> None:

@@ -374,18 +374,27 @@ class Layout:
         orders = {index: -behind for behind, index in enumerate(reversed(back_to_front))}
         return replace(self, regions=[replace(region, order=orders[i]) for i, region in enumerate(self.regions)])
 
-    def masks(self, height: int, width: int, depth_order: bool = False) -> np.ndarray:
+    def masks(
+        self,
+        height: int,
+        width: int,
+        depth_order: bool = False,
+        part: tuple[float, float, float, float] | None = None,
+    ) -> np.ndarray:
         """
         All regions on a grid.
 
         Args:
             depth_order (`bool`): Whether each is weakened by what covers it: `m_i * prod(1 - m_j)`, j over the objects
                 in front of i, as when a painter lays opaque shapes with these coverages over each other.
+            part (`tuple[float, float, float, float]`, *optional*): The grid's part of the picture, see
+                [`Region.cropped`]. What is not seen there is empty.
 
         Returns:
             float32 of shape (objects, height, width) in 0..1. With `depth_order` they add up to at most 1.
         """
-        masks = [region.rasterize(height, width) for region in self.regions]
+        shown = self.regions if part is None else [region.cropped(part) for region in self.regions]
+        masks = [region.rasterize(height, width) if region else np.zeros((height, width)) for region in shown]
         masks = np.array(masks, dtype=np.float32).reshape(len(self), height, width)
         if depth_order:
             seen = np.ones((height, width), dtype=np.float32)
@@ -395,12 +404,18 @@ class Layout:
                 seen *= covering
         return masks
 
-    def local_masks(self, height: int, width: int, depth_order: bool = False) -> np.ndarray:
+    def local_masks(
+        self,
+        height: int,
+        width: int,
+        depth_order: bool = False,
+        part: tuple[float, float, float, float] | None = None,
+    ) -> np.ndarray:
         """
         Where each of the `local_texts` is: the regions of `masks`, and last the background, which is what they leave,
         `max(0, 1 - sum_i m_i)`.
         """
-        masks = self.masks(height, width, depth_order)
+        masks = self.masks(height, width, depth_order, part)
         rest = (1 - masks.sum(axis=0, keepdims=True)).clip(0)
         return np.concatenate([masks, rest]) if self.has_background else masks
 

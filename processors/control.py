@@ -1,5 +1,6 @@
 """What the attention layers share in a run: local descriptions, regions and this step's combination weights."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ class Evaluation:
             `"conditional"`; or `"unconditional"`, where the negative prompt has an evaluation of its own.
         frames (`int`): Of each video, of which a row holds as many.
         timestep (`torch.Tensor` or `float`): As the scheduler has it.
+        part (`tuple[float, float, float, float]`, *optional*): What it sees of the picture, `(x0, y0, x1, y1)` in
+            units of the sides, where that is not all.
     """
 
     rows: int
@@ -34,6 +37,7 @@ class Evaluation:
     passes: str
     frames: int = 1
     timestep: torch.Tensor | float = 0.0
+    part: tuple[float, float, float, float] | None = None
 
     @property
     def images(self) -> int:
@@ -94,7 +98,8 @@ class RegionalControl:
         owners (`list[int]` of length E): The prompt each of them belongs to, rising.
         num_prompts (`int`): How many prompts a batch holds, those without objects included; for a video it may be
             the number of its frames, which then have a layout each.
-        masks (`Callable`): `masks(height, width)` gives the regions m_i on a grid, shape (E, height, width), 0..1.
+        masks (`Callable`): `masks(height, width)` gives the regions m_i on a grid, shape (E, height, width), 0..1;
+            `masks(height, width, part)` what a part of the picture shows of them.
         weights (`torch.Tensor` of shape (O, steps) or (O, 1)): The combination weights of the objects; one column
             means the same weight at every step. A background has the mean of its prompt's.
         blend (`str`): `"guided"` or `"convex"`.
@@ -122,6 +127,7 @@ class RegionalControl:
     negative_masks: torch.Tensor | None = None
     adapters: RegionAdapters | None = None
 
+    column: int = field(default=0, init=False)  # of the weights, at this step
     rows: int = field(default=0, init=False)  # of the batch in the layers, where frames are rows
     passes: str = field(default="conditional", init=False)  # which they are, see `Evaluation`
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
@@ -155,7 +161,7 @@ class RegionalControl:
             column (`int`): The column of the weights.
             evaluation ([`Evaluation`]): What its rows are.
         """
-        self.rows, self.passes = evaluation.rows, evaluation.passes
+        self.column, self.rows, self.passes = column, evaluation.rows, evaluation.passes
         self.weigh(None)
         weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
         weights = self._of_texts(weights)
@@ -284,11 +290,12 @@ class RegionalControl:
                 f"The denoiser runs on {pictures} conditional rows, which is no multiple of the {self.num_prompts}"
                 f" prompts that have a layout. Pass one layout for each prompt of the batch{each}."
             )
-        key = images, evaluation.grids, like.device, like.dtype
+        key = images, evaluation.grids, like.device, like.dtype, evaluation.part
         if key not in self._known_regions:
             copies = images // self.num_prompts
             self._known_regions[key] = {
-                rows * columns: self._layer_regions(rows, columns, copies, like) for rows, columns in evaluation.grids
+                rows * columns: self._layer_regions((rows, columns), evaluation.part, copies, like)
+                for rows, columns in evaluation.grids
             }
         self._regions = self._known_regions[key]
 
@@ -312,8 +319,9 @@ class RegionalControl:
             amounts,
         )
 
-    def _layer_regions(self, rows: int, columns: int, copies: int, like: torch.Tensor) -> _LayerRegions:
-        masks, tokens = self.masks(rows, columns).flatten(1), rows * columns  # (E, tokens)
+    def _layer_regions(self, grid: tuple[int, int], part, copies: int, like: torch.Tensor) -> _LayerRegions:
+        masks = self.masks(*grid) if part is None else self.masks(*grid, part)
+        masks, tokens = masks.flatten(1), math.prod(grid)  # (E, tokens)
         inside = [mask.nonzero()[:, 0] for mask in masks]
         longest = max((len(pixels) for pixels in inside), default=0)
         index = torch.zeros(len(masks), copies, longest, dtype=torch.long)

@@ -64,8 +64,8 @@ def regional_control(
         contexts=contexts[rows].to(dtype),
         owners=[number for number, layout in enumerate(layouts) for _ in layout.local_texts],
         num_prompts=len(layouts),
-        masks=lambda height, width: torch.from_numpy(
-            np.concatenate([layout.local_masks(height, width, depth_order) for layout in layouts])
+        masks=lambda height, width, part=None: torch.from_numpy(
+            np.concatenate([layout.local_masks(height, width, depth_order, part) for layout in layouts])
         ),
         weights=torch.cat(list(weights)),
         blend=blend,

@@ -1,0 +1,243 @@
+"""A second pass in a larger size that keeps the regions: `upscale`."""
+
+import inspect
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import torch
+from diffusers import AutoPipelineForImage2Image, DiffusionPipeline
+from PIL import Image
+
+from .controlled import ControlledPipeline
+from .layout.regions import Layout
+from .pipeline_spacetime_attn import SpaceTimeAttnPipeline, SpaceTimeAttnPipelineOutput
+from .processors.checks import check_count, check_length, check_range
+from .processors.defaults import Defaults
+from .processors.making import record_of
+from .processors.unet import UNetDenoiser
+from .processors.weights import pad_weights
+from .processors.windows import in_windows
+from .stock import denoiser_of, spacetime_attention
+
+
+LARGEST_FACTOR = 16
+_OURS = ("image", "strength", "generator", "prompt", "output_type", "return_dict", "num_images_per_prompt")
+_OF_ONE_SIZE = {"height", "width", "latents", "original_size", "target_size", "crops_coords_top_left"}
+_OF_ONE_SIZE |= {"negative_original_size", "negative_target_size", "negative_crops_coords_top_left", "denoising_end"}
+
+
+def upscale(
+    pipe: SpaceTimeAttnPipeline | ControlledPipeline | DiffusionPipeline,
+    output: SpaceTimeAttnPipelineOutput | Image.Image | Sequence[Image.Image],
+    factor: float = 2.0,
+    strength: float = 0.4,
+    prompt: str | list[str] | None = None,
+    layout: Layout | dict | str | list | None = None,
+    weights: float | torch.Tensor | list | None = None,
+    stride: int | None = None,
+    generator: torch.Generator | list[torch.Generator] | None = None,
+    **options,
+) -> SpaceTimeAttnPipelineOutput:
+    """
+    Draws pictures once more in a larger size: each is enlarged, noised and denoised, as image-to-image does, under
+    the layout that it was drawn with.
+
+    Args:
+        pipe ([`SpaceTimeAttnPipeline`], [`ControlledPipeline`] or [`DiffusionPipeline`]): Where diffusers has an
+            image-to-image pipeline of its family, for that one draws.
+        output ([`SpaceTimeAttnPipelineOutput`] or `PIL.Image`s): What the first pass gave, with pictures of PIL. It
+            tells the rest, with which the second pass is drawn, too: prompt, layouts, blend, steps, guidance.
+        factor (`float`): By which the sides grow, 1 to 16; rounded to sides that the model can draw.
+        strength (`float`): How much is drawn anew, above 0 to 1: this share of the steps is taken.
+        prompt (`str` or `list[str]`), layout (*optional*): In the place of those of the output; one for all pictures,
+            or one for each.
+        weights (*optional*): See [`spacetime_attention`]. By default as in the first pass: a number stays, of weights
+            for each step, optimised ones too, the late columns act, and the checkpoint's own begin with this pass.
+        stride (`int`, *optional*): Draws tile by tile: in windows of the size that the model was made for, from one
+            to the next at most so many pixels. For UNets.
+        generator (`torch.Generator` or a list with one for each picture, *optional*): As in diffusers.
+        options: Further arguments of the image-to-image pipeline, and of [`spacetime_attention`]; of texts one for
+            all pictures, or a list with one for each.
+
+    Returns:
+        [`SpaceTimeAttnPipelineOutput`]: Its `weights` are those of the whole schedule, of which the late columns act;
+            `latents` and `loss_history` are those of the first pass.
+
+    Raises:
+        ValueError, TypeError: Arguments that make no sense, before any work.
+    """
+    check_range("factor", factor, 1, LARGEST_FACTOR)
+    check_range("strength", strength, 0, 1)
+    img2img = _image_to_image(pipe)
+    first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
+    windows = _windows(img2img, stride)
+    given = {name: value for name, value in options.items() if name in _names(img2img)}
+    of_control = {name: value for name, value in options.items() if name not in given}
+    if unknown := [name for name in options if name in _OURS or name not in given | _names(spacetime_attention)]:
+        raise ValueError(f"{type(img2img).__name__} takes no `{unknown[0]}` here: leave it out.")
+    given, of_control = first.of_pipeline | given, first.of_control | of_control
+    texts = {name: value for name, value in given.items() if isinstance(value, list) and isinstance(value[0], str)}
+    for name, values in (texts | {"generator": generator}).items():
+        check_length(name, values, len(first.images), "pictures")
+    steps = given.get("num_inference_steps") or _names(img2img)["num_inference_steps"].default
+    if int(steps * strength) < 1:
+        raise ValueError(f"`strength` {strength} leaves none of {steps} steps: raise it.")
+    said = {"factor": factor, "strength": strength, "stride": stride, "weights": weights, "prompt": prompt}
+    said["layout"] = layout
+    making = first.making and _extended(first.making, img2img, said | options | {"generator": generator})
+
+    images, unsafe, used, blend = [], [], [], None
+    for number, image in enumerate(first.images):
+        larger = _enlarged(image, factor, _multiple(img2img))
+        size = {"height": larger.height, "width": larger.width}
+        size = {name: side for name, side in size.items() if name in _names(img2img)}
+        with (
+            spacetime_attention(
+                img2img, first.layouts[number], weights=first.weights[number], **of_control
+            ) as control,
+            windows(img2img, control),
+        ):
+            found = img2img(
+                first.prompts[number],
+                image=larger,
+                strength=strength,
+                generator=generator[number] if isinstance(generator, list) else generator,
+                **size,
+                **given | {name: values[number] for name, values in texts.items()},
+            )
+        images += found.images
+        unsafe += found.get("nsfw_content_detected") or []
+        used.append(control.weights)
+        blend = control.blend
+    return SpaceTimeAttnPipelineOutput(
+        images=images,
+        nsfw_content_detected=unsafe or None,
+        layouts=first.layouts,
+        weights=pad_weights(used),
+        blend=blend,
+        loss_history=getattr(output, "loss_history", None),
+        latents=getattr(output, "latents", None),
+        making=making,
+    )
+
+
+@dataclass(frozen=True)
+class _FirstPass:
+    """What the second pass has of the first: an entry for each picture, and arguments for both functions."""
+
+    images: list[Image.Image]
+    prompts: list[str]
+    layouts: list[Layout]
+    weights: list
+    of_pipeline: dict[str, Any] = field(default_factory=dict)
+    of_control: dict[str, Any] = field(default_factory=dict)
+    making: dict | None = None
+
+    @classmethod
+    def of(cls, output, img2img, prompt, layout, weights, options: dict) -> "_FirstPass":
+        """With what the caller gives in the place of it."""
+        told, making = hasattr(output, "layouts"), getattr(output, "making", None)
+        images = output.images if told else [output] if isinstance(output, Image.Image) else list(output)
+        if not isinstance(images, list) or not all(isinstance(image, Image.Image) for image in images):
+            raise TypeError("`output` has to hold pictures of PIL: call the pipeline with `output_type='pil'`.")
+        prompt = prompt or (making and making["prompt"])
+        if prompt is None or layout is None and not told:
+            missing = "prompt" if prompt is None else "layout"
+            raise ValueError(f"`output` does not tell the `{missing}` of its pictures: pass it.")
+        layouts = output.layouts if layout is None else layout
+        of_pipeline, of_control = _arguments(making, img2img, options) if making else ({}, {})
+        if weights is None and making:
+            kept = making["weights"]
+            by_step = making["optimize_weights"] or not isinstance(kept, (Real, type(None)))
+            weights = output.weights if by_step else kept
+        each = (_one_each(name, value, len(images)) for name, value in {"prompt": prompt, "layout": layouts}.items())
+        prompts, layouts = each
+        of_each = getattr(weights, "ndim", 0) == 3 or isinstance(weights, list)
+        return cls(
+            images,
+            prompts,
+            [Layout.coerce(item) for item in layouts],
+            _one_each("weights", list(weights) if of_each else weights, len(images)),
+            of_pipeline,
+            of_control,
+            making,
+        )
+
+
+def _arguments(making: dict, img2img, options: dict) -> tuple[dict, dict]:
+    """What of the first pass's arguments is image-to-image's, and what the control's."""
+    names, kept = _names(img2img), making["arguments"]
+    for name in making["lost"]:
+        if name in names and name not in (*_OURS, *_OF_ONE_SIZE, *options):
+            raise ValueError(f"`output` does not tell the `{name}` of its pictures: pass it, or None.")
+    passed_over = {*_OURS, *_OF_ONE_SIZE}
+    of_pipeline = {name: value for name, value in kept.items() if name in names and name not in passed_over}
+    of_control = {name: value for name, value in kept.items() if name in _names(spacetime_attention)}
+    return of_pipeline, of_control | {"preset": Defaults(**making["defaults"])}
+
+
+def _extended(making: dict, img2img, given: dict) -> dict:
+    """The record of the first pass, and of this one."""
+    prompt = {"prompt": given["prompt"] or ""}  # where it is that of the first pass
+    record = record_of(img2img, given | prompt, Defaults(**making["defaults"]))
+    this = {name: record[name] for name in ("seed", "generator", "weights") if record[name] is not None}
+    not_kept = {"layout": given["layout"] is not None, "weights": isinstance(record["weights"], dict)}
+    not_kept |= {"generator": "seed" not in this} | dict.fromkeys(record["lost"], True)
+    lost = [f"{name} of the second pass" for name, is_lost in not_kept.items() if is_lost]
+    passes = [*making["arguments"].get("upscale", []), record["arguments"] | this]
+    return making | {"arguments": making["arguments"] | {"upscale": passes}, "lost": [*making["lost"], *lost]}
+
+
+def _image_to_image(pipe) -> DiffusionPipeline:
+    """diffusers' image-to-image pipeline on the same components."""
+    stock = pipe.stock if isinstance(pipe, SpaceTimeAttnPipeline) else getattr(pipe, "pipe", pipe)
+    try:
+        img2img = AutoPipelineForImage2Image.from_pipe(stock)
+    except ValueError:
+        kind = type(stock).__name__
+        raise ValueError(
+            f"diffusers has no image-to-image pipeline for {kind}, which draws the second pass."
+        ) from None
+    img2img.set_progress_bar_config(**getattr(stock, "_progress_bar_config", {}))
+    return img2img
+
+
+def _windows(img2img, stride: int | None):
+    """What to run a pass within, called with its pipeline and control."""
+    if stride is None:
+        return lambda img2img, control: nullcontext()
+    check_count("stride", stride)
+    denoiser = denoiser_of(img2img)
+    if not isinstance(denoiser, UNetDenoiser):
+        kind = type(denoiser.model).__name__
+        raise ValueError(f"`stride` draws in windows, which are for UNets, and not for a {kind}: leave it out.")
+    size = img2img.unet.config.sample_size
+    size, latents = (size, size) if isinstance(size, int) else tuple(size), stride // img2img.vae_scale_factor
+    if not 1 <= latents <= min(size):
+        most = min(size) * img2img.vae_scale_factor
+        raise ValueError(f"`stride` has to lie in {img2img.vae_scale_factor}..{most} pixels, got {stride}.")
+    return lambda img2img, control: in_windows(denoiser_of(img2img), control, size, latents)
+
+
+def _multiple(img2img) -> int:
+    """Of how many pixels the sides of pictures are: latents, and with transformers patches of two."""
+    return img2img.vae_scale_factor * (2 if hasattr(img2img, "transformer") else 1)
+
+
+def _enlarged(image: Image.Image, factor: float, multiple: int) -> Image.Image:
+    sides = (max(round(factor * side / multiple), 1) * multiple for side in image.size)
+    return image.convert("RGB").resize(tuple(sides), Image.Resampling.LANCZOS)
+
+
+def _one_each(name: str, values, count: int) -> list:
+    """A value for each picture."""
+    check_length(name, values, count, "pictures")
+    return list(values) if isinstance(values, (list, tuple)) else [values] * count
+
+
+def _names(function) -> dict[str, inspect.Parameter]:
+    function = function if inspect.isfunction(function) else type(function).__call__
+    return dict(inspect.signature(function).parameters)
