@@ -115,6 +115,7 @@ from .processors.optimized_run import check_differentiable, noise_shape, optimiz
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import own_run, regional_attention
 from .processors.region_adapters import ADAPTER_LAYERS
+from .processors.region_images import RegionImages  # noqa: F401
 from .processors.replaced import replaced_method  # noqa: F401
 from .processors.steps import evaluation_columns
 from .processors.unet import UNetDenoiser
@@ -648,7 +649,7 @@ class SpaceTimeAttnPipeline(
 
         with own_run(self._stock), text_model_within(self.text_encoder), cut_texts_untold(self._family):
             control = None
-            adapted = any(region.adapters for item in layouts for region in item)
+            adapted = any(region.adapters or region.image for item in layouts for region in item)
             if adapted or any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
                 for text in {text: None for item in layouts for text in item.local_texts}:
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")

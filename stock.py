@@ -22,8 +22,8 @@ from .processors.inpainting import drawn_part
 from .processors.local_texts import (
     check_negatives,
     checked_template,
-    named_adapters,
     region_strengths,
+    region_times,
     regional_control,
 )
 from .processors.patch import check_kind, regional_attention
@@ -121,7 +121,7 @@ def spacetime_attention(
             matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
         check_negatives(drawn, guided, denoiser.guided_by)
         control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
-        control.adapters = named_adapters(denoiser, drawn, steps, adapter_layers)
+        control.times = region_times(drawn, steps)
         asked = texts.settings, shown
         if asked != known:
             of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked

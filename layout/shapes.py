@@ -14,6 +14,7 @@ from .files import shortened
 
 
 MOST_PIXELS = 2**26  # of a drawing: 8192 x 8192
+_IMAGE_SIDE = 512  # pixels: image encoders look at 224 or so
 
 _PNG = "data:image/png;base64,"
 _LARGEST_DISC = 1e6  # pictures; float32 tells no places beyond
@@ -117,7 +118,7 @@ def checked_mask(phrase: str, mask) -> np.ndarray:
     are always in parts of 255. For pictures see [`Region`].
     """
     if isinstance(mask, str):
-        mask = _decoded_png(phrase, mask)
+        mask = _decoded_png(phrase, "mask", mask)
     if isinstance(mask, Image.Image):
         mask = _read_picture(phrase, mask)
     if hasattr(mask, "detach"):
@@ -131,7 +132,7 @@ def checked_mask(phrase: str, mask) -> np.ndarray:
         raise ValueError(
             f"`mask` of {phrase!r} has to be real numbers of shape (rows, columns), got {mask.dtype}, {mask.shape}."
         )
-    _check_pixels(phrase, mask.shape[1], mask.shape[0])
+    _check_pixels(phrase, "mask", mask.shape[1], mask.shape[0])
     mask = mask.astype(np.float32)
     mask /= _white(mask)
     if not np.isfinite(mask).all() or mask.min() < 0 or mask.max() > 1:
@@ -152,14 +153,14 @@ def _white(drawing: np.ndarray) -> np.float32:
     return np.float32(white if np.array_equal(drawing, np.rint(drawing)) else 1)
 
 
-def _check_pixels(phrase: str, width: int, height: int) -> None:
+def _check_pixels(phrase: str, name: str, width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
-        raise ValueError(f"`mask` of {phrase!r} has {width} x {height} pixels, which is too many: draw it smaller.")
+        raise ValueError(f"`{name}` of {phrase!r} has {width} x {height} pixels, which is too many: make it smaller.")
 
 
 def _read_picture(phrase: str, picture: Image.Image) -> np.ndarray:
     """The opacity of a picture that is transparent anywhere, otherwise its greys; in 0..1 where these have 8 bits."""
-    _check_pixels(phrase, *picture.size)
+    _check_pixels(phrase, "mask", *picture.size)
     try:
         if picture.has_transparency_data:
             alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
@@ -187,18 +188,38 @@ def encoded_mask(mask: np.ndarray) -> str | list[list[float]]:
     bits = np.rint(mask * 255).astype(np.uint8)
     if not np.array_equal(bits.astype(np.float32) / np.float32(255), mask):
         return mask.tolist()
+    return encoded_picture(Image.fromarray(bits))
+
+
+def checked_image(phrase: str, image) -> Image.Image:
+    """A picture in RGB, no longer than what image encoders can use of it."""
+    if isinstance(image, str):
+        image = _decoded_png(phrase, "image", image)
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"`image` of {phrase!r} has to be a PIL.Image, got {shortened(image)}.")
+    _check_pixels(phrase, "image", *image.size)
+    try:
+        image = image.convert("RGB")
+    except Exception as error:  # Pillow has many kinds for broken files
+        raise ValueError(f"`image` of {phrase!r} is a picture that cannot be read ({error}).") from None
+    image.thumbnail((_IMAGE_SIDE, _IMAGE_SIDE))
+    return image
+
+
+def encoded_picture(picture: Image.Image) -> str:
+    """A picture for JSON: a PNG as a data URL."""
     file = io.BytesIO()
-    Image.fromarray(bits).save(file, "PNG")
+    picture.save(file, "PNG")
     return _PNG + base64.b64encode(file.getvalue()).decode()
 
 
-def _decoded_png(phrase: str, text: str) -> Image.Image:
+def _decoded_png(phrase: str, name: str, text: str) -> Image.Image:
     try:
         if not text.startswith(_PNG):
             raise ValueError("it has to begin with " + _PNG)
         return PngImageFile(io.BytesIO(base64.b64decode(text.removeprefix(_PNG), validate=True)))
     except Exception as error:  # Pillow has many kinds for broken files
-        raise ValueError(f"`mask` of {phrase!r} is text that holds no PNG ({error}): {shortened(text)}.") from None
+        raise ValueError(f"`{name}` of {phrase!r} is text that holds no PNG ({error}): {shortened(text)}.") from None
 
 
 def disc_grid(disc: tuple[float, float, float], height: int, width: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from .region_adapters import AdapterStep, RegionAdapters, adapter_amounts
+from .region_images import RegionImages
 
 
 BLENDS = ("guided", "convex")
@@ -111,6 +112,9 @@ class RegionalControl:
         context_masks, negative_masks (`torch.Tensor` of shape (E or M, tokens), *optional*): True for the tokens that
             are text, where the rest is padding that nothing attends to.
         adapters ([`RegionAdapters`], *optional*): The LoRA adapters that the objects' regions name.
+        images ([`RegionImages`], *optional*): The pictures that the objects' regions have.
+        times (`torch.Tensor` of shape (E, steps), *optional*): Whether adapters and pictures act at each step, 1 or 0;
+            without it they always do.
     """
 
     contexts: torch.Tensor
@@ -126,6 +130,8 @@ class RegionalControl:
     context_masks: torch.Tensor | None = None
     negative_masks: torch.Tensor | None = None
     adapters: RegionAdapters | None = None
+    images: RegionImages | None = None
+    times: torch.Tensor | None = None
 
     column: int = field(default=0, init=False)  # of the weights, at this step
     rows: int = field(default=0, init=False)  # of the batch in the layers, where frames are rows
@@ -145,6 +151,7 @@ class RegionalControl:
         self.negatives, self.negated = other.negatives, other.negated
         self.backgrounds = other.backgrounds
         self.context_masks, self.negative_masks = other.context_masks, other.negative_masks
+        self.adapters, self.images = other.adapters, other.images
 
     def begin_run(self) -> None:
         """Forgets what belonged to the last run."""
@@ -170,8 +177,8 @@ class RegionalControl:
         acts = weights.requires_grad or bool(weights.any())
         has_texts = self.passes != "unconditional" or self.negates
         blends = acts and has_texts and (self.guided_batch or self.blend == "convex")
-        adapted = () if self.adapters is None else self.adapters.at(column)
-        if blends or any(adapted):
+        adapted = self._adapters_at(column)
+        if blends or any(adapted) or self.images is not None:
             if self.guided_batch and evaluation.rows // evaluation.frames % 2:
                 raise ValueError(
                     f"The denoiser runs on {evaluation.rows // evaluation.frames} rows, not on [unconditional,"
@@ -213,6 +220,10 @@ class RegionalControl:
     def adapter_names(self) -> frozenset[str]:
         """The LoRA adapters that regions name."""
         return frozenset() if self.adapters is None else self.adapters.names
+
+    def acting(self, column: int) -> list[bool]:
+        """Whether the adapters and the picture of each object act at a step."""
+        return [True] * len(self.owners) if self.times is None else self.times[:, column].bool().tolist()
 
     @property
     def guided_batch(self) -> bool:
@@ -298,6 +309,12 @@ class RegionalControl:
                 for rows, columns in evaluation.grids
             }
         self._regions = self._known_regions[key]
+
+    def _adapters_at(self, column: int) -> tuple[dict[str, float], ...]:
+        """The adapters that act at a step, of each object."""
+        if self.adapters is None:
+            return ()
+        return tuple(names if acts else {} for names, acts in zip(self.adapters.strengths, self.acting(column)))
 
     def _adapting(self, strengths: tuple[dict[str, float], ...], evaluation: Evaluation) -> AdapterStep:
         """What adapters of so many strengths do. Where their regions overlap at a place, each has its share of it."""

@@ -10,6 +10,7 @@ from ..layout.files import encodable
 from .control import RegionalControl
 from .families import missing_text_parts
 from .region_adapters import RegionAdapters, check_region_adapters, read_by_texts, text_adapters
+from .region_images import region_images
 from .unet import UNetDenoiser
 
 
@@ -50,7 +51,8 @@ def regional_control(
     negative_texts = [region and region.negative_prompt for region in regions]
     negated = [number for number, text in enumerate(negative_texts) if text is not None]
     steps = weights[0].shape[1]
-    adapters = named_adapters(denoiser, layouts, steps, adapter_layers)
+    adapters = named_adapters(denoiser, layouts, adapter_layers)
+    images = region_images(denoiser, {n: region for n, region in enumerate(regions) if region and region.image})
     contexts, negatives, context_masks, negative_masks = _encoded(
         denoiser,
         texts or [""],  # no text has no encoding
@@ -76,6 +78,8 @@ def regional_control(
         context_masks=None if context_masks is None else context_masks[rows],
         negative_masks=negative_masks[negated] if negated and negative_masks is not None else None,
         adapters=adapters,
+        images=images,
+        times=region_times(layouts, steps) if adapters or images else None,
     )
 
 
@@ -98,9 +102,7 @@ def _encoded(
     return tuple(None if part[0] is None else torch.cat(part)[order.to(part[0].device)] for part in zip(*parts))
 
 
-def named_adapters(
-    denoiser: UNetDenoiser, layouts: Sequence, steps: int, adapter_layers: str = "all"
-) -> RegionAdapters | None:
+def named_adapters(denoiser: UNetDenoiser, layouts: Sequence, adapter_layers: str) -> RegionAdapters | None:
     """
     The LoRA adapters that regions name; `None` where none does.
 
@@ -119,9 +121,13 @@ def named_adapters(
             " without naming it."
         )
     check_region_adapters(denoiser.pipe, denoiser.model, asked, adapter_layers)
-    strengths = tuple(region.adapters or {} if region else {} for region in regions)
-    times = np.array([region.times(steps) if region else np.zeros(steps) for region in regions], dtype=np.float32)
-    return RegionAdapters(strengths, torch.from_numpy(times), adapter_layers)
+    return RegionAdapters(tuple(region.adapters or {} if region else {} for region in regions), adapter_layers)
+
+
+def region_times(layouts: Sequence, steps: int) -> torch.Tensor:
+    """Whether each region acts at each step: 1 or 0, and 1 for backgrounds."""
+    times = [region.times(steps) if region else np.ones(steps) for region in _acting(layouts)]
+    return torch.from_numpy(np.array(times, dtype=np.float32))
 
 
 def _acting(layouts: Sequence) -> list:

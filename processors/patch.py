@@ -73,11 +73,11 @@ def regional_attention(
     @torch.compiler.disable  # compiled models would trace it
     def begin_evaluation(_, args, kwargs):
         if block.over:
-            return
+            return None
         control.thread.plain = not _is_run_of(pipe, block)
         if control.thread.plain:
             _check_shareable(model)
-            return
+            return None
         evaluation = denoiser.evaluation(dict(zip(names, args)) | kwargs)
         column, columns, begins = clock.tick(pipe.scheduler, evaluation.timestep)
         if begins:
@@ -94,6 +94,9 @@ def regional_attention(
         control.begin_step(column, evaluation)
         if control.step_weights is not None:
             denoiser.prepare(control, evaluation)
+        if control.images is not None:
+            return (), control.images.completed(dict(zip(names, args)) | kwargs, control, evaluation, column)
+        return None
 
     @torch.compiler.disable
     def end_evaluation(_, args, output):

@@ -26,23 +26,16 @@ class RegionAdapters:
     Args:
         strengths (`tuple[dict[str, float], ...]` of length E): Those of each object by name; each is a factor on the
             scale that the adapter has in the model.
-        times (`torch.Tensor` of shape (E, steps)): Whether an object's adapters act at a step: 1 or 0.
         layers (`str`): Where they act: in `"all"` of their layers, or in those of `"cross_attention"` alone.
     """
 
     strengths: tuple[dict[str, float], ...]
-    times: torch.Tensor
     layers: str = "all"
 
     @property
     def names(self) -> frozenset[str]:
         """All that any object names: outside of its regions these are silent."""
         return frozenset().union(*self.strengths)
-
-    def at(self, column: int) -> tuple[dict[str, float], ...]:
-        """What acts at a step."""
-        acting = self.times[:, column if self.times.shape[1] > 1 else 0].tolist()
-        return tuple(names if acts else {} for names, acts in zip(self.strengths, acting))
 
 
 @dataclass(frozen=True)

@@ -190,23 +190,24 @@ def test_lora_is_loaded_scaled_fused_and_unfused_under_control(make, family, whi
 # IP-Adapter
 
 
+def ip_adapter_state(unet) -> dict:
+    """The weights of a random one."""
+    width = unet.config.cross_attention_dim
+    layers = [module for name, module in unet.named_modules() if name.endswith("attn2")]
+    projection = {"proj.weight": torch.randn(4 * width, 8), "proj.bias": torch.zeros(4 * width)}
+    projection |= {"norm.weight": torch.ones(width), "norm.bias": torch.zeros(width)}
+    keys = {
+        f"{2 * number + 1}.{name}_ip.weight": torch.randn(layer.inner_dim, width)
+        for number, layer in enumerate(layers)
+        for name in ("to_k", "to_v")
+    }
+    return {"image_proj": projection, "ip_adapter": keys}
+
+
 def add_ip_adapter(pipe, count: int = 1):
     """Loads as many by the pipeline's own method, without an image encoder: images come as embeddings."""
     torch.manual_seed(4)
-    width = pipe.unet.config.cross_attention_dim
-    layers = [module for name, module in pipe.unet.named_modules() if name.endswith("attn2")]
-
-    def state() -> dict:
-        projection = {"proj.weight": torch.randn(4 * width, 8), "proj.bias": torch.zeros(4 * width)}
-        projection |= {"norm.weight": torch.ones(width), "norm.bias": torch.zeros(width)}
-        keys = {
-            f"{2 * number + 1}.{name}_ip.weight": torch.randn(layer.inner_dim, width)
-            for number, layer in enumerate(layers)
-            for name in ("to_k", "to_v")
-        }
-        return {"image_proj": projection, "ip_adapter": keys}
-
-    states = [state() for _ in range(count)]
+    states = [ip_adapter_state(pipe.unet) for _ in range(count)]
     pipe.load_ip_adapter(states, [""] * count, [""] * count, image_encoder_folder=None)
 
 

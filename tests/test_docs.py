@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import tiny_components, tiny_sdxl_components
+from conftest import TINY_VISION, tiny_components, tiny_sdxl_components
 from diffusers import (
     AnimateDiffPipeline,
     ControlNetModel,
@@ -49,7 +49,9 @@ from original_checkpoints import original_checkpoint
 from peft import LoraConfig, get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import save_file
+from test_adapters import ip_adapter_state
 from transformer_pipelines import flux, stable_diffusion_35
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from spacetime_attn import SpaceTimeAttnPipeline, __version__, default_model
 from spacetime_attn.cli import main
@@ -112,6 +114,12 @@ def hub(tmp_path_factory) -> Path:
         adapted.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v", "conv1"]))
         layers = get_peft_model_state_dict(adapted)
         stock.save_lora_weights(folder, unet_lora_layers=layers, weight_name=f"{name}.safetensors")
+    adapter = folder / "h94/IP-Adapter/models"
+    adapter.mkdir(parents=True)
+    state = {f"{part}.{name}": x for part, own in ip_adapter_state(stock.unet).items() for name, x in own.items()}
+    save_file(state, adapter / "ip-adapter_sd15.safetensors")
+    encoder = CLIPVisionModelWithProjection(CLIPVisionConfig(**TINY_VISION, projection_dim=8))
+    encoder.save_pretrained(adapter / "image_encoder")
     (folder / "openai").mkdir()
     (folder / "openai/clip-vit-large-patch14").symlink_to(Path(default_model(), "clip"))
     code, *_ = export(folder / "user/spacetime_attn")
@@ -123,7 +131,7 @@ def hub(tmp_path_factory) -> Path:
     (folder / "path/to/spacetime_attn").symlink_to(ROOT)
     drawing = np.zeros((32, 32), np.uint8)
     drawing[4:12, 20:30] = 255
-    for name in ("drawing.png", "edges.png"):
+    for name in ("drawing.png", "edges.png", "my_cat.png", "her_cat.png"):
         Image.fromarray(drawing).save(folder / name)
     return folder
 

@@ -29,6 +29,7 @@ LOSSES: dict[str, Callable[[Layout], bool]] = {  # what a format may lack, and w
     NEGATIVES: lambda layout: any(region.negative_prompt for region in layout),
     DEPTH: lambda layout: any(region.order is not None for region in layout),
     "adapters": lambda layout: any(region.adapters for region in layout),
+    "pictures": lambda layout: any(region.image for region in layout),
     BACKGROUND: lambda layout: bool(layout.background),
     PROMPT: lambda layout: bool(layout.prompt),
 }
