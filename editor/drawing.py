@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -20,6 +20,7 @@ from ..layout.regions import Layout
 from ..pictures import Making, as_png, making_of
 from ..processors.optimized_run import decode
 from ..stock import denoiser_of
+from ..upscaling import upscale
 from .reading import collected_warnings
 from .settings import Settings
 
@@ -134,6 +135,7 @@ class Studio:
             news.put(error)
 
     def _pictures(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch") -> tuple[Drawn, ...]:
+        layout = replace(layout, background=settings.background.strip() or None)
         options = settings.options(layout, blend_of(self.pipe, settings.blend, settings.guidance))
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
@@ -141,6 +143,8 @@ class Studio:
         if settings.compare:
             same_noise = {"weights": 0.0, "latents": output.latents}
             plain = self._call(prompt, layout, settings, watch, **options | same_noise)
+        if settings.upscale > 1:
+            output, plain = (first and self._larger(first, settings, watch) for first in (output, plain))
         distances = [()] * settings.pictures if output.loss_history is None else output.loss_history.tolist()
         folder = self.folder / uuid4().hex
         folder.mkdir(parents=True)
@@ -157,12 +161,25 @@ class Studio:
     def _call(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch", **options):
         if watch.run.cancelled:
             raise CancelledError
-        seeds = range(settings.seed, settings.seed + settings.pictures)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        output = self.pipe(prompt, layout=layout, generator=generators, **watch.callback(self.pipe), **options)
+        generator = _generators(settings)
+        output = self.pipe(prompt, layout=layout, generator=generator, **watch.callback(self.pipe), **options)
         if watch.run.cancelled:
             raise CancelledError
         return output
+
+    def _larger(self, output, settings: Settings, watch: "_Watch"):
+        """The second pass, with a bar of its own."""
+        watch = watch.of_second_pass()
+        factor, strength, generator = settings.upscale, settings.upscale_strength, _generators(settings)
+        output = upscale(self.pipe, output, factor, strength, generator=generator, **watch.callback(self.pipe))
+        if watch.run.cancelled:
+            raise CancelledError
+        return output
+
+
+def _generators(settings: Settings) -> list[torch.Generator]:
+    seeds = range(settings.seed, settings.seed + settings.pictures)
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def _runs(settings: Settings) -> int:
@@ -198,8 +215,15 @@ class _Watch:
 
     def __init__(self, run: Run, news: Queue, settings: Settings):
         self.run, self._news, self._runs = run, news, _runs(settings)
-        self._size = settings.height, settings.width
+        self._settings, self._size = settings, (settings.height, settings.width)
         self._done, self._next_preview = 0, time.monotonic() + _PREVIEW_PAUSE / 2
+
+    def of_second_pass(self) -> "_Watch":
+        """Of a run that goes through the late steps once for each picture."""
+        height, width = (round(self._settings.upscale * side / 16) * 16 for side in self._size)
+        watch = _Watch(self.run, self._news, self._settings)
+        watch._runs, watch._size = self._settings.pictures, (height, width)
+        return watch
 
     def callback(self, pipe) -> dict:
         """The argument of the pipeline's call by which it is called."""

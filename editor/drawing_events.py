@@ -32,7 +32,7 @@ class DrawingEvents:
         self._runs: dict[str, Run] = {}  # of sessions
         self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
-        self._fields += [parts.depth_order, parts.compare]
+        self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength, parts.compare]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
         self._weights = [parts.own_curve, parts.rows, parts.curve]
@@ -96,6 +96,9 @@ class DrawingEvents:
         own_curve,
         rows,
         depth_order,
+        background,
+        upscale,
+        upscale_strength,
         compare,
     ) -> Settings:
         return Settings(
@@ -111,6 +114,9 @@ class DrawingEvents:
             curve=own_curve,
             rows=rows,
             depth_order=bool(depth_order),
+            background=background or "",
+            upscale=upscale,
+            upscale_strength=upscale_strength,
             compare=bool(compare),
         )
 
@@ -225,6 +231,9 @@ class DrawingEvents:
             parts.best_of: settings.best_of,
             parts.blend: settings.blend or CHECKPOINTS,
             parts.depth_order: settings.depth_order,
+            parts.background: settings.background,
+            parts.upscale: settings.upscale,
+            parts.upscale_strength: settings.upscale_strength,
             parts.own_curve: None,
             parts.rows: settings.rows,
             parts.curve: gr.HTML(value=list(points), top=top_of(points)),

@@ -159,6 +159,7 @@ class Parts:
 
     def _settings(self, start: Settings, points: tuple[float, ...]) -> None:
         with gr.Accordion("How it is drawn"):
+            self.background = gr.Textbox(start.background, label="Background: what is where no region is")
             self.negative = gr.Textbox(start.negative_prompt, label="Not to be seen in the picture")
             with gr.Row():
                 self.width = _number("Width", start.width, step=8)
@@ -171,6 +172,9 @@ class Parts:
             with gr.Row():
                 self.pictures = _count("Pictures", MOST["pictures"])
                 self.best_of = _count("Best of", MOST["best_of"])
+            with gr.Row():
+                self.upscale = _number("Upscale", start.upscale, step=0.5, precision=None)
+                self.upscale_strength = _number("Drawn anew", start.upscale_strength, step=0.05, precision=None)
             self.compare = gr.Checkbox(False, label="Compare with the same noise without regions", elem_id="compare")
             self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
             self.depth_order = gr.Checkbox(

@@ -14,6 +14,7 @@ from ..processors.weights import default_weights
 
 LARGEST_SIDE = 2048  # pixels
 MOST = {"steps": 200, "pictures": 16, "best_of": 32}
+LARGEST_UPSCALE = 4
 CURVE_POINTS = 6  # of weights over time
 _LIMITS = {"width": (8, LARGEST_SIDE), "height": (8, LARGEST_SIDE), "seed": (0, 2**63 - 1)}
 _LIMITS |= {name: (1, most) for name, most in MOST.items()}
@@ -44,6 +45,9 @@ class Settings:
             what the objects share (guided), or what each has (convex). By default the checkpoint's.
         rows (`tuple`, *optional*): In the place of a curve each object's weight at each step, as a picture had them.
         depth_order (`bool`): Whether regions give way to those in front of them.
+        background (`str`): What is where no region is, see [`Layout`].
+        upscale (`float`): By which factor pictures are drawn once more, see [`upscale`]; 1 for no second pass.
+        upscale_strength (`float`): How much of that is drawn anew.
         compare (`bool`): Whether to draw the same noise without regions, too.
 
     Raises:
@@ -62,6 +66,9 @@ class Settings:
     curve: tuple[float, ...] | None = None
     rows: tuple[tuple[float, ...], ...] | None = None
     depth_order: bool = False
+    background: str = ""
+    upscale: float = 1.0
+    upscale_strength: float = 0.4
     compare: bool = False
 
     def __post_init__(self):
@@ -74,6 +81,10 @@ class Settings:
             raise ValueError(f"Width and height have to be divisible by 8, got {self.width} x {self.height}.")
         if not isinstance(self.guidance, (int, float)) or not 0 <= self.guidance <= 100:
             raise ValueError(f"The guidance has to be a number in 0..100, got {self.guidance!r}.")
+        if not isinstance(self.upscale, (int, float)) or not 1 <= self.upscale <= LARGEST_UPSCALE:
+            raise ValueError(f"“Upscale” has to be a number in 1..{LARGEST_UPSCALE}, got {self.upscale!r}.")
+        if not isinstance(self.upscale_strength, (int, float)) or not 0 < self.upscale_strength <= 1:
+            raise ValueError(f"“Drawn anew” has to be a number above 0, up to 1, got {self.upscale_strength!r}.")
 
     def options(self, layout: Layout, blend: str) -> dict:
         """The arguments of the pipeline's call, but for prompt, layout and noise."""
@@ -124,6 +135,8 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     """
     given, elsewhere = making.arguments, [f"its {name}" for name in making.lost]
     others = {name: value for name, value in given.items() if name not in _FIELDS}
+    if second := _second_pass(making):
+        del others["upscale"]
     elsewhere += [f"its {name} {shortened(value)}" for name, value in others.items() if value != _plain(usual, name)]
     steps, blend = given.get("num_inference_steps"), given.get("blend")
     rows, defaults = making.weights, Defaults(**making.defaults)
@@ -150,8 +163,21 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
         blend=blend,
         rows=None if rows is None else _checked_rows(rows, len(making.layout), steps),
         depth_order=defaults.depth_order,
+        background=making.layout.background or "",
+        **second,
     )
     return settings, elsewhere
+
+
+def _second_pass(making: Making) -> dict:
+    """The fields of a picture's second pass, if it has one as the page draws it."""
+    passes = making.arguments.get("upscale")
+    if not isinstance(passes, list) or len(passes) != 1 or not isinstance(passes[0], dict):
+        return {}
+    one = passes[0]
+    if one.keys() != {"factor", "strength", "seed", "generator"} or one["seed"] != making.seed:
+        return {}
+    return {"upscale": one["factor"], "upscale_strength": one["strength"]}
 
 
 def _plain(usual: dict, name: str):

@@ -267,6 +267,8 @@ def test_prompts_without_end_are_refused(reader):
         ({"pictures": 100}, "number of pictures"),
         ({"best_of": "x"}, "Best of"),
         ({"guidance": 1e9}, "guidance"),
+        ({"upscale": 99}, "Upscale"),
+        ({"upscale_strength": 0}, "Drawn anew"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(changes, complaint):
@@ -319,12 +321,14 @@ def test_the_settings_of_a_picture_come_back(studio):
     settings = replace(
         SETTINGS, pictures=2, negative_prompt="a dog", blend="guided", curve=(3.0, 1.0, 0.0), depth_order=True
     )
+    settings = replace(settings, background="snow", upscale=1.5, upscale_strength=0.5)
     _, end = finished(studio, settings)
     found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults, _usual(studio.pipe))
     assert replace(found, rows=None, curve=settings.curve) == settings and elsewhere == []
     _, again = finished(studio, found)
     for first, second in zip(end.pictures, again.pictures):
         assert Image.open(first.path).tobytes() == Image.open(second.path).tobytes()
+        assert Image.open(first.path).size == (48, 48)
 
 
 def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):

@@ -34,7 +34,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     prompts, judge = read_prompts(args.prompts)[: args.limit], load_judge(args.judge, "cpu")
     pipe = SpaceTimeAttnPipeline.from_pretrained(default_model(), layout_predictor="rules")
     pipe.set_progress_bar_config(disable=True)
-    pipe.box_scale = args.box_scale or pipe.box_scale
     print("| background | recall with colour | too many, a picture | errors, a picture | plain pictures |")
     print("| --- | --- | --- | --- | --- |", flush=True)
     for text in args.texts:
@@ -57,8 +56,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--prompts", type=Path, default=HERE / "prompts_dev.jsonl", help="JSON lines (default: those of development)")
     add("--judge", default=str(HERE / "judge"), help="folder of the judge (default: the one that ships)")
     add("--texts", nargs="+", default=TEXTS, help="backgrounds; '' is none (default: %(default)s)")
-    add("--in-prompt", action="store_true", help="say it at the end of the prompt (on ...), not in the layout")
-    add("--box-scale", type=float, help="sides of predicted boxes (default: the checkpoint's)")
     add("--limit", type=int, default=60, help="prompts (default: %(default)s)")
     add("--steps", type=int, default=25, help="default: %(default)s")
     add("--seed", type=int, default=0, help="another one gives other noise for every prompt (default: 0)")
@@ -67,13 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def draw(pipe: SpaceTimeAttnPipeline, record: dict, background: str, args: argparse.Namespace) -> Image.Image:
     """One picture; a prompt has the same noise with every background."""
-    prompt, layout = record["prompt"], pipe.predict_layout(record["prompt"])
-    if args.in_prompt:
-        prompt = f"{prompt.rstrip('.')} on {background}" if background else prompt
-    else:
-        layout = replace(layout, background=background)
+    layout = replace(pipe.predict_layout(record["prompt"]), background=background)
     generator = torch.Generator().manual_seed(noise_seed(args.seed, record["id"]))
-    output = pipe(prompt, layout=layout, num_inference_steps=args.steps, generator=generator)
+    output = pipe(record["prompt"], layout=layout, num_inference_steps=args.steps, generator=generator)
     return output.images[0]
 
 
