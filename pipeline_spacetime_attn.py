@@ -84,6 +84,7 @@ from .layout.solver import place_on_lattice  # noqa: F401
 from .layout.things import kinds_of  # noqa: F401
 from .layout.transformer import LayoutTransformer
 from .layout.vocabulary import RELATIONS  # noqa: F401
+from .layout.weighted_text import PROMPT_SYNTAXES, PromptSyntax, named_syntax, warn_of_syntax
 from .layout.words import DETERMINERS  # noqa: F401
 from .processors.adjoint import frozen
 from .processors.attention import RegionalAttnProcessor  # noqa: F401
@@ -118,6 +119,7 @@ from .processors.region_adapters import ADAPTER_LAYERS
 from .processors.region_images import RegionImages  # noqa: F401
 from .processors.replaced import replaced_method  # noqa: F401
 from .processors.steps import evaluation_columns
+from .processors.text_weights import weighted_texts
 from .processors.unet import UNetDenoiser
 from .processors.weights import (
     batch_weights,
@@ -148,7 +150,7 @@ _SHARED_SETTINGS = (
 _UNREAD_PROMPT = "the prompt, so objects named there get no region"  # where the layout is predicted
 
 # What belongs to a checkpoint beside its components.
-_SETTINGS = (*DEFAULT_NAMES, "clip_model", "layout_predictor")
+_SETTINGS = (*DEFAULT_NAMES, "clip_model", "layout_predictor", "prompt_syntax")
 
 
 @dataclass
@@ -219,6 +221,7 @@ class SpaceTimeAttnPipeline(
             path or instance. Defaults to the one that ships. Not saved.
         llm (`str`, `Callable` or [`LLMLayoutPredictor`], *optional*): The language model that `"llm"` and `"auto"`
             ask: its id or folder, or a function from a text to the answer. Not saved.
+        prompt_syntax (`str`): How the texts of calls are written, see `__call__`.
     """
 
     # diffusers reads these from the class: they hold for both families, one of which lacks some of the components.
@@ -262,6 +265,7 @@ class SpaceTimeAttnPipeline(
         layout_predictor: str | Callable[..., Layout] = "transformer",
         nlp: Any = None,
         llm: Any = None,
+        prompt_syntax: str = "plain",
     ):
         given = dict(locals())
         super().__init__()
@@ -293,6 +297,7 @@ class SpaceTimeAttnPipeline(
         self._image_text_models: dict[str, ImageTextModel] = {}
         self.register_to_config(**settings, **asdict(defaults))
         self.clip_model = clip_model
+        self.prompt_syntax = prompt_syntax
         self.layout_transformer = layout_transformer
         self.nlp, self.llm = nlp, llm
         self.layout_predictor = layout_predictor
@@ -387,6 +392,16 @@ class SpaceTimeAttnPipeline(
         self.register_to_config(clip_model=name)
 
     @property
+    def prompt_syntax(self) -> str:
+        """How the texts of calls are written that do not say it: `"plain"`, `"a1111"` or `"compel"`."""
+        return self.config.prompt_syntax
+
+    @prompt_syntax.setter
+    def prompt_syntax(self, name: str) -> None:
+        check_choice("prompt_syntax", name, PROMPT_SYNTAXES)
+        self.register_to_config(prompt_syntax=name)
+
+    @property
     def components(self) -> dict[str, Any]:
         """What makes another pipeline of the same family."""
         return {name: getattr(self, name) for name in self._stock.components}
@@ -461,24 +476,28 @@ class SpaceTimeAttnPipeline(
         objects: Sequence[str] | None = None,
         preset: str | None = None,
         generator: torch.Generator | None = None,
+        prompt_syntax: str | None = None,
     ) -> Layout:
         """
         What `__call__` would do with the prompt's objects; edit it and pass it as `layout`.
 
         Args:
-            prompt (`str`): The text. What lies beyond the text encoder's last token is left out, with a warning.
+            prompt (`str`): The text. Of a plain one, what lies beyond the text encoder's last token is left out, with
+                a warning.
             height, width (`int`, *optional*): The picture's size in pixels; its ratio matters.
             objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
                 corrected (see `read_prompt`).
             preset (`str`, *optional*): See `__call__`.
             generator (`torch.Generator`, *optional*): That of the call, where a predictor draws layouts: this is the
                 layout of its first picture. Without it layouts are drawn from torch's own.
+            prompt_syntax (`str`, *optional*): See `__call__`.
 
         Returns:
             [`Layout`]: May be without regions, with a warning.
 
         Raises:
             TypeError, ValueError: The prompt is no string, or another argument makes no sense.
+            ImportError: The syntax needs compel, which is not installed.
         """
         for name, value in {"height": height, "width": width, "generator": generator}.items():
             check_option(name, value)
@@ -488,9 +507,10 @@ class SpaceTimeAttnPipeline(
         height, width = self.picture_size(height, width)
         if height % 8 or width % 8:
             raise ValueError(f"`height` and `width` have to be divisible by 8 but are {height} and {width}.")
-        read = self._read_part(encodable(prompt), _UNREAD_PROMPT)
+        syntax = named_syntax(prompt_syntax or self.prompt_syntax)
+        read = encodable(prompt) if syntax else self._read_part(encodable(prompt), _UNREAD_PROMPT)
         generators = [generator] if generator is None else _layout_generators(generator, 1, self._execution_device)
-        return self._predict(read, width / height, objects, defaults, generators)[0]
+        return self._predict(read, width / height, objects, defaults, generators, syntax)[0]
 
     def _predict(
         self,
@@ -499,12 +519,15 @@ class SpaceTimeAttnPipeline(
         objects: Sequence[str] | None,
         defaults: Defaults,
         generators: Sequence[torch.Generator | None],
+        syntax: PromptSyntax | None,
     ) -> list[Layout]:
         """A layout by each of the generators, fitted to the checkpoint where the predictor ships."""
+        source = syntax.source(text) if syntax else text
         layouts, for_any_checkpoint = predicted_layouts(
-            self.layout_predictor, text, aspect_ratio, objects, generators, self.nlp
+            self.layout_predictor, source, aspect_ratio, objects, generators, self.nlp
         )
-        return [defaults.fitted(layout) for layout in layouts] if for_any_checkpoint else layouts
+        layouts = [defaults.fitted(layout) for layout in layouts] if for_any_checkpoint else layouts
+        return [syntax.described(layout, text) for layout in layouts] if syntax else layouts
 
     @property
     def encode_prompt(self) -> Callable[..., tuple[torch.Tensor | None, ...]]:
@@ -576,6 +599,7 @@ class SpaceTimeAttnPipeline(
         preset: str | None = None,
         layout_prompt: str | list[str] | None = None,
         adapter_layers: str | None = None,
+        prompt_syntax: str | None = None,
     ) -> SpaceTimeAttnPipelineOutput | tuple:
         """
         Draws the prompt with each object in its region. All arguments up to `callback_on_step_end_tensor_inputs` are
@@ -612,16 +636,23 @@ class SpaceTimeAttnPipeline(
                 `prompt`, all of it; for `prompt_embeds`, above all.
             adapter_layers (`str`, *optional*): Where LoRA adapters that regions name act: in `"all"` of their layers,
                 by default, or in those of `"cross_attention"` alone.
+            prompt_syntax (`str`, *optional*): How weights stand in prompts, negative prompts, descriptions and
+                `local_prompt_template`: `"a1111"` ("a (red:1.3) car"), `"compel"` ("a (red)1.3 car") or `"plain"`, not
+                at all. By default the pipeline's own. With weights, texts may be of any length, and what a prompt says
+                is to be absent ("--no dogs") joins the negative prompt. Needs compel.
 
         Returns:
             [`SpaceTimeAttnPipelineOutput`], or a tuple of its fields if `return_dict` is `False`.
 
         Raises:
             ValueError, TypeError: Arguments that make no sense, before any model runs. Pictures that came out as NaN.
+            ImportError: The syntax needs compel, which is not installed.
         """
         given = dict(locals())
         options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
         self._check_and_complete(options)
+        prompt_syntax = prompt_syntax or self.prompt_syntax
+        syntax = named_syntax(prompt_syntax)
         local_prompt_template = checked_template(local_prompt_template)
         check_choice("adapter_layers", adapter_layers, (None, *ADAPTER_LAYERS))
         defaults = chosen_defaults(preset, self.config)
@@ -635,23 +666,32 @@ class SpaceTimeAttnPipeline(
 
         optimizer = self._choose_optimizer(optimize_weights, options)
         ours = ("latents", "callback_on_step_end", "weights", "local_prompt_template", "adapter_layers")
-        asked = options | {name: given[name] for name in ours} | {"blend": blend}  # as they were given
+        asked = options | {name: given[name] for name in ours}  # as they were given
+        asked |= {"blend": blend, "prompt_syntax": prompt_syntax}
         making = record_of(self._stock, asked, defaults, optimizer)
 
-        for text in _as_list(options.get("prompt_2")) or ():
+        for text in () if syntax else _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
-        layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults)
+        layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults, syntax)
+        if not syntax:
+            texts = [_as_list(options[name]) or [] for name in ("prompt", "negative_prompt")]
+            warn_of_syntax([*sum(texts, []), *(text for item in layouts for text in item.local_texts)])
         check_negatives(layouts, guided)
         matrices = _picture_weights(layouts, drawn, weights, steps, blend, defaults)
         own = num_images_per_prompt if optimizer else drawn  # pictures of a prompt that have weights of their own
         layouts, matrices = ([item for item in items for _ in range(own // drawn)] for items in (layouts, matrices))
         copies, loss_history = num_images_per_prompt // own, None
 
-        with own_run(self._stock), text_model_within(self.text_encoder), cut_texts_untold(self._family):
+        with (
+            own_run(self._stock),
+            text_model_within(self.text_encoder),
+            cut_texts_untold(self._family),
+            weighted_texts(self._stock, syntax) if syntax else nullcontext(),
+        ):
             control = None
             adapted = any(region.adapters or region.image for item in layouts for region in item)
             if adapted or any(matrix.any() for matrix in matrices) or (optimizer and any(map(len, layouts))):
-                for text in {text: None for item in layouts for text in item.local_texts}:
+                for text in () if syntax else dict.fromkeys(x for item in layouts for x in item.local_texts):
                     self._read_part(local_prompt_template.replace("{}", text), "a local description")
                 scale = (cross_attention_kwargs or {}).get("scale")
                 control = regional_control(
@@ -665,7 +705,9 @@ class SpaceTimeAttnPipeline(
                     adapter_layers=adapter_layers or "all",
                 )
             if optimizer and control:
-                found, options["latents"] = self._optimize(optimizer, options, layouts, control, local_prompt_template)
+                found, options["latents"] = self._optimize(
+                    optimizer, options, layouts, control, local_prompt_template, syntax.text if syntax else str
+                )
                 control.weights, loss_history = found.weights, found.loss_history
                 matrices = control.weights.split([len(item) for item in layouts])
             as_arrays = {"output_type": "np"} if output_type == "pil" else {}  # in which NaN can be told
@@ -719,16 +761,25 @@ class SpaceTimeAttnPipeline(
         return optimizer if options["latents"] is None else optimizer.from_given_noise()
 
     def _optimize(
-        self, optimizer: WeightOptimizer, options: dict, layouts: list[Layout], control: RegionalControl, template: str
+        self,
+        optimizer: WeightOptimizer,
+        options: dict,
+        layouts: list[Layout],
+        control: RegionalControl,
+        template: str,
+        plain: Callable[[str], str],
     ) -> tuple[OptimizedWeights, torch.Tensor]:
-        """The weights of all pictures, each with its own layout, their distances and their noise."""
+        """
+        The weights of all pictures, each with its own layout, their distances and their noise; `plain` gives the texts
+        that CLIP reads.
+        """
         prompts = [options["prompt"]] if isinstance(options["prompt"], str) else options["prompt"]
         regions = [region for layout in layouts for region in layout.regions]
         clip = self.image_text_model(optimizer.clip)
         objective = ClipObjective(
             clip,
-            [prompt for prompt in prompts for _ in range(options["num_images_per_prompt"])],
-            [optimizer.local_text(region.phrase, region.local_text, template) for region in regions],
+            [plain(prompt) for prompt in prompts for _ in range(options["num_images_per_prompt"])],
+            [plain(optimizer.local_text(region.phrase, region.local_text, template)) for region in regions],
             control.object_owners,
             [optimizer.window(region.centre, region.bounds) for region in regions],
             optimizer.local_factor,
@@ -801,7 +852,9 @@ class SpaceTimeAttnPipeline(
         rows, columns = (size, size) if isinstance(size, int) else size
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
-    def _layouts(self, layout, options: dict, layout_prompt, objects, defaults: Defaults) -> tuple[list[Layout], int]:
+    def _layouts(
+        self, layout, options: dict, layout_prompt, objects, defaults: Defaults, syntax: PromptSyntax | None
+    ) -> tuple[list[Layout], int]:
         """
         The layouts of all prompts, given or predicted, one for each picture if the predictor draws them; and how many
         each prompt has.
@@ -817,7 +870,7 @@ class SpaceTimeAttnPipeline(
         if layout_prompt is not None and all(item is not None for item in given):
             raise ValueError("`layout_prompt` is what a `layout` is predicted from: leave one of them out.")
         given = [item if item is None else Layout.coerce(item) for item in given]
-        texts = self._layout_texts(prompts, given, layout_prompt)
+        texts = self._layout_texts(prompts, given, layout_prompt, syntax)
 
         temperature = getattr(self.layout_predictor, "temperature", 0)  # others' may be of any type
         draws = isinstance(temperature, Real) and temperature > 0 and None in given
@@ -829,17 +882,20 @@ class SpaceTimeAttnPipeline(
         for text, item in zip(texts, given):
             if item is None and text is not None:
                 own = generators[len(layouts) : len(layouts) + each]
-                layouts += self._predict(text, options["width"] / options["height"], objects, defaults, own)
+                aspect_ratio = options["width"] / options["height"]
+                layouts += self._predict(text, aspect_ratio, objects, defaults, own, syntax)
             else:
                 layouts += [Layout() if item is None else item] * each
         return layouts, each
 
-    def _layout_texts(self, prompts: list, given: list[Layout | None], layout_prompt) -> list[str | None]:
+    def _layout_texts(
+        self, prompts: list, given: list[Layout | None], layout_prompt, syntax: PromptSyntax | None
+    ) -> list[str | None]:
         """What each layout is to be predicted from, if there is anything; warnings show what no encoder reads."""
-        texts = [
-            prompt and self._read_part(prompt, _UNREAD_PROMPT if item is layout_prompt is None else "the prompt")
-            for prompt, item in zip(prompts, given)
-        ]
+        texts = prompts
+        if not syntax:
+            unread = [_UNREAD_PROMPT if item is layout_prompt is None else "the prompt" for item in given]
+            texts = [prompt and self._read_part(prompt, what) for prompt, what in zip(prompts, unread)]
         if layout_prompt is not None:
             texts = [encodable(text) for text in _as_list(layout_prompt)]
         if (None, None) in zip(texts, given):

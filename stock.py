@@ -11,6 +11,7 @@ from diffusers import DiffusionPipeline
 from .layout.files import encodable, shortened
 from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted_layouts
 from .layout.regions import Layout
+from .layout.weighted_text import named_syntax, warn_of_syntax
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
@@ -31,6 +32,7 @@ from .processors.pixart import PixArtDenoiser
 from .processors.region_adapters import ADAPTER_LAYERS
 from .processors.replaced import replaced_method
 from .processors.sd3 import SD3Denoiser
+from .processors.text_weights import own_encoder, weighted_encoder
 from .processors.unet import UNetDenoiser
 from .processors.weights import batch_weights, choose_blend, read_weights, saved_blend
 
@@ -48,6 +50,7 @@ def spacetime_attention(
     preset: str | Defaults | None = None,
     local_max_sequence_length: int | None = None,
     adapter_layers: str = "all",
+    prompt_syntax: str = "plain",
 ) -> Iterator[RegionalControl]:
     """
     The same control for a stock diffusers pipeline, for as long as the `with` block runs:
@@ -73,14 +76,25 @@ def spacetime_attention(
             with FLUX.1, 64 with Stable Diffusion 3 and as many as of the prompt with PixArt, unless said otherwise.
         adapter_layers (`str`): Where LoRA adapters that regions name act: in `"all"` of their layers, or in those of
             `"cross_attention"` alone.
+        prompt_syntax (`str`): How weights stand in the layout's texts, and in those that the pipeline is given in the
+            block, see [`SpaceTimeAttnPipeline`]; with Stable Diffusion 1.x, 2.x and XL.
 
     Raises:
         ValueError, TypeError: Arguments that make no sense.
+        ImportError: The syntax needs compel, which is not installed.
     """
     if isinstance(pipe, SpaceTimeAttnPipeline):
         raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
     texts = EncodedTexts()
     denoiser = denoiser_of(pipe, texts)
+    syntax, denoiser.encode_prompt = named_syntax(prompt_syntax), own_encoder(pipe)
+    if syntax:
+        if not isinstance(denoiser, UNetDenoiser):
+            raise ValueError(
+                f"`prompt_syntax` is for {UNetDenoiser.kind}, and {type(pipe).__name__} has other text encoders: leave"
+                " it out."
+            )
+        denoiser.encode_prompt = weighted_encoder(pipe, syntax)
     if local_max_sequence_length is not None:
         check_count("local_max_sequence_length", local_max_sequence_length)
     local_prompt_template = checked_template(local_prompt_template)
@@ -131,7 +145,7 @@ def spacetime_attention(
     control = controlled(layouts, *settings(guided=blend != "convex"), {})
     with (
         regional_attention(denoiser, control, begin_run),
-        _heard(pipe, texts),
+        _heard(pipe, denoiser.encode_prompt, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
         text_model_within(pipe.text_encoder),
         drawn_part(pipe) as part,
     ):
@@ -148,6 +162,7 @@ def predict_layout(
     layout_predictor: str | Callable[..., Layout] = "transformer",
     nlp: Any = None,
     llm: Any = None,
+    prompt_syntax: str = "plain",
 ) -> Layout:
     """
     A prompt's layout, for those who hold one of diffusers' own pipelines; no model of it is needed.
@@ -160,10 +175,11 @@ def predict_layout(
         preset (`str` or [`Defaults`]): What a box of the predictors that ship becomes: with `"early"` it stays one,
             with `"official"` it is a disc.
         generator (`torch.Generator`, *optional*): Of predictors that draw layouts.
-        layout_predictor (`str` or `Callable`), nlp, llm (*optional*): As in [`SpaceTimeAttnPipeline`].
+        layout_predictor (`str` or `Callable`), nlp, llm, prompt_syntax (*optional*): As in [`SpaceTimeAttnPipeline`].
 
     Raises:
         TypeError, ValueError: The prompt is no string, or another argument makes no sense.
+        ImportError: The syntax needs compel, which is not installed.
     """
     check_count("height", height)
     check_count("width", width)
@@ -173,11 +189,13 @@ def predict_layout(
     if not callable(layout_predictor):
         check_choice("layout_predictor", layout_predictor, PREDICTORS)
         layout_predictor = named_predictor(layout_predictor, nlp=nlp, llm=llm)
-    defaults = chosen_defaults(preset, {})
-    layouts, for_any_checkpoint = predicted_layouts(
-        layout_predictor, encodable(prompt), width / height, objects, [generator], nlp
+    defaults, syntax = chosen_defaults(preset, {}), named_syntax(prompt_syntax)
+    source = syntax.source(encodable(prompt)) if syntax else encodable(prompt)
+    [layout], for_any_checkpoint = predicted_layouts(
+        layout_predictor, source, width / height, objects, [generator], nlp
     )
-    return defaults.fitted(layouts[0]) if for_any_checkpoint else layouts[0]
+    layout = defaults.fitted(layout) if for_any_checkpoint else layout
+    return syntax.described(layout, encodable(prompt)) if syntax else layout
 
 
 def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
@@ -197,16 +215,23 @@ def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
 
 
 @contextmanager
-def _heard(pipe: DiffusionPipeline, texts: EncodedTexts) -> Iterator[None]:
-    """Lets these texts know what the pipeline encodes."""
-    encode, signature = pipe.encode_prompt, inspect.signature(type(pipe).encode_prompt)
+def _heard(pipe: DiffusionPipeline, encode: Callable, texts: EncodedTexts, plain: bool) -> Iterator[None]:
+    """
+    Lets the pipeline encode its texts so, and these texts know what it encodes; where they are `plain` and might have
+    weights, a warning tells.
+    """
+    signature = inspect.signature(type(pipe).encode_prompt)
 
     def encode_prompt(*args, **kwargs):
         results, given = encode(*args, **kwargs), signature.bind(pipe, *args, **kwargs)
         given.apply_defaults()
         texts.add(dict(given.arguments), results)
+        if plain:
+            written = (given.arguments[name] or [] for name in ("prompt", "negative_prompt"))
+            warn_of_syntax(text for some in written for text in ([some] if isinstance(some, str) else some))
         return results
 
+    encode_prompt.in_place_of = own_encoder(pipe)
     with replaced_method(pipe, "encode_prompt", encode_prompt):
         yield
 

@@ -88,8 +88,24 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
     for (weight, chunk), run in groupby(kept, key=lambda index: (weights[index], chunks[index])):
         indices = list(run)
         pieces.append(Piece("".join(scan.shown[index] for index in indices), weight, chunk, indices[0]))
-    unwanted = [text.strip().strip(",").strip() for text in scan.unwanted + negative]
-    return ParsedPrompt(tuple(pieces), ", ".join(filter(None, unwanted)), tuple(kept))
+    return ParsedPrompt(tuple(pieces), _joined(scan.unwanted + negative), tuple(kept))
+
+
+def split_negative(prompt: str) -> tuple[str, str]:
+    """
+    A prompt as it was typed without "Negative prompt: ...", "--no a, b" and "Steps: ...", and what the first two name.
+    """
+    positive, *_ = _INFOTEXT.split(prompt, 1)
+    positive, *negative = _NEGATIVE.split(positive, 1)
+    scan = _Scan(positive)
+    kept = positive if positive == prompt else positive.rstrip()
+    for start, end in reversed(scan.unwanted_places):
+        kept = f"{kept[:start].rstrip()} {kept[end:]}".rstrip()
+    return kept, _joined(scan.unwanted + negative)
+
+
+def _joined(texts: list[str]) -> str:
+    return ", ".join(filter(None, (text.strip().strip(",").strip() for text in texts)))
 
 
 class _Scan:
@@ -100,6 +116,7 @@ class _Scan:
         self.shown = list(text.translate(_SPACES))
         self.chunk_starts = [0] * len(text)
         self.unwanted: list[str] = []
+        self.unwanted_places: list[tuple[int, int]] = []
         self._hidden = [0] * (len(text) + 1)  # how many more things hide a character than the one before
         self._factors: dict[int, float | None] = {}  # where weighted text starts; None where it ends
         self._brackets: list[tuple[re.Match, int]] = []  # those open, with the number of separators before each
@@ -131,6 +148,7 @@ class _Scan:
             self._close(token)
         elif kind == "no":
             self.unwanted.append(token["unwanted"])
+            self.unwanted_places.append((start, end))
 
     def _close(self, token: re.Match) -> None:
         """Weighs what the brackets enclose, or keeps one of its alternatives; those left open within are dropped."""
