@@ -122,6 +122,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add("--llm", metavar="PLACE", help="language model, asked where the reader is not sure; by its id or folder")
     add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
     add("--box-scale", type=_number, metavar="X", help="sides of predicted boxes (default: the checkpoint's)")
+    add("--prompt-syntax", choices=["plain", "a1111", "compel"], help="how weights stand in texts (default: plain)")
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
@@ -317,9 +318,12 @@ def export(args: argparse.Namespace) -> None:
 def _exported(pipe, job: Job, args: argparse.Namespace):
     """A layout as it was predicted, for whatever checkpoint; and as another tool takes it."""
     from .layout.formats import export_layout
+    from .layout.weighted_text import named_syntax
 
     height, width = pipe.picture_size(args.height, args.width)
-    found = pipe.layout_predictor(job.prompt, aspect_ratio=width / height, objects=args.objects)
+    syntax = named_syntax(args.prompt_syntax or "plain")
+    prompt = syntax.source(job.prompt) if syntax else job.prompt
+    found = pipe.layout_predictor(prompt, aspect_ratio=width / height, objects=args.objects)
     found = _with_background(found.with_scaled_boxes(args.box_scale or 1), args)
     stem = job.id or Path(args.save_layout or "layout").stem
     exported = export_layout(found, args.format, width, height, stem)
@@ -487,8 +491,12 @@ def _are_there(targets: Targets) -> bool:
 
 def _load_pipeline(args: argparse.Namespace, device: str | None = None):
     """The pipeline of `--model` with what other options change in it; without a device, for layouts alone."""
+    from .layout.weighted_text import named_syntax
+
     settings = {"preset": args.preset, **_predictor(args)}
     model = args.model or default_model()
+    if args.prompt_syntax is not None:
+        named_syntax(args.prompt_syntax)  # or what it lacks
     configs = _configs_of(model)
     with _quiet_loading():
         if device is None:
@@ -499,6 +507,10 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None):
         if pipe.defaults.region_shape != "box":
             raise ValueError("--box-scale is for boxes, and this checkpoint's regions are discs: add --preset early.")
         pipe.box_scale = args.box_scale
+    if args.prompt_syntax is not None:
+        if not hasattr(type(pipe), "prompt_syntax"):
+            raise ValueError("--prompt-syntax is for Stable Diffusion 1.x, 2.x and XL, not for this checkpoint.")
+        pipe.prompt_syntax = args.prompt_syntax
     return pipe
 
 

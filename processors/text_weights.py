@@ -12,6 +12,7 @@ from diffusers.utils.torch_utils import get_module_execution_device
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from .families import STABLE_DIFFUSION, cut_texts_untold
 from .replaced import replaced_method
 
 
@@ -41,7 +42,8 @@ def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
         given = signature.bind(pipe, *args, **kwargs)
         given.apply_defaults()
         if given.arguments["prompt_embeds"] is None:
-            given.arguments.update(_embeddings(pipe, syntax, given.arguments))
+            with cut_texts_untold(STABLE_DIFFUSION):  # for they are not cut
+                given.arguments.update(_embeddings(pipe, syntax, given.arguments))
         return encode(*given.args[1:], **given.kwargs)
 
     encode_prompt.in_place_of = encode
@@ -128,7 +130,7 @@ def _lora_scaled(pipe, scale: float | None) -> Iterator[None]:
 
 
 class _Tokenizer:
-    """A tokenizer for compel: the words of textual inversions are spelt out, and long texts are no reason to warn."""
+    """A tokenizer for compel, by which the words of textual inversions become those of all their vectors."""
 
     def __init__(self, pipe, tokenizer):
         self._convert, self._tokenizer = getattr(pipe, "maybe_convert_prompt", None), tokenizer
@@ -137,8 +139,7 @@ class _Tokenizer:
         return getattr(self._tokenizer, name)
 
     def __call__(self, texts: list[str], **options):
-        texts = self._convert(texts, self._tokenizer) if self._convert else texts
-        return self._tokenizer(texts, verbose=False, **options)
+        return self._tokenizer(self._convert(texts, self._tokenizer) if self._convert else texts, **options)
 
 
 class _Encoder:
