@@ -117,9 +117,9 @@ from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import own_run, regional_attention
 from .processors.region_adapters import ADAPTER_LAYERS
 from .processors.region_images import RegionImages  # noqa: F401
-from .processors.replaced import replaced_method  # noqa: F401
+from .processors.replaced import replaced_method
 from .processors.steps import evaluation_columns
-from .processors.text_weights import weighted_texts
+from .processors.text_weights import weighted_encoder
 from .processors.unet import UNetDenoiser
 from .processors.weights import (
     batch_weights,
@@ -686,7 +686,9 @@ class SpaceTimeAttnPipeline(
             own_run(self._stock),
             text_model_within(self.text_encoder),
             cut_texts_untold(self._family),
-            weighted_texts(self._stock, syntax) if syntax else nullcontext(),
+            replaced_method(self._stock, "encode_prompt", weighted_encoder(self._stock, syntax))
+            if syntax
+            else nullcontext(),
         ):
             control = None
             adapted = any(region.adapters or region.image for item in layouts for region in item)

@@ -13,7 +13,6 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from .families import STABLE_DIFFUSION, cut_texts_untold
-from .replaced import replaced_method
 
 
 def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
@@ -53,13 +52,6 @@ def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
 def own_encoder(pipe) -> Callable[..., tuple]:
     """A pipeline's `encode_prompt` as it is outside of blocks, those of other threads too."""
     return getattr(pipe.encode_prompt, "in_place_of", pipe.encode_prompt)
-
-
-@contextmanager
-def weighted_texts(pipe, syntax) -> Iterator[None]:
-    """A pipeline with that `encode_prompt`, as long as the block runs."""
-    with replaced_method(pipe, "encode_prompt", weighted_encoder(pipe, syntax)):
-        yield
 
 
 def _embeddings(pipe, syntax, options: dict[str, Any]) -> dict[str, Any]:
