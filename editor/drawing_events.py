@@ -33,6 +33,7 @@ class DrawingEvents:
         self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
         self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength, parts.compare]
+        self._fields += [parts.syntax]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
         self._weights = [parts.own_curve, parts.rows, parts.curve]
@@ -100,6 +101,7 @@ class DrawingEvents:
         upscale,
         upscale_strength,
         compare,
+        syntax,
     ) -> Settings:
         return Settings(
             width=width,
@@ -118,6 +120,7 @@ class DrawingEvents:
             upscale=upscale,
             upscale_strength=upscale_strength,
             compare=bool(compare),
+            prompt_syntax=syntax,
         )
 
     def draw(self, request: gr.Request, scene: Scene, settings: Settings, under: bool) -> Iterator[dict]:
@@ -195,6 +198,7 @@ class DrawingEvents:
         check_layout(making.layout)
         settings, elsewhere = settings_of(making, pipe.defaults, _usual(pipe))
         picture = _opened_image(path)
+        placing = *placing[:-1], settings.prompt_syntax
         read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
         scene = Scene(making.prompt, making.layout, tuple(read.layout.phrases), edited=True)
         if differences := _differences(making, pipe, elsewhere):
@@ -234,6 +238,7 @@ class DrawingEvents:
             parts.background: settings.background,
             parts.upscale: settings.upscale,
             parts.upscale_strength: settings.upscale_strength,
+            parts.syntax: settings.prompt_syntax,
             parts.own_curve: None,
             parts.rows: settings.rows,
             parts.curve: gr.HTML(value=list(points), top=top_of(points)),

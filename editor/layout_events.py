@@ -28,7 +28,7 @@ class LayoutEvents:
     def __init__(self, parts: Parts, reader: Reader):
         self._parts, self._reader = parts, reader
         self.reading = [parts.prompt, parts.scene, parts.struck, parts.added, parts.width, parts.height]
-        self.reading += [parts.predictor, parts.temperature, parts.layout_seed]
+        self.reading += [parts.predictor, parts.temperature, parts.layout_seed, parts.syntax]
         self._fields = [parts.phrase, parts.description, parts.region_negative, parts.strength, parts.softness]
         self._fields += [parts.start, parts.end]
         self._buttons = [parts.delete, parts.front, parts.back, parts.use_mask, parts.use_box]
@@ -40,7 +40,8 @@ class LayoutEvents:
         """Connects the parts with the handlers."""
         parts = self._parts
         self._on(parts.prompt.input, self.typed, self.reading, trigger_mode="always_last")
-        self._on(parts.prompt.submit, self.submitted, self.reading)
+        for event in (parts.prompt.submit, parts.syntax.input):
+            self._on(event, self.submitted, self.reading)
         self._on(parts.place_anew.click, lambda scene: self.view(scene.placed_anew(scene.offered)), [parts.scene])
         self._on(parts.keep.click, lambda scene: self.view(scene.kept(scene.offered)), [parts.scene])
         self._on(parts.objects.input, self.ticked, [parts.objects, parts.read, *self.reading])
@@ -118,13 +119,14 @@ class LayoutEvents:
 
     # Prompts
 
-    def read(self, prompt, scene, struck, added, width, height, predictor, temperature, seed) -> Read:
+    def read(self, prompt, scene, struck, added, width, height, predictor, temperature, seed, syntax) -> Read:
         """Reads and places what the fields say; words that the prompt no longer has are forgotten."""
         there = [tuple(word for word in words if word.lower() in prompt.lower()) for words in (struck, added)]
         width, height = shape_of(width, height)
         if predictor not in self._reader.predictors:
             raise ValueError("Choose one of the predictors.")
-        return self._reader.read(prompt, Wishes(width, height, predictor, float(temperature), int(seed or 0), *there))
+        drawn = float(temperature), int(seed or 0)
+        return self._reader.read(prompt, Wishes(width, height, predictor, *drawn, *there, syntax))
 
     def typed(self, prompt: str, scene: Scene, *others) -> dict:
         """With each key; a language model is asked on Enter alone."""
@@ -158,9 +160,10 @@ class LayoutEvents:
         read = self.read(prompt, scene, *others)
         return self.view(replace(scene, prompt=prompt).placed_anew(read.layout), read)
 
-    def another(self, prompt, scene, struck, added, width, height, predictor, temperature, seed) -> dict:
+    def another(self, prompt, scene, struck, added, width, height, predictor, temperature, seed, syntax) -> dict:
         predictor, temperature, seed = "transformer", float(temperature) or 1.0, int(seed or 0) + 1
-        shown = self.placed_otherwise(prompt, scene, struck, added, width, height, predictor, temperature, seed)
+        drawn = predictor, temperature, seed
+        shown = self.placed_otherwise(prompt, scene, struck, added, width, height, *drawn, syntax)
         parts = self._parts
         return shown | {parts.predictor: predictor, parts.temperature: temperature, parts.layout_seed: seed}
 

@@ -18,6 +18,7 @@ _PREDICTORS = {
     "llm": "language model, on Enter",
     "auto": "transformer, and a language model for hard prompts, on Enter",
 }
+_SYNTAXES = {"plain": "plain text", "a1111": "A1111: (red:1.3)", "compel": "compel: (red)1.3"}
 _MASK_SIDE = 384  # pixels of the longer side of what a mask is drawn on
 
 
@@ -40,7 +41,7 @@ class Parts:
         self.drawn, self.backdrop = gr.State(()), gr.State(None)
         with gr.Row():
             with gr.Column(scale=5, min_width=320):
-                self._prompt()
+                self._prompt(reader)
                 self._canvas(start)
             with gr.Column(scale=4, min_width=320):
                 self._results()
@@ -51,9 +52,13 @@ class Parts:
             with gr.Column(scale=4, min_width=320):
                 self._settings(start, points)
 
-    def _prompt(self) -> None:
+    def _prompt(self, reader: Reader) -> None:
         self.prompt = gr.Textbox(
             label="Prompt", placeholder=EXAMPLE, lines=2, max_lines=6, max_length=LONGEST_PROMPT, elem_id="prompt"
+        )
+        choices = [(_SYNTAXES[name], name) for name in reader.syntaxes]
+        self.syntax = gr.Radio(
+            choices, value=reader.syntax, label="How texts are written", visible=len(choices) > 1, elem_id="syntax"
         )
         with gr.Group(visible=False, elem_id="question") as self.question:
             gr.Markdown("The prompt names other objects now.", container=True)

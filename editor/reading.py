@@ -15,6 +15,7 @@ from ..layout.learned import TransformerLayoutPredictor
 from ..layout.objects import objects_of
 from ..layout.prediction import named_predictor
 from ..layout.regions import Layout
+from ..layout.weighted_text import PROMPT_SYNTAXES, named_syntax
 
 
 LONGEST_PROMPT = 4000  # characters
@@ -33,6 +34,7 @@ class Wishes:
         temperature (`float`): 0 for the likeliest layout; only the transformer draws others.
         seed (`int`): Of layouts that are drawn.
         struck, added (`tuple[str, ...]`): Words of the prompt that name no object, or one that was not read.
+        syntax (`str`, *optional*): How weights stand in the prompt, one of `Reader.syntaxes`.
     """
 
     width: int
@@ -42,6 +44,7 @@ class Wishes:
     seed: int = 0
     struck: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    syntax: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,9 @@ class Reader:
         if find_spec("xgrammar"):
             self.predictors = list(dict.fromkeys([*self.predictors, "llm"]))
         self._made = {self.default: pipe.layout_predictor}  # which keep what they have loaded
+        self.syntax = getattr(pipe, "prompt_syntax", None)  # of the pipeline; families with transformers have none
+        known = PROMPT_SYNTAXES if find_spec("compel") else PROMPT_SYNTAXES[:1]
+        self.syntaxes = known if self.syntax else ()
 
     def read(self, prompt: str, wishes: Wishes) -> Read:
         """
@@ -82,12 +88,15 @@ class Reader:
             return Read()
         with self._lock, collected_warnings() as warned:
             self._pipe.layout_predictor = self._predictor(wishes)
-            names = tuple(dict.fromkeys([*_names(prompt), *wishes.added]))
+            syntax = named_syntax(wishes.syntax or "plain")
+            source = syntax.source(prompt) if syntax else prompt
+            names = tuple(dict.fromkeys([*_names(source), *wishes.added]))
             placed = tuple(name for name in names if name not in wishes.struck)
             objects = placed if wishes.struck or wishes.added else None
             generator = torch.Generator().manual_seed(wishes.seed)
+            written = {"prompt_syntax": wishes.syntax} if wishes.syntax else {}
             layout = self._pipe.predict_layout(
-                prompt, wishes.height, wishes.width, objects=objects, generator=generator
+                prompt, wishes.height, wishes.width, objects=objects, generator=generator, **written
             )
             told = _told(layout, objects)
         return Read(layout, names, placed, tuple(dict.fromkeys([*told, *warned])))

@@ -26,6 +26,7 @@ _FIELDS = (
     "negative_prompt",
     "num_images_per_prompt",
     "blend",
+    "prompt_syntax",
 )
 _WORDS = {"best_of": "“Best of”", "pictures": "The number of pictures", "steps": "The number of steps"}
 
@@ -49,6 +50,7 @@ class Settings:
         upscale (`float`): By which factor pictures are drawn once more, see [`upscale`]; 1 for no second pass.
         upscale_strength (`float`): How much of that is drawn anew.
         compare (`bool`): Whether to draw the same noise without regions, too.
+        prompt_syntax (`str`, *optional*): How weights stand in texts, where the pipeline reads any.
 
     Raises:
         ValueError: Names the field that makes no sense.
@@ -70,6 +72,7 @@ class Settings:
     upscale: float = 1.0
     upscale_strength: float = 0.4
     compare: bool = False
+    prompt_syntax: str | None = None
 
     def __post_init__(self):
         for name, (low, high) in _LIMITS.items():
@@ -96,6 +99,7 @@ class Settings:
             "negative_prompt": self.negative_prompt or None,
             "num_images_per_prompt": self.pictures,
             "blend": self.blend,
+            "prompt_syntax": self.prompt_syntax,
             "weights": self.rows or self._weights(len(layout), blend),
         }
         return {name: value for name, value in options.items() if value is not None}
@@ -161,6 +165,7 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
         pictures=pictures,
         best_of=epochs,
         blend=blend,
+        prompt_syntax=given.get("prompt_syntax"),
         rows=None if rows is None else _checked_rows(rows, len(making.layout), steps),
         depth_order=defaults.depth_order,
         background=making.layout.background or "",

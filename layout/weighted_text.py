@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from .files import shortened
 from .prompt_syntax import parse_prompt, split_negative
@@ -16,6 +16,7 @@ from .words import singular
 
 PROMPT_SYNTAXES = ("plain", "a1111", "compel")
 _SINGLE = (1.0, 1.1, 1 / 1.1, 1.05)  # what one pair of brackets weighs, which stand in plain texts, too
+_MOST_LEVELS = 4  # of brackets: with each more compel's parser takes five times as long
 _BEFORE_MARK = re.compile(r"\s+(?=[,.;:!?])")
 _syntax_logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class PromptSyntax:
         The words of a phrase are looked for where the prompt has most of them; those that a description adds, where
         the prompt goes on, or else nearest to the phrase.
         """
-        words = [(_bare(word), weight) for word, weight in self.words(self.split(prompt)[0])]
+        words = [(_word_key(word), weight) for word, weight in self.words(self.split(prompt)[0])]
         words = [(word, weight) for word, weight in words if word]
         regions: list[Region] = []
         for region in layout.regions:
@@ -114,6 +115,12 @@ class _CompelSyntax(PromptSyntax):
     def parse(self, text: str):
         from compel import Compel
 
+        steps = ({"(": 1, ")": -1}.get(character, 0) for character in re.sub(r"\\.", "", text))
+        if (levels := max(accumulate(steps), default=0)) > _MOST_LEVELS:
+            raise ValueError(
+                f"{shortened(text)} has brackets in {levels} levels, for which compel takes too long: write the weight as"
+                " a number, such as (word)1.3."
+            )
         try:
             return Compel.parse_prompt_string(text)
         except Exception as error:  # pyparsing's and its own
@@ -179,7 +186,7 @@ def warn_of_syntax(texts: Iterable[str]) -> None:
             return
 
 
-def _bare(word: str) -> str:
+def _word_key(word: str) -> str:
     """What is compared of a word."""
     return singular(word.strip(string.punctuation).lower())
 
@@ -189,12 +196,12 @@ def _with_weights(region: Region, words: Words, earlier: int) -> Words:
     The words of a region's local text, each with the weight that it has among the bare words of a prompt; `earlier`
     regions have the same phrase.
     """
-    phrase = list(filter(None, map(_bare, region.phrase.split())))
+    phrase = list(filter(None, map(_word_key, region.phrase.split())))
     named = len(phrase) if region.local_text.startswith(region.phrase) else 0
     place = _place([word for word, _ in words], phrase, earlier)
     weighed, here = [], -1 if place is None else place - 1
     for number, word in enumerate(region.local_text.split()):
-        same = [index for index, (other, _) in enumerate(words) if other == _bare(word)]
+        same = [index for index, (other, _) in enumerate(words) if other == _word_key(word)]
         weight = 1.0
         if place is not None and (number < named or same):
             here = here + 1 if number < named or here + 1 in same else min(same, key=lambda n: abs(n - place))

@@ -245,6 +245,17 @@ def test_what_is_warned_of_is_told(reader):
     assert any("not English" in line for line in reader.read("ein roter Apfel auf dem Tisch", wishes(reader)).told)
 
 
+@pytest.mark.parametrize(
+    "syntax, prompt, description",
+    [("a1111", "a (red:1.3) apple", "a (red:1.3) apple"), ("compel", '("a red++ apple").and()', "a (red)1.21 apple")],
+)
+def test_weights_are_read_in_the_syntax_that_is_chosen(reader, syntax, prompt, description):
+    assert syntax in reader.syntaxes and reader.syntax == "plain"
+    read = reader.read(prompt, wishes(reader, syntax=syntax))
+    assert list(read.names) == ["a red apple"] and read.layout[0].description == description
+    assert reader.read("a red apple", wishes(reader, syntax="plain")).layout[0].description is None
+
+
 def test_prompts_without_end_are_refused(reader):
     with pytest.raises(ValueError, match="shorten it"):
         reader.read("a cat " * 1000, wishes(reader))
@@ -318,10 +329,9 @@ def test_the_page_draws_what_the_pipeline_draws(pipes, tmp_path):
 
 
 def test_the_settings_of_a_picture_come_back(studio):
-    settings = replace(
-        SETTINGS, pictures=2, negative_prompt="a dog", blend="guided", curve=(3.0, 1.0, 0.0), depth_order=True
-    )
-    settings = replace(settings, background="snow", upscale=1.5, upscale_strength=0.5)
+    options = {"blend": "guided", "curve": (3.0, 1.0, 0.0), "depth_order": True, "prompt_syntax": "plain"}
+    options |= {"background": "snow", "upscale": 1.5, "upscale_strength": 0.5}
+    settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", **options)
     _, end = finished(studio, settings)
     found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults, _usual(studio.pipe))
     assert replace(found, rows=None, curve=settings.curve) == settings and elsewhere == []

@@ -81,9 +81,13 @@ def test_compels_syntax_is_taken_out_by_compel(prompt, text):
     assert named_syntax("compel").text(prompt) == text
 
 
-def test_what_compel_does_not_understand_is_told():
-    with pytest.raises(ValueError, match="compel does not understand"):
-        named_syntax("compel").parse('("a cat", "a dog").blend(0.7)')
+@pytest.mark.parametrize(
+    "prompt, complaint",
+    [('("a cat", "a dog").blend(0.7)', "compel does not understand"), ("((((((a))))))", "brackets in 6 levels")],
+)
+def test_what_compel_cannot_read_is_told(prompt, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        named_syntax("compel").parse(prompt)
 
 
 @pytest.mark.parametrize(
