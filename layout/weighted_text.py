@@ -118,8 +118,8 @@ class _CompelSyntax(PromptSyntax):
         steps = ({"(": 1, ")": -1}.get(character, 0) for character in re.sub(r"\\.", "", text))
         if (levels := max(accumulate(steps), default=0)) > _MOST_LEVELS:
             raise ValueError(
-                f"{shortened(text)} has brackets in {levels} levels, for which compel takes too long: write the weight as"
-                " a number, such as (word)1.3."
+                f"{shortened(text)} has brackets in {levels} levels, for which compel takes too long: write the weight"
+                " as a number, such as (word)1.3."
             )
         try:
             return Compel.parse_prompt_string(text)

@@ -31,7 +31,7 @@ def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
     """
     encode, signature = own_encoder(pipe), inspect.signature(type(pipe).encode_prompt)
     for _, encoder in _text_pairs(pipe):
-        if not isinstance(_plain(encoder), CLIPTextModel | CLIPTextModelWithProjection):
+        if not isinstance(_uncompiled_encoder(encoder), CLIPTextModel | CLIPTextModelWithProjection):
             raise ValueError(
                 f"`prompt_syntax` is for the text encoders of CLIP, and {type(pipe).__name__} has a"
                 f" {type(encoder).__name__}: leave it out."
@@ -103,7 +103,7 @@ def _text_pairs(pipe) -> list[tuple[Any, nn.Module]]:
     return [(tokenizer, encoder) for tokenizer, encoder in pairs if tokenizer is not None and encoder is not None]
 
 
-def _plain(encoder: nn.Module) -> nn.Module:
+def _uncompiled_encoder(encoder: nn.Module) -> nn.Module:
     """It without what `torch.compile` wraps around it."""
     return getattr(encoder, "_orig_mod", encoder)
 
@@ -149,7 +149,7 @@ class _Encoder:
         elif self.clip_skip is None:
             states = output[0]
         else:
-            model = _plain(self.encoder)
+            model = _uncompiled_encoder(self.encoder)
             norm = getattr(model, "text_model", model).final_layer_norm
             states = norm(output.hidden_states[-1 - self.clip_skip])
         return SimpleNamespace(last_hidden_state=states, pooler_output=output[0])
