@@ -30,9 +30,9 @@ from .processors.local_texts import (
 from .processors.patch import check_kind, regional_attention
 from .processors.pixart import PixArtDenoiser
 from .processors.region_adapters import ADAPTER_LAYERS
-from .processors.replaced import replaced_method
+from .processors.replaced import own_method, replaced_method
 from .processors.sd3 import SD3Denoiser
-from .processors.text_weights import own_encoder, weighted_encoder
+from .processors.text_weights import weighted_encoder
 from .processors.unet import UNetDenoiser
 from .processors.weights import batch_weights, choose_blend, read_weights, saved_blend
 
@@ -87,7 +87,7 @@ def spacetime_attention(
         raise TypeError("A SpaceTimeAttnPipeline has control of its own: call it with `layout`, or pass `pipe.stock`.")
     texts = EncodedTexts()
     denoiser = denoiser_of(pipe, texts)
-    syntax, denoiser.encode_prompt = named_syntax(prompt_syntax), own_encoder(pipe)
+    syntax, denoiser.encode_prompt = named_syntax(prompt_syntax), own_method(pipe, "encode_prompt")
     if syntax:
         if not isinstance(denoiser, UNetDenoiser):
             raise ValueError(
@@ -145,7 +145,7 @@ def spacetime_attention(
     control = controlled(layouts, *settings(guided=blend != "convex"), {})
     with (
         regional_attention(denoiser, control, begin_run),
-        _heard(pipe, denoiser.encode_prompt, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
+        _heard(pipe, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
         text_model_within(pipe.text_encoder),
         drawn_part(pipe) as part,
     ):
@@ -215,12 +215,9 @@ def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
 
 
 @contextmanager
-def _heard(pipe: DiffusionPipeline, encode: Callable, texts: EncodedTexts, plain: bool) -> Iterator[None]:
-    """
-    Lets the pipeline encode its texts so, and these texts know what it encodes; where they are `plain` and might have
-    weights, a warning tells.
-    """
-    signature = inspect.signature(type(pipe).encode_prompt)
+def _heard(pipe: DiffusionPipeline, texts: EncodedTexts, plain: bool) -> Iterator[None]:
+    """Lets these texts know what the pipeline encodes; where it is `plain` and might have weights, a warning tells."""
+    encode, signature = pipe.encode_prompt, inspect.signature(type(pipe).encode_prompt)
 
     def encode_prompt(*args, **kwargs):
         results, given = encode(*args, **kwargs), signature.bind(pipe, *args, **kwargs)
@@ -231,7 +228,6 @@ def _heard(pipe: DiffusionPipeline, encode: Callable, texts: EncodedTexts, plain
             warn_of_syntax(text for some in written for text in ([some] if isinstance(some, str) else some))
         return results
 
-    encode_prompt.in_place_of = own_encoder(pipe)
     with replaced_method(pipe, "encode_prompt", encode_prompt):
         yield
 

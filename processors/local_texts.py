@@ -1,6 +1,7 @@
 """The objects' local descriptions: checked, encoded, and brought together with their regions and weights."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,13 +94,24 @@ def _encoded(
     for number, strengths in enumerate(adapters.strengths):
         own = tuple(sorted((name, strength) for name, strength in strengths.items() if name in reading))
         groups.setdefault(own, []).append(number)
-    parts = []
+    parts, empty = [], []
     for strengths, numbers in groups.items():
         with text_adapters(denoiser.pipe, adapters.names, dict(strengths)):
             own_negatives = negatives and [negatives[number] for number in numbers]
             parts.append(denoiser.encode([texts[number] for number in numbers], own_negatives, *how))
+            empty.append(denoiser.encode([""], negatives and [""], *how))
+    length = max(part[0].shape[1] for part in parts)
+    parts = [tuple(map(partial(_filled_up, length), *pair)) for pair in zip(parts, empty)]
     order = torch.tensor(sum(groups.values(), [])).argsort()
     return tuple(None if part[0] is None else torch.cat(part)[order.to(part[0].device)] for part in zip(*parts))
+
+
+def _filled_up(length: int, contexts: torch.Tensor | None, empty: torch.Tensor | None) -> torch.Tensor | None:
+    """Contexts (texts, tokens, channels) of so many tokens, with those of an empty text (1, ...) at the end."""
+    if contexts is None:
+        return None
+    missing = (length - contexts.shape[1]) // empty.shape[1]
+    return torch.cat([contexts, *[empty.expand(len(contexts), -1, -1)] * missing], dim=1)
 
 
 def named_adapters(denoiser: UNetDenoiser, layouts: Sequence, adapter_layers: str) -> RegionAdapters | None:

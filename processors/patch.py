@@ -18,7 +18,7 @@ from torch import nn
 
 from .checks import check_pictures
 from .control import RegionalControl
-from .region_adapters import adapter_forwards, prompts_without
+from .region_adapters import adapter_forwards, encoded_so
 from .unet import UNetDenoiser
 
 
@@ -131,7 +131,7 @@ def regional_attention(
         for layer, forward in adapter_forwards(plain_model, control, controls):
             block.replace_forward(layer, forward)
         try:
-            with prompts_without(pipe, control.adapter_names):
+            with encoded_so(pipe, denoiser.encode_prompt, control.adapter_names):
                 yield control
         finally:
             block.over = True  # as early as can be, see `own_turn`

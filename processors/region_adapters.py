@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any
 
 import torch
@@ -256,14 +255,12 @@ def text_adapters(pipe, named: Iterable[str], strengths: Mapping[str, float]) ->
 
 
 @contextmanager
-def prompts_without(pipe, named: frozenset[str]) -> Iterator[None]:
-    """A pipeline whose prompts are encoded without these adapters, for as long as the block runs."""
-    if not named:
+def encoded_so(pipe, encode: Callable, named: frozenset[str]) -> Iterator[None]:
+    """A pipeline whose prompts are encoded so, and without these adapters, for as long as the block runs."""
+    if not named and encode == getattr(pipe, "encode_prompt", None):
         yield
         return
-    encode = pipe.encode_prompt
 
-    @wraps(encode)
     def encode_prompt(*args, **options):
         with text_adapters(pipe, named, {}):
             return encode(*args, **options)

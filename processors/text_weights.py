@@ -13,6 +13,7 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from .families import STABLE_DIFFUSION, cut_texts_untold
+from .replaced import own_method
 
 
 def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
@@ -29,7 +30,7 @@ def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
     Raises:
         ValueError: The text encoders are not CLIP's.
     """
-    encode, signature = own_encoder(pipe), inspect.signature(type(pipe).encode_prompt)
+    encode, signature = own_method(pipe, "encode_prompt"), inspect.signature(type(pipe).encode_prompt)
     for _, encoder in _text_pairs(pipe):
         if not isinstance(_uncompiled_encoder(encoder), CLIPTextModel | CLIPTextModelWithProjection):
             raise ValueError(
@@ -45,13 +46,7 @@ def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
                 given.arguments.update(_embeddings(pipe, syntax, given.arguments))
         return encode(*given.args[1:], **given.kwargs)
 
-    encode_prompt.in_place_of = encode
     return encode_prompt
-
-
-def own_encoder(pipe) -> Callable[..., tuple]:
-    """A pipeline's `encode_prompt` as it is outside of blocks, those of other threads too."""
-    return getattr(pipe.encode_prompt, "in_place_of", pipe.encode_prompt)
 
 
 def _embeddings(pipe, syntax, options: dict[str, Any]) -> dict[str, Any]:
