@@ -8,6 +8,8 @@ import torch
 from compel import CompelForSD, CompelForSDXL
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 from peft import LoraConfig
+from sequential_offload import offload_sequentially
+from test_region_adapters import add_adapter
 from test_together import load_thing
 from transformer_pipelines import flux, pixart, stable_diffusion_3
 
@@ -240,6 +242,18 @@ def test_the_pipeline_equals_the_context_manager(pipes):
     assert torch.equal(run(stock).images, plain) and "encode_prompt" not in vars(stock)
 
 
+def test_adapters_of_regions_act_beside_texts_of_other_lengths(make):
+    pipe, stock = make("SDXL")
+    add_adapter(stock, "one", text=True)
+    regions = Region("a (cat:1.2)", box=(0, 0, 0.5, 1), adapters={"one": 0.5}), Region("a BREAK b", box=(0.5, 0, 1, 1))
+    expected = run(pipe, layout=Layout(regions), prompt_syntax="a1111").images
+    with spacetime_attention(stock, Layout(regions), prompt_syntax="a1111") as control:
+        assert torch.equal(run(stock).images, expected)
+    stock.set_adapters(["one"], [0.5])
+    alone = encoded(stock, ["a photo of a (cat:1.2)", "a BREAK b"])[0]
+    torch.testing.assert_close(control.contexts[0], alone[0])
+
+
 def test_other_pipelines_read_it_too(pipes, family):
     _, stock = pipes
     kind = StableDiffusionXLImg2ImgPipeline if family == "SDXL" else StableDiffusionImg2ImgPipeline
@@ -258,6 +272,13 @@ def test_a_batch_of_several_pictures_a_prompt(pipes):
     alone = run(pipe, prompts[1], latents=noise[2:], num_images_per_prompt=2, prompt_syntax="a1111")
     torch.testing.assert_close(both.images[2:], alone.images, atol=1e-4, rtol=0)
     assert both.layouts[2] == alone.layouts[0]
+
+
+def test_text_encoders_may_be_offloaded(make):
+    pipe, _ = make("SDXL")
+    expected = run(pipe, prompt_syntax="a1111").images
+    offload_sequentially(pipe)
+    torch.testing.assert_close(run(pipe, prompt_syntax="a1111").images, expected, atol=1e-4, rtol=0)
 
 
 def test_embeddings_keep_their_way(pipe, stock):
