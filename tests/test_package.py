@@ -85,7 +85,7 @@ def test_the_wheel_carries_version_licence_extras_and_command(wheel):
     metadata = email.message_from_bytes(wheel.read(f"{folder}/METADATA"))
     assert metadata["Version"] == spacetime_attn.__version__
     assert metadata["License-Expression"] == "Apache-2.0 AND LicenseRef-WordNet-3.0"
-    assert set(metadata.get_all("Provides-Extra")) == {"test", "app", "notebook", "llm", "benchmark"}
+    assert set(metadata.get_all("Provides-Extra")) == {"test", "app", "notebook", "llm", "prompts", "benchmark"}
     entry_points = wheel.read(f"{folder}/entry_points.txt")
     assert b"spacetime-attn = spacetime_attn.cli:main" in entry_points
     assert b"spacetime_reader = spacetime_attn.layout.reader:make_reader" in entry_points
