@@ -148,6 +148,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="whether regions give way to those in front of them (default: the checkpoint's)",
     )
+    add("--separation-strength", type=_number, metavar="X", help="keep neighbours apart (default: the checkpoint's)")
     add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
     add("--upscale", type=_number, metavar="X", help="draw once more, with sides of X times, under the same layout")
     add("--upscale-strength", type=_number, metavar="X", help="how much of it is drawn anew (default: 0.4)")
@@ -222,8 +223,9 @@ def generate(args: argparse.Namespace) -> None:
     }
     options = {name: value for name, value in options.items() if value is not None}
     pipe = _load_pipeline(args, _device(args.device))
-    if args.depth_order is not None:
-        pipe.depth_order = args.depth_order
+    for name in ("depth_order", "separation_strength"):
+        if vars(args)[name] is not None:
+            setattr(pipe, name, vars(args)[name])
     with Interrupts() as interrupts:
         if args.optimize:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)

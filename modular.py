@@ -211,7 +211,7 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
             matrices,
             "convex",
             template,
-            defaults.depth_order,
+            defaults,
             {param.name: given[param.name] for param in self._text_inputs},
             length,
         )

@@ -118,6 +118,8 @@ from .processors.patch import own_run, regional_attention
 from .processors.region_adapters import ADAPTER_LAYERS
 from .processors.region_images import RegionImages  # noqa: F401
 from .processors.replaced import replaced_method
+from .processors.self_attention import SeparatedAttnProcessor  # noqa: F401
+from .processors.separation import Separation  # noqa: F401
 from .processors.steps import evaluation_columns
 from .processors.text_weights import weighted_encoder
 from .processors.unet import UNetDenoiser
@@ -206,7 +208,7 @@ class SpaceTimeAttnPipeline(
 
     Args:
         default_blend, guided_strength, convex_weight, control_guidance_end, weight_schedule, region_shape,
-            disc_radius, box_scale, depth_order: See [`Defaults`].
+            disc_radius, box_scale, depth_order, separation_strength, separation_end: See [`Defaults`].
         preset (`str`, *optional*): `"official"` (the authors' settings) or `"early"` (weights that fall to zero in
             the first half of the steps, boxes as predicted; measured on no real checkpoint), in the place of all of
             these, also of those that a checkpoint carries.
@@ -259,6 +261,8 @@ class SpaceTimeAttnPipeline(
         disc_radius: float = Defaults.disc_radius,
         box_scale: float = Defaults.box_scale,
         depth_order: bool = Defaults.depth_order,
+        separation_strength: float = Defaults.separation_strength,
+        separation_end: float = Defaults.separation_end,
         preset: str | None = None,
         clip_model: str = "openai/clip-vit-base-patch32",
         layout_transformer: LayoutTransformer = None,
@@ -702,7 +706,7 @@ class SpaceTimeAttnPipeline(
                     matrices,
                     blend,
                     local_prompt_template,
-                    defaults.depth_order,
+                    defaults,
                     {"lora_scale": scale, "clip_skip": clip_skip},
                     adapter_layers=adapter_layers or "all",
                 )

@@ -120,7 +120,7 @@ def spacetime_attention(
             matrices,
             blend,
             local_prompt_template,
-            defaults.depth_order,
+            defaults,
             encoding,
             local_max_sequence_length,
             adapter_layers,
@@ -136,6 +136,7 @@ def spacetime_attention(
         check_negatives(drawn, guided, denoiser.guided_by)
         control.weights, control.strengths = torch.cat(matrices), region_strengths(drawn, steps)
         control.times = region_times(drawn, steps)
+        control.separations = defaults.separations(steps, first)
         asked = texts.settings, shown
         if asked != known:
             of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked

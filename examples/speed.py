@@ -3,6 +3,7 @@ What spatial control costs, with random weights in the shapes of Stable Diffusio
 
     python examples/speed.py
     python examples/speed.py --model sdxl --dtype bfloat16
+    python examples/speed.py --separation      # what it costs to keep neighbours apart, in the steps that do
 
 Both sides are run in turns, so that a busy machine slows them alike; what is printed are the medians of the ratios of
 neighbours, and between which quartiles they lie. Under guidance, with a disc of radius 0.2 for each object.
@@ -20,6 +21,7 @@ from spacetime_attn import Layout, Region
 from spacetime_attn.examples.models_of_size import SIZES, conditions, unet_of
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
+from spacetime_attn.processors.self_attention import SeparatedAttnProcessor
 from spacetime_attn.processors.unet import unet_evaluation
 
 
@@ -36,7 +38,9 @@ def main() -> None:
     add("--repeats", type=int, default=15, help="pairs of runs (default: %(default)s)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="default: %(default)s")
     add("--dtype", choices=["float32", "float16", "bfloat16"], default="float32", help="default: %(default)s")
+    add("--separation", action="store_true", help="keep neighbours apart in self-attention, and no more than that")
     arguments = parser.parse_args()
+    kind, wrapper = ("attn1", SeparatedAttnProcessor) if arguments.separation else ("attn2", RegionalAttnProcessor)
     dtype = getattr(torch, arguments.dtype)
     side = (arguments.size or SIZES[arguments.model]) // 8
     torch.manual_seed(0)
@@ -44,31 +48,37 @@ def main() -> None:
     latents = torch.randn(2, 4, side, side, device=arguments.device, dtype=dtype)
     given = conditions(unet, len(latents))
     text = given["encoder_hidden_states"]
-    inputs = attention_inputs(unet, latents, given)
+    inputs = attention_inputs(unet, latents, given, kind)
 
     def attend() -> None:
         for layer, states in inputs:
-            layer(states, encoder_hidden_states=text)
+            layer(states, encoder_hidden_states=None if arguments.separation else text)
 
     def evaluate() -> None:
         unet(latents, 500, **given)
 
-    print("| objects | cross-attention layers | whole UNet |\n| --: | --: | --: |")
+    measured = "self-attention" if arguments.separation else "cross-attention"
+    print(f"| objects | {measured} layers | whole UNet |\n| --: | --: | --: |")
     for count in arguments.objects:
-        control = discs(count, latents, text)
+        control = discs(count, latents, text, arguments.separation)
+        layers = {
+            name: (layer.processor, wrapper(layer.processor, control))
+            for name, layer in unet.named_modules()
+            if name.endswith(kind)
+        }
         cells = [
-            ratio(unet, control, run, arguments.repeats, f"{count} objects, {name}")
+            ratio(unet, layers, run, arguments.repeats, f"{count} objects, {name}")
             for name, run in (("attention", attend), ("UNet", evaluate))
         ]
         print(f"| {count} | {' | '.join(cells)} |")
 
 
 @torch.no_grad()
-def attention_inputs(unet, latents: torch.Tensor, given: dict) -> list[tuple]:
-    """Every cross-attention layer with the hidden states that it gets."""
+def attention_inputs(unet, latents: torch.Tensor, given: dict, kind: str) -> list[tuple]:
+    """Every attention layer of a kind, by the end of its name, with the hidden states that it gets."""
     inputs, hooks = [], []
     for name, layer in unet.named_modules():
-        if name.endswith("attn2"):
+        if name.endswith(kind):
             hooks.append(layer.register_forward_pre_hook(lambda layer, args: inputs.append((layer, args[0]))))
     unet(latents, 500, **given)
     for hook in hooks:
@@ -76,35 +86,37 @@ def attention_inputs(unet, latents: torch.Tensor, given: dict) -> list[tuple]:
     return inputs
 
 
-def discs(count: int, latents: torch.Tensor, text: torch.Tensor) -> RegionalControl:
-    """Control of the first step of a run with some discs."""
+def discs(count: int, latents: torch.Tensor, text: torch.Tensor, separated: bool) -> RegionalControl:
+    """Control of the first step of a run with some discs, which are perhaps kept apart."""
     layout = Layout(tuple(Region("a thing", disc=(*centre, 0.2)) for centre in CENTRES[:count]))
     weights = torch.full((count, 1), 5.0 / count)
     contexts = torch.randn(count, *text.shape[1:], device=text.device, dtype=text.dtype)
     control = RegionalControl(contexts, [0] * count, 1, lambda *size: torch.from_numpy(layout.masks(*size)), weights)
+    control.separations = torch.tensor([3.0]) if separated else None
     control.begin_run()
     control.begin_step(0, unet_evaluation(latents, guided=True))
     return control
 
 
 @torch.no_grad()
-def ratio(unet, control: RegionalControl, run: Callable[[], None], repeats: int, description: str) -> str:
-    """The time with control over that without."""
-    plain = {name: layer.processor for name, layer in unet.named_modules() if name.endswith("attn2")}
-    controlled = {name: RegionalAttnProcessor(processor, control) for name, processor in plain.items()}
+def ratio(unet, layers: dict[str, tuple], run: Callable[[], None], repeats: int, description: str) -> str:
+    """The time with the second processor of each layer over that with the first, which it has afterwards."""
     ratios = []
     for repeat in tqdm(range(repeats + 1), desc=description):
         times = []
-        for processors in (plain, controlled):
-            for name, processor in processors.items():
-                unet.get_submodule(name).set_processor(processor)
-            times.append(seconds(run, control.contexts.device))
+        for place in (0, 1):
+            _set_processors(unet, layers, place)
+            times.append(seconds(run, unet.device))
         if repeat:  # the first pair warms up and fills the caches
             ratios.append(times[1] / times[0])
-    for name, processor in plain.items():
-        unet.get_submodule(name).set_processor(processor)
+    _set_processors(unet, layers, 0)
     low, median, high = statistics.quantiles(ratios, n=4)
     return f"{median:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _set_processors(unet, layers: dict[str, tuple], place: int) -> None:
+    for name, processors in layers.items():
+        unet.get_submodule(name).set_processor(processors[place])
 
 
 def seconds(run: Callable[[], None], device: torch.device) -> float:

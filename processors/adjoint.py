@@ -67,13 +67,13 @@ def recomputed_evaluations(
         if control.thread.plain or not control.recomputed:
             return forward(sample, timestep, encoder_hidden_states, *further, **options)
         passes, guided_batch, weights = control.passes, control.guided_batch, control.step_weights
-        adapting = control.adapting
+        adapting, apart = control.adapting, control.apart
 
         def evaluate(latents, weights):
             if not control.recomputed:
                 raise RuntimeError("Gradients have to be taken before the block of `recomputed_evaluations` ends.")
             rows = torch.cat([latents, latents]) if guided_batch else latents
-            control.evaluate_again(len(rows), passes, weights, adapting)
+            control.evaluate_again(len(rows), passes, weights, adapting, apart)
             output = forward(rows, timestep, encoder_hidden_states, *further, **options)[0]
             on_evaluation()
             return output

@@ -72,7 +72,7 @@ class RegionalAttnProcessor:
             options["ip_adapter_masks"] = ip_adapter_masks
         if not self.control.acts or encoder_hidden_states is None:
             return self.inner(attn, hidden_states, encoder_hidden_states, attention_mask, **options)
-        if _is_standard(attn, self.inner) and not isinstance(encoder_hidden_states, tuple):
+        if is_standard(attn, self.inner) and not isinstance(encoder_hidden_states, tuple):
             return self._standard(attn, hidden_states, encoder_hidden_states, attention_mask)
         return self._around_inner(attn, hidden_states, encoder_hidden_states, attention_mask, options)
 
@@ -197,7 +197,7 @@ def _adapters(projection) -> tuple:
     return () if scaling is None else (projection.disable_adapters, *projection.active_adapters, *scaling.items())
 
 
-def _is_standard(attn: Attention, inner: Callable) -> bool:
+def is_standard(attn: Attention, inner: Callable) -> bool:
     """Whether this file's own arithmetic equals the layer's: the standard processors without their extras."""
     processor = attn.processor if inner is Attention.forward else inner
     extras = (attn.spatial_norm, attn.group_norm, attn.norm_q, attn.norm_k)

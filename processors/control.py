@@ -10,6 +10,7 @@ import torch
 
 from .region_adapters import AdapterStep, RegionAdapters, adapter_amounts
 from .region_images import RegionImages
+from .separation import Separation, memberships, separated
 
 
 BLENDS = ("guided", "convex")
@@ -65,11 +66,15 @@ class Placement:
 
 @dataclass(frozen=True)
 class _LayerRegions:
-    """What of a [`Placement`] is the same at all steps: its index, m_i there, and how many queries it is about."""
+    """
+    What is the same at all steps. Of a [`Placement`]: its index, m_i there, and how many queries it is about; of a
+    [`Separation`]: each picture's `memberships`.
+    """
 
     index: torch.Tensor
     mask: torch.Tensor
     queries: int
+    members: torch.Tensor | None
 
     def placement(self, weights: torch.Tensor, blend: str) -> Placement:
         """With weights of shape (E, 1)."""
@@ -115,6 +120,8 @@ class RegionalControl:
         images ([`RegionImages`], *optional*): The pictures that the objects' regions have.
         times (`torch.Tensor` of shape (E, steps), *optional*): Whether adapters and pictures act at each step, 1 or 0;
             without it they always do.
+        separations (`torch.Tensor` of shape (steps,), *optional*): How strongly neighbours are kept apart in
+            self-attention at each step, see [`memberships`]; without it that is left as it is.
     """
 
     contexts: torch.Tensor
@@ -132,12 +139,14 @@ class RegionalControl:
     adapters: RegionAdapters | None = None
     images: RegionImages | None = None
     times: torch.Tensor | None = None
+    separations: torch.Tensor | None = None
 
     column: int = field(default=0, init=False)  # of the weights, at this step
     rows: int = field(default=0, init=False)  # of the batch in the layers, where frames are rows
     passes: str = field(default="conditional", init=False)  # which they are, see `Evaluation`
     step_weights: torch.Tensor | None = field(default=None, init=False)  # (E, 1); None: no control at this step
     adapting: AdapterStep | None = field(default=None, init=False, repr=False)  # None: no adapters at this step
+    apart: dict[int, Separation] = field(default_factory=dict, init=False, repr=False)  # by a layer's tokens
     recomputed: bool = field(default=False, init=False)  # evaluations are, each with its own step's weights
     run: int = field(default=0, init=False)  # grows with every run, so that caches know theirs has passed
     thread: _Thread = field(default_factory=_Thread, init=False, repr=False, compare=False)
@@ -178,7 +187,8 @@ class RegionalControl:
         has_texts = self.passes != "unconditional" or self.negates
         blends = acts and has_texts and (self.guided_batch or self.blend == "convex")
         adapted = self._adapters_at(column)
-        if blends or any(adapted) or self.images is not None:
+        separation = 0.0 if self.separations is None else self.separations[column].item()
+        if blends or any(adapted) or separation or self.images is not None:
             if self.guided_batch and evaluation.rows // evaluation.frames % 2:
                 raise ValueError(
                     f"The denoiser runs on {evaluation.rows // evaluation.frames} rows, not on [unconditional,"
@@ -188,6 +198,7 @@ class RegionalControl:
         if blends:
             self.weigh(weights.to(evaluation.like.device))
         self.adapting = self._adapting(adapted, evaluation) if any(adapted) else None
+        self.apart = self._apart(separation) if separation else {}
 
     def weigh(self, weights: torch.Tensor | None) -> None:
         """
@@ -204,11 +215,16 @@ class RegionalControl:
             self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
 
     def evaluate_again(
-        self, rows: int, passes: str, weights: torch.Tensor | None, adapting: AdapterStep | None
+        self,
+        rows: int,
+        passes: str,
+        weights: torch.Tensor | None,
+        adapting: AdapterStep | None,
+        apart: dict[int, Separation],
     ) -> None:
         """Prepares an evaluation of this run that was begun before to be made once more, in this thread."""
         self.thread.plain = False
-        self.rows, self.passes, self.adapting = rows, passes, adapting
+        self.rows, self.passes, self.adapting, self.apart = rows, passes, adapting, apart
         self.weigh(weights)
 
     @property
@@ -234,6 +250,11 @@ class RegionalControl:
     def acts(self) -> bool:
         """Whether the objects or their adapters act in the evaluation that this thread is at."""
         return (self.step_weights is not None or self.adapting is not None) and not self.thread.plain
+
+    @property
+    def separates(self) -> bool:
+        """Whether neighbours are kept apart in the evaluation that this thread is at."""
+        return bool(self.apart) and not self.thread.plain
 
     @contextmanager
     def reading(self, adapters: Sequence[dict[str, float]]) -> Iterator[None]:
@@ -274,12 +295,17 @@ class RegionalControl:
         Raises:
             ValueError: No layer is to have so many.
         """
-        if tokens not in self.placements:
-            raise ValueError(
-                f"A layer has {tokens} tokens of each picture, and none of this denoiser has other than"
-                f" {', '.join(map(str, self.placements))}."
-            )
-        return self.placements[tokens]
+        return _of_layer(self.placements, tokens)
+
+    def separation(self, rows: int, tokens: int) -> Separation:
+        """
+        What keeps neighbours apart in a layer with so many rows, and so many tokens of each picture.
+
+        Raises:
+            ValueError: No layer is to have so many.
+        """
+        self.conditional_rows(rows)
+        return _of_layer(self.apart, tokens)
 
     def _of_texts(self, weights: torch.Tensor) -> torch.Tensor:
         """The objects' weights (O, 1) as those of all local descriptions, (E, 1)."""
@@ -336,6 +362,19 @@ class RegionalControl:
             amounts,
         )
 
+    def _apart(self, strength: float) -> dict[int, Separation]:
+        """What keeps neighbours apart so strongly, in all rows alike; nothing where no object has any."""
+        passes = 2 if self.guided_batch else 1
+        members = {tokens: layer.members for tokens, layer in self._regions.items() if layer.members is not None}
+        return {tokens: separated(part.repeat(passes, 1, 1), strength) for tokens, part in members.items()}
+
+    def _neighbours(self) -> list[list[int]]:
+        """Of each prompt the objects that have weight at any step of the run."""
+        weights = self._of_texts(self.weights)
+        weights = weights if self.strengths is None else weights * self.strengths
+        acting = [e for e in weights.any(dim=1).nonzero()[:, 0].tolist() if e not in self.backgrounds]
+        return [[e for e in acting if self.owners[e] == prompt] for prompt in range(self.num_prompts)]
+
     def _layer_regions(self, grid: tuple[int, int], part, copies: int, like: torch.Tensor) -> _LayerRegions:
         masks = self.masks(*grid) if part is None else self.masks(*grid, part)
         masks, tokens = masks.flatten(1), math.prod(grid)  # (E, tokens)
@@ -348,4 +387,17 @@ class RegionalControl:
             index[e, :, : len(pixels)] = first_rows[:, None] + pixels
             values[e, :, : len(pixels)] = masks[e, pixels]
         queries = self.num_prompts * copies * tokens
-        return _LayerRegions(index.flatten(1).to(like.device), values.flatten(1).to(like), queries)
+        members, neighbours = None, self._neighbours() if self.separations is not None else []
+        if max(map(len, neighbours), default=0) > 1:
+            members = memberships([masks[own] for own in neighbours]).repeat_interleave(copies, dim=0).to(like)
+        return _LayerRegions(index.flatten(1).to(like.device), values.flatten(1).to(like), queries, members)
+
+
+def _of_layer(parts: dict, tokens: int):
+    """What belongs to layers with so many tokens of each picture, or a ValueError if there are none."""
+    if tokens not in parts:
+        raise ValueError(
+            f"A layer has {tokens} tokens of each picture, and none of this denoiser has other than"
+            f" {', '.join(map(str, parts))}."
+        )
+    return parts[tokens]

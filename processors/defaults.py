@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+import torch
+
 from .checks import check_choice, check_range
 from .control import BLENDS
-from .weights import CONVEX_WEIGHT, GUIDED_STRENGTH, WEIGHT_SCHEDULES
+from .weights import CONVEX_WEIGHT, GUIDED_STRENGTH, WEIGHT_SCHEDULES, default_weights
 
 
 REGION_SHAPES = ("disc", "box")
@@ -22,6 +24,8 @@ _RANGES = {
     "control_guidance_end": (0, 1),
     "disc_radius": (0.001, 10),
     "box_scale": (0.01, 100),
+    "separation_strength": (0, 100),
+    "separation_end": (0, 1),
 }
 
 
@@ -47,6 +51,9 @@ class Defaults:
             smaller or larger than the predictors believe.
         depth_order (`bool`): Where regions overlap, whether what is in front weakens what is behind it, see
             [`Layout.masks`]. Otherwise overlaps add.
+        separation_strength (`float`): By how much the logits of self-attention fall between places in different
+            regions, so that neighbours take less from each other, see [`memberships`]. With 0 it is as it was.
+        separation_end (`float`): The part of a run's steps, from its first on, in which they do, in 0..1.
 
     Raises:
         ValueError: Another choice, or a number out of range.
@@ -61,6 +68,8 @@ class Defaults:
     disc_radius: float = 0.2
     box_scale: float = 1.0
     depth_order: bool = False
+    separation_strength: float = 0.0
+    separation_end: float = 0.3
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
@@ -89,6 +98,12 @@ class Defaults:
             "end": self.control_guidance_end,
             "schedule": self.weight_schedule,
         }
+
+    def separations(self, steps: int, first: int = 0) -> torch.Tensor | None:
+        """The strength at each step, of a run that begins with the `first`; `None` where it is 0."""
+        if not self.separation_strength:
+            return None
+        return default_weights(1, steps, "convex", self.separation_strength, self.separation_end, first=first)[0]
 
 
 DEFAULT_NAMES = tuple(field.name for field in fields(Defaults))

@@ -90,6 +90,18 @@ class Denoiser:
         """
         raise NotImplementedError
 
+    def self_attention_layers(self) -> list[nn.Module]:
+        """
+        The layers in which the places of a picture attend to each other, and to nothing else.
+
+        Raises:
+            ValueError: The family has none.
+        """
+        raise ValueError(
+            f"`separation_strength` acts in self-attention, and {type(self.pipe).__name__} has joint attention of"
+            " picture and text: set it to 0."
+        )
+
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """What one evaluation is about, by the arguments of the model's `forward`."""
         raise NotImplementedError

@@ -9,6 +9,7 @@ import torch
 
 from ..layout.files import encodable
 from .control import RegionalControl
+from .defaults import Defaults
 from .families import missing_text_parts
 from .region_adapters import RegionAdapters, check_region_adapters, read_by_texts, text_adapters
 from .region_images import region_images
@@ -21,7 +22,7 @@ def regional_control(
     weights: Sequence[torch.Tensor],
     blend: str,
     template: str,
-    depth_order: bool,
+    defaults: Defaults,
     settings: Mapping[str, Any],
     max_sequence_length: int | None = None,
     adapter_layers: str = "all",
@@ -35,7 +36,7 @@ def regional_control(
         weights (`Sequence[torch.Tensor]`): One matrix (objects, steps) for each.
         blend (`str`): `"guided"` or `"convex"`.
         template (`str`): Makes the local description of a phrase, which replaces the `{}`.
-        depth_order (`bool`): Whether a region is weakened by what covers it, see [`Layout.local_masks`].
+        defaults ([`Defaults`]): Their `depth_order`, and how they keep neighbours apart.
         settings, max_sequence_length: See [`UNetDenoiser.encode`].
         adapter_layers (`str`): Where the adapters act that regions name, see [`RegionAdapters`].
 
@@ -68,7 +69,7 @@ def regional_control(
         owners=[number for number, layout in enumerate(layouts) for _ in layout.local_texts],
         num_prompts=len(layouts),
         masks=lambda height, width, part=None: torch.from_numpy(
-            np.concatenate([layout.local_masks(height, width, depth_order, part) for layout in layouts])
+            np.concatenate([layout.local_masks(height, width, defaults.depth_order, part) for layout in layouts])
         ),
         weights=torch.cat(list(weights)),
         blend=blend,
@@ -81,6 +82,7 @@ def regional_control(
         adapters=adapters,
         images=images,
         times=region_times(layouts, steps) if adapters or images else None,
+        separations=defaults.separations(steps),
     )
 
 

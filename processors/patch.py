@@ -19,6 +19,7 @@ from torch import nn
 from .checks import check_pictures
 from .control import RegionalControl
 from .region_adapters import adapter_forwards, encoded_so
+from .self_attention import SeparatedAttnProcessor
 from .unet import UNetDenoiser
 
 
@@ -66,6 +67,7 @@ def regional_attention(
     if not isinstance(plain_model, denoiser.models):
         raise TypeError(f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(plain_model).__name__}.")
     layers = denoiser.layers(control.contexts)
+    separated_layers = [] if control.separations is None else denoiser.self_attention_layers()
     first = denoiser.first_block()
     names, first_names = _argument_names(plain_model), _argument_names(first)
     clock, unchecked = denoiser.clock(), None
@@ -114,10 +116,10 @@ def regional_attention(
         return not block.over and not begun_before and not control.thread.plain
 
     def acts() -> bool:
-        return controls() and control.acts
+        return controls() and (control.acts or control.separates)
 
     def join(_, args, kwargs):
-        return ((), denoiser.join(control, dict(zip(first_names, args)) | kwargs)) if acts() else None
+        return ((), denoiser.join(control, dict(zip(first_names, args)) | kwargs)) if control.acts and acts() else None
 
     name = type(plain_model).__name__
     taken = f"The {name} is already under regional control: end that `with` block before the next."
@@ -127,7 +129,9 @@ def regional_attention(
         if first is not None:
             block.hooks.append(first.register_forward_pre_hook(join, with_kwargs=True))
         for layer in layers:
-            block.replace_forward(layer, _controlled_forward(layer, denoiser, control, acts))
+            block.replace_forward(layer, _controlled_forward(layer, denoiser.regional, control, acts))
+        for layer in separated_layers:
+            block.replace_forward(layer, _controlled_forward(layer, SeparatedAttnProcessor, control, acts))
         for layer, forward in adapter_forwards(plain_model, control, controls):
             block.replace_forward(layer, forward)
         try:
@@ -252,14 +256,17 @@ def _uncompiled(model: nn.Module) -> nn.Module:
 
 
 def _controlled_forward(
-    layer: nn.Module, denoiser: UNetDenoiser, control: RegionalControl, acts: Callable[[], bool]
+    layer: nn.Module,
+    processor: Callable[[Callable, RegionalControl], Callable],
+    control: RegionalControl,
+    acts: Callable[[], bool],
 ) -> Callable:
     before = vars(layer).get("forward")
     plain = type(layer).forward if before is None else lambda attn, *args, **options: before(*args, **options)
-    regional = denoiser.regional(plain, control)
+    controlled = processor(plain, control)
 
     def forward(attn, *args, **options):
-        return (regional if acts() else plain)(attn, *args, **options)
+        return (controlled if acts() else plain)(attn, *args, **options)
 
     return MethodType(forward, layer)
 

@@ -35,6 +35,10 @@ class PixArtDenoiser(Denoiser):
         """See [`Denoiser.layers`]."""
         return [layer for name, layer in self.model.named_modules() if name.endswith(".attn2")]
 
+    def self_attention_layers(self) -> list[Attention]:
+        """See [`Denoiser.self_attention_layers`]."""
+        return [layer for name, layer in self.model.named_modules() if name.endswith(".attn1")]
+
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """See [`Denoiser.evaluation`]."""
         if self.begins():

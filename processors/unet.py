@@ -71,6 +71,11 @@ class UNetDenoiser:
             )
         return layers
 
+    def self_attention_layers(self) -> list[Attention]:
+        """Those among the places of a picture, not along the time of a video."""
+        named = [(name, layer) for name, layer in self.model.named_modules() if name.endswith("attn1")]
+        return [layer for name, layer in named if not layer.is_cross_attention and "motion_modules" not in name]
+
     def evaluation(self, arguments: dict[str, Any]) -> Evaluation:
         """By the arguments of the UNet's `forward`."""
         return unet_evaluation(arguments["sample"], self.guided, arguments["timestep"])

@@ -128,6 +128,11 @@ def sample_scene(
     things = _sample_things(rng, count, world)
     while split is not None and count > 1 and split_of(things) != split:
         things = _sample_things(rng, count, world)
+    return scene_of(rng, things)
+
+
+def scene_of(rng: random.Random, things: Sequence[tuple[str, str | None]]) -> Scene:
+    """A scene of these (category, colour), up to `MAX_OBJECTS`; their places and the background are drawn."""
     boxes = _sample_boxes(rng, [CATEGORIES[category].aspect for category, _ in things])
     objects = tuple(IconObject(*thing, box) for thing, box in zip(things, boxes))
     return Scene(objects, _sample_background(rng))
