@@ -128,7 +128,7 @@ class Studio:
     def _work(self, prompt: str, layout: Layout, settings: Settings, run: Run, news: Queue) -> None:
         try:
             watch = _Watch(run, news, settings)
-            with collected_warnings() as warned, _depth_order(self.pipe, settings.depth_order):
+            with collected_warnings() as warned, _having(self.pipe, settings.defaults):
                 pictures = self._pictures(prompt, layout, settings, watch)
             news.put(Finished(pictures, tuple(dict.fromkeys(warned))))
         except Exception as error:  # of whatever kind: it is raised where the news are read
@@ -188,14 +188,16 @@ def _runs(settings: Settings) -> int:
 
 
 @contextmanager
-def _depth_order(pipe, acts: bool) -> Iterator[None]:
-    """The pipeline with its regions in depth, or not."""
-    own = pipe.defaults.depth_order
-    pipe.depth_order = acts
+def _having(pipe, defaults: dict) -> Iterator[None]:
+    """The pipeline with these defaults in the place of its own."""
+    own = {name: getattr(pipe.defaults, name) for name in defaults}
     try:
+        for name, value in defaults.items():
+            setattr(pipe, name, value)
         yield
     finally:
-        pipe.depth_order = own
+        for name, value in own.items():
+            setattr(pipe, name, value)
 
 
 def inner_pipe(pipe):

@@ -32,8 +32,8 @@ class DrawingEvents:
         self._runs: dict[str, Run] = {}  # of sessions
         self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
-        self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength, parts.compare]
-        self._fields += [parts.syntax]
+        self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength]
+        self._fields += [parts.separation_strength, parts.compare, parts.syntax]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
         self._weights = [parts.own_curve, parts.rows, parts.curve]
@@ -100,6 +100,7 @@ class DrawingEvents:
         background,
         upscale,
         upscale_strength,
+        separation_strength,
         compare,
         syntax,
     ) -> Settings:
@@ -119,6 +120,7 @@ class DrawingEvents:
             background=background or "",
             upscale=upscale,
             upscale_strength=upscale_strength,
+            separation_strength=separation_strength,
             compare=bool(compare),
             prompt_syntax=syntax,
         )
@@ -239,6 +241,7 @@ class DrawingEvents:
             parts.upscale: settings.upscale,
             parts.upscale_strength: settings.upscale_strength,
             parts.syntax: settings.prompt_syntax,
+            parts.separation_strength: settings.separation_strength,
             parts.own_curve: None,
             parts.rows: settings.rows,
             parts.curve: gr.HTML(value=list(points), top=top_of(points)),

@@ -50,7 +50,8 @@ def _first_settings(pipe) -> Settings:
     height, width = pipe.picture_size(None, None)
     stock = inspect.signature(inner_pipe(pipe).__call__).parameters
     steps, guidance = (stock[name].default for name in ("num_inference_steps", "guidance_scale"))
-    return Settings(width, height, steps, guidance, depth_order=pipe.defaults.depth_order)
+    kept = {name: getattr(pipe.defaults, name) for name in ("depth_order", "separation_strength")}
+    return Settings(width, height, steps, guidance, **kept)
 
 
 def serve(pipe, port: int | None = None, listen: bool = False) -> None:

@@ -7,7 +7,7 @@ from .canvas import CANVAS_CSS, CANVAS_HTML, CANVAS_JS, canvas_value
 from .curve import curve
 from .reading import LONGEST_PROMPT, Read, Reader
 from .scene import Scene
-from .settings import MOST, Settings
+from .settings import MOST, MOST_SEPARATION, Settings
 
 
 CHECKPOINTS = "the checkpoint's"
@@ -184,6 +184,14 @@ class Parts:
             self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
             self.depth_order = gr.Checkbox(
                 start.depth_order, label="Regions give way to those in front of them", elem_id="depth_order"
+            )
+            self.separation_strength = gr.Slider(
+                0,
+                MOST_SEPARATION,
+                start.separation_strength,
+                step=0.5,
+                label="Keep neighbours apart",
+                elem_id="separation",
             )
             gr.Markdown("Weights over time: drag the points.")
             self.curve = curve(points)

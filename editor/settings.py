@@ -15,6 +15,7 @@ from ..processors.weights import default_weights
 LARGEST_SIDE = 2048  # pixels
 MOST = {"steps": 200, "pictures": 16, "best_of": 32}
 LARGEST_UPSCALE = 4
+MOST_SEPARATION = 10
 CURVE_POINTS = 6  # of weights over time
 _LIMITS = {"width": (8, LARGEST_SIDE), "height": (8, LARGEST_SIDE), "seed": (0, 2**63 - 1)}
 _LIMITS |= {name: (1, most) for name, most in MOST.items()}
@@ -49,6 +50,7 @@ class Settings:
         background (`str`): What is where no region is, see [`Layout`].
         upscale (`float`): By which factor pictures are drawn once more, see [`upscale`]; 1 for no second pass.
         upscale_strength (`float`): How much of that is drawn anew.
+        separation_strength (`float`): How strongly neighbours are kept apart in self-attention.
         compare (`bool`): Whether to draw the same noise without regions, too.
         prompt_syntax (`str`, *optional*): How weights stand in texts, where the pipeline reads any.
 
@@ -71,6 +73,7 @@ class Settings:
     background: str = ""
     upscale: float = 1.0
     upscale_strength: float = 0.4
+    separation_strength: float = 0.0
     compare: bool = False
     prompt_syntax: str | None = None
 
@@ -103,6 +106,11 @@ class Settings:
             "weights": self.rows or self._weights(len(layout), blend),
         }
         return {name: value for name, value in options.items() if value is not None}
+
+    @property
+    def defaults(self) -> dict:
+        """What takes the place of the checkpoint's defaults."""
+        return {"depth_order": self.depth_order, "separation_strength": float(self.separation_strength)}
 
     def _weights(self, objects: int, blend: str) -> list[list[float]] | None:
         if self.curve is None or not objects:
@@ -154,6 +162,8 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     epochs = (making.optimize_weights or {}).get("epochs", 1)
     if making.optimize_weights and making.optimize_weights != asdict(WeightOptimizer(epochs)):
         elsewhere.append("its way of optimising")
+    if defaults.separation_strength and defaults.separation_end != own.separation_end:
+        elsewhere.append("the steps in which it kept neighbours apart")
     first, pictures = _seeds(making)
     settings = Settings(
         width=given.get("width"),
@@ -170,6 +180,7 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
         depth_order=defaults.depth_order,
         background=making.layout.background or "",
         **second,
+        separation_strength=defaults.separation_strength,
     )
     return settings, elsewhere
 
