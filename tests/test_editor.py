@@ -330,7 +330,7 @@ def test_the_page_draws_what_the_pipeline_draws(pipes, tmp_path):
 
 def test_the_settings_of_a_picture_come_back(studio):
     options = {"blend": "guided", "curve": (3.0, 1.0, 0.0), "depth_order": True, "prompt_syntax": "plain"}
-    options |= {"background": "snow", "upscale": 1.5, "upscale_strength": 0.5}
+    options |= {"background": "snow", "upscale": 1.5, "upscale_strength": 0.5, "separation_strength": 4.0}
     settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", **options)
     _, end = finished(studio, settings)
     found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults, _usual(studio.pipe))
