@@ -1,7 +1,7 @@
 """What the page does about layouts: it reads prompts, and moves and changes regions: `LayoutEvents`."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 
@@ -9,6 +9,7 @@ import gradio as gr
 from PIL import ImageChops
 
 from ..layout.draw import draw_layout
+from ..layout.files import shortened
 from .canvas import canvas_value
 from .notices import noticed
 from .parts import Parts, mask_size
@@ -30,7 +31,7 @@ class LayoutEvents:
         self.reading = [parts.prompt, parts.scene, parts.struck, parts.added, parts.width, parts.height]
         self.reading += [parts.predictor, parts.temperature, parts.layout_seed, parts.syntax]
         self._fields = [parts.phrase, parts.description, parts.region_negative, parts.strength, parts.softness]
-        self._fields += [parts.start, parts.end]
+        self._fields += [parts.start, parts.end, parts.adapters]
         self._buttons = [parts.delete, parts.front, parts.back, parts.use_mask, parts.use_box]
         self.outputs = [parts.scene, parts.canvas, parts.read, parts.struck, parts.added, parts.objects, parts.told]
         self.outputs += [parts.question, parts.undo, parts.region, parts.addition, parts.layout_seed, parts.mask]
@@ -65,6 +66,8 @@ class LayoutEvents:
 
         for field, name in ((parts.description, "description"), (parts.region_negative, "negative_prompt")):
             self._on(field.input, self._change(name, lambda text: text.strip() and text or None), [field, parts.scene])
+        for event in (parts.adapters.submit, parts.adapters.blur):
+            self._on(event, self._change("adapters", adapters_in), [parts.adapters, parts.scene])
         self._on(parts.phrase.input, self.renamed, [parts.phrase, parts.scene])
         for name in ("strength", "softness", "start", "end"):
             field = getattr(parts, name)
@@ -104,6 +107,7 @@ class LayoutEvents:
             parts.phrase: region.phrase if there else "",
             parts.description: (there and region.description) or "",
             parts.region_negative: (there and region.negative_prompt) or "",
+            parts.adapters: text_of_adapters((there and region.adapters) or {}),
         }
         numbers = {
             parts.strength: region.strength if there else 1,
@@ -222,3 +226,20 @@ def shape_of(width, height) -> tuple[int, int]:
     sides = (side if isinstance(side, (int, float)) and side >= 8 else 8 for side in (width, height))
     width, height = (min(int(side) // 8 * 8, LARGEST_SIDE) for side in sides)
     return width, height
+
+
+def text_of_adapters(adapters: Mapping[str, float]) -> str:
+    """A region's LoRAs as its field shows them: `"anna: 0.8, other: 1"`."""
+    return ", ".join(f"{name}: {strength:g}" for name, strength in adapters.items())
+
+
+def adapters_in(text: str) -> dict[str, float] | None:
+    """What such a text says; a LoRA without a number has 1. Raises a ValueError if it is none."""
+    adapters = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, strength = map(str.strip, part.partition(":"))
+        try:
+            adapters[name] = float(strength or 1)
+        except ValueError:
+            raise ValueError(f'LoRAs are written as in "anna: 0.8, other: 1", not as {shortened(part)}.') from None
+    return adapters or None

@@ -113,6 +113,7 @@ class Parts:
             self.phrase = gr.Textbox(label="Phrase", interactive=False, elem_id="phrase")
             self.description = gr.Textbox(label="Description, in the place of the phrase", interactive=False)
             self.region_negative = gr.Textbox(label="Not to be seen in it", interactive=False)
+            self.adapters = gr.Textbox(label="LoRAs in it alone, such as: anna: 0.8, other: 1", interactive=False)
             with gr.Row():
                 self.strength = _region_slider("Strength", 0, 4, 1)
                 self.softness = _region_slider("Softness of a box's edge", 0, 0.5, 0)

@@ -38,6 +38,7 @@ from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.editor.canvas import canvas_value
 from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, blend_of
 from spacetime_attn.editor.drawing_events import _usual
+from spacetime_attn.editor.layout_events import adapters_in, text_of_adapters
 from spacetime_attn.editor.notices import notice, noticed
 from spacetime_attn.editor.page import UPLOAD_LIMIT, serve
 from spacetime_attn.editor.reading import Reader, Wishes
@@ -113,6 +114,15 @@ def test_every_step_can_be_undone_and_typing_is_one_step(scene):
         layouts.append(last.layout)
     del after[2]  # typing
     assert layouts == [one.layout for one in reversed(after)] and not last.edited
+
+
+def test_loras_of_a_region_are_a_line_of_text():
+    adapters = {"anna": 0.8, "other": -1.0}
+    assert text_of_adapters(adapters) == "anna: 0.8, other: -1"
+    assert adapters_in(text_of_adapters(adapters)) == adapters
+    assert adapters_in("anna, other : .5,") == {"anna": 1.0, "other": 0.5} and adapters_in(" ") is None
+    with pytest.raises(ValueError, match="as in .* not as 'anna: much'"):
+        adapters_in("anna: much")
 
 
 def test_what_is_said_of_a_deleted_region_goes_with_it(scene):
