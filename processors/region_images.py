@@ -51,7 +51,8 @@ class RegionImages:
 
     def _masks(self, control, evaluation, column: int) -> torch.Tensor:
         """Where each picture acts in every row, (rows, R, height, width)."""
-        masks = control.masks(*evaluation.grids[0])[self.objects]
+        part = () if evaluation.part is None else (evaluation.part,)
+        masks = control.masks(*evaluation.grids[0], *part)[self.objects]
         owners = torch.tensor([control.owners[number] for number in self.objects])
         acting = torch.tensor([control.acting(column)[number] for number in self.objects])
         prompts = torch.arange(evaluation.images) // (evaluation.images // control.num_prompts)
