@@ -14,7 +14,7 @@ from .unet import UNetDenoiser
 
 
 _OF_THE_WHOLE = ("down_block_additional_residuals", "mid_block_additional_residual")
-_OF_THE_WHOLE += ("down_intrablock_additional_residuals",)
+_OF_THE_WHOLE += ("down_intrablock_additional_residuals", "ip_adapter_masks")
 
 
 @contextmanager
@@ -31,7 +31,8 @@ def in_windows(denoiser: UNetDenoiser, control: RegionalControl, size: tuple[int
         stride (`int`): Latents from a window to the next at most, up to the least side of a window.
 
     Raises:
-        ValueError: While a run is evaluated: residuals of a ControlNet or an adapter, which are of the whole picture.
+        ValueError: While a run is evaluated: residuals of a ControlNet or an adapter, or masks of an IP-Adapter, which
+            are of the whole picture.
     """
     plain = denoiser.model.forward
 
@@ -39,8 +40,11 @@ def in_windows(denoiser: UNetDenoiser, control: RegionalControl, size: tuple[int
         rows, columns = (starts(*sides, stride) for sides in zip(sample.shape[-2:], size))
         if len(rows) * len(columns) == 1 or control.thread.plain:
             return plain(sample, timestep, *args, **options)
-        if given := [name for name in _OF_THE_WHOLE if options.get(name) is not None]:
-            raise ValueError(f"Windows do not go together with ControlNets and adapters (`{given[0]}`).")
+        known = options | (options.get("cross_attention_kwargs") or {})
+        if given := [name for name in _OF_THE_WHOLE if known.get(name) is not None]:
+            raise ValueError(
+                f"Windows do not go together with `{given[0]}`, of the whole picture: leave out `stride`."
+            )
         total, weight = torch.zeros_like(sample, dtype=torch.float32), torch.zeros(sample.shape[-2:])
         for top, left in product(rows, columns):
             part = slice(top, top + size[0]), slice(left, left + size[1])

@@ -128,6 +128,21 @@ def test_each_evaluation_is_the_mean_of_the_windows_under_their_parts_of_the_lay
     assert not torch.allclose(evaluate(soft, sample), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"down_block_additional_residuals": (torch.zeros(1),)},
+        {"cross_attention_kwargs": {"ip_adapter_masks": [torch.ones(1)]}},
+    ],
+)
+def test_what_is_of_the_whole_picture_is_refused_in_windows(stock, given):
+    stock._guidance_scale = 1.0
+    stock.scheduler.set_timesteps(4)
+    with spacetime_attention(stock, LAYOUT, "convex", 0.3) as control:
+        with in_windows(denoiser_of(stock), control, (8, 16), 8), pytest.raises(ValueError, match="of the whole"):
+            stock.unet(torch.zeros(1, 4, 8, 24), stock.scheduler.timesteps[0], torch.zeros(1, 77, 32), **given)
+
+
 def test_the_unet_sees_no_more_than_a_window(pipes):
     pipe, _ = pipes
     first, seen = first_pass(pipe, height=16, width=48), []
