@@ -1,7 +1,7 @@
 """A second pass in a larger size that keeps the regions: `upscale`."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
@@ -36,7 +36,7 @@ def upscale(
     strength: float = 0.4,
     prompt: str | list[str] | None = None,
     layout: Layout | dict | str | list | None = None,
-    weights: float | torch.Tensor | list | None = None,
+    weights: float | torch.Tensor | str | None = None,
     stride: int | None = None,
     generator: torch.Generator | list[torch.Generator] | None = None,
     **options,
@@ -54,8 +54,9 @@ def upscale(
         strength (`float`): How much is drawn anew, above 0 to 1: this share of the steps is taken.
         prompt (`str` or `list[str]`), layout (*optional*): In the place of those of the output; one for all pictures,
             or one for each.
-        weights (*optional*): See [`spacetime_attention`]. By default as in the first pass: a number stays, of weights
-            for each step, optimised ones too, the late columns act, and the checkpoint's own begin with this pass.
+        weights (*optional*): See [`spacetime_attention`]; for all pictures the same, or of shape (pictures, objects,
+            steps), padded with zeros. By default as in the first pass: a number stays, of weights for
+            each step, optimised ones too, the late columns act, and the checkpoint's own begin with this pass.
         stride (`int`, *optional*): Draws tile by tile: in windows of the size that the model was made for, from one
             to the next at most so many pixels. For UNets.
         generator (`torch.Generator` or a list with one for each picture, *optional*): As in diffusers.
@@ -74,15 +75,8 @@ def upscale(
     img2img = _image_to_image(pipe)
     first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
     windows = _windows(img2img, stride)
-    given = {name: value for name, value in options.items() if name in _names(img2img)}
-    of_control = {name: value for name, value in options.items() if name not in given}
-    if unknown := [name for name in options if name in _OURS or name not in given | _names(spacetime_attention)]:
-        raise ValueError(f"{type(img2img).__name__} takes no `{unknown[0]}` here: leave it out.")
-    given, of_control = first.of_pipeline | given, first.of_control | of_control
-    texts = {name: value for name, value in given.items() if isinstance(value, list) and isinstance(value[0], str)}
-    for name, values in (texts | {"generator": generator}).items():
-        check_length(name, values, len(first.images), "pictures")
-    steps = given.get("num_inference_steps") or _names(img2img)["num_inference_steps"].default
+    check_length("generator", generator, len(first.images), "pictures")
+    steps = first.of_pipeline.get("num_inference_steps") or _names(img2img)["num_inference_steps"].default
     if int(steps * strength) < 1:
         raise ValueError(f"`strength` {strength} leaves none of {steps} steps: raise it.")
     said = {"factor": factor, "strength": strength, "stride": stride, "weights": weights, "prompt": prompt}
@@ -91,22 +85,15 @@ def upscale(
 
     images, unsafe, used, blend = [], [], [], None
     for number, image in enumerate(first.images):
-        larger = _enlarged(image, factor, _multiple(img2img))
-        size = {"height": larger.height, "width": larger.width}
-        size = {name: side for name, side in size.items() if name in _names(img2img)}
-        with (
-            spacetime_attention(
-                img2img, first.layouts[number], weights=first.weights[number], **of_control
-            ) as control,
-            windows(img2img, control),
-        ):
+        larger, own = _enlarged(image, factor, img2img), first.of_control | {"weights": first.weights[number]}
+        with spacetime_attention(img2img, first.layouts[number], **own) as control, windows(control):
             found = img2img(
                 first.prompts[number],
                 image=larger,
                 strength=strength,
                 generator=generator[number] if isinstance(generator, list) else generator,
-                **size,
-                **given | {name: values[number] for name, values in texts.items()},
+                **_size(larger, img2img),
+                **first.options(number),
             )
         images += found.images
         unsafe += found.get("nsfw_content_detected") or []
@@ -148,35 +135,47 @@ class _FirstPass:
             missing = "prompt" if prompt is None else "layout"
             raise ValueError(f"`output` does not tell the `{missing}` of its pictures: pass it.")
         layouts = output.layouts if layout is None else layout
-        of_pipeline, of_control = _arguments(making, img2img, options) if making else ({}, {})
+        of_pipeline, of_control = _arguments(making, img2img, options)
+        for name, values in of_pipeline.items():
+            check_length(name, values if _are_texts(values) else None, len(images), "pictures")
         if weights is None and making:
             kept = making["weights"]
             by_step = making["optimize_weights"] or not isinstance(kept, (Real, type(None)))
             weights = output.weights if by_step else kept
-        each = (_one_each(name, value, len(images)) for name, value in {"prompt": prompt, "layout": layouts}.items())
-        prompts, layouts = each
-        of_each = getattr(weights, "ndim", 0) == 3 or isinstance(weights, list)
+        weights = torch.tensor(weights) if isinstance(weights, list) else weights  # as JSON has them
         return cls(
             images,
-            prompts,
-            [Layout.coerce(item) for item in layouts],
-            _one_each("weights", list(weights) if of_each else weights, len(images)),
+            _one_each("prompt", prompt, len(images)),
+            [Layout.coerce(item) for item in _one_each("layout", layouts, len(images))],
+            _one_each("weights", list(weights) if getattr(weights, "ndim", 0) == 3 else weights, len(images)),
             of_pipeline,
             of_control,
             making,
         )
 
+    def options(self, number: int) -> dict[str, Any]:
+        """Of one picture, for the pipeline."""
+        return {name: value[number] if _are_texts(value) else value for name, value in self.of_pipeline.items()}
 
-def _arguments(making: dict, img2img, options: dict) -> tuple[dict, dict]:
-    """What of the first pass's arguments is image-to-image's, and what the control's."""
-    names, kept = _names(img2img), making["arguments"]
-    for name in making["lost"]:
-        if name in names and name not in (*_OURS, *_OF_ONE_SIZE, *options):
-            raise ValueError(f"`output` does not tell the `{name}` of its pictures: pass it, or None.")
-    passed_over = {*_OURS, *_OF_ONE_SIZE}
-    of_pipeline = {name: value for name, value in kept.items() if name in names and name not in passed_over}
-    of_control = {name: value for name, value in kept.items() if name in _names(spacetime_attention)}
-    return of_pipeline, of_control | {"preset": Defaults(**making["defaults"])}
+
+def _are_texts(value) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], str)
+
+
+def _arguments(making: dict | None, img2img, options: dict) -> tuple[dict, dict]:
+    """What is image-to-image's of the options and of the first pass's arguments, and what the control's."""
+    names, of_control = _names(img2img), _names(spacetime_attention)
+    if unknown := [name for name in options if name in _OURS or name not in names | of_control]:
+        raise ValueError(f"{type(img2img).__name__} takes no `{unknown[0]}` here: leave it out.")
+    kept = {}
+    if making:
+        for name in making["lost"]:
+            if name in names and name not in (*_OURS, *_OF_ONE_SIZE, *options):
+                raise ValueError(f"`output` does not tell the `{name}` of its pictures: pass it, or None.")
+        kept = {name: value for name, value in making["arguments"].items() if name not in (*_OURS, *_OF_ONE_SIZE)}
+        kept["preset"] = Defaults(**making["defaults"])
+    kept |= options
+    return tuple({name: value for name, value in kept.items() if name in known} for known in (names, of_control))
 
 
 def _extended(making: dict, img2img, given: dict) -> dict:
@@ -205,10 +204,10 @@ def _image_to_image(pipe) -> DiffusionPipeline:
     return img2img
 
 
-def _windows(img2img, stride: int | None):
-    """What to run a pass within, called with its pipeline and control."""
+def _windows(img2img, stride: int | None) -> Callable:
+    """What to run a pass within, called with its control."""
     if stride is None:
-        return lambda img2img, control: nullcontext()
+        return nullcontext
     check_count("stride", stride)
     denoiser = denoiser_of(img2img)
     if not isinstance(denoiser, UNetDenoiser):
@@ -219,17 +218,20 @@ def _windows(img2img, stride: int | None):
     if not 1 <= latents <= min(size):
         most = min(size) * img2img.vae_scale_factor
         raise ValueError(f"`stride` has to lie in {img2img.vae_scale_factor}..{most} pixels, got {stride}.")
-    return lambda img2img, control: in_windows(denoiser_of(img2img), control, size, latents)
+    return lambda control: in_windows(denoiser, control, size, latents)
 
 
-def _multiple(img2img) -> int:
-    """Of how many pixels the sides of pictures are: latents, and with transformers patches of two."""
-    return img2img.vae_scale_factor * (2 if hasattr(img2img, "transformer") else 1)
-
-
-def _enlarged(image: Image.Image, factor: float, multiple: int) -> Image.Image:
+def _enlarged(image: Image.Image, factor: float, img2img) -> Image.Image:
+    """In whole latents, and with transformers in whole patches of two."""
+    multiple = img2img.vae_scale_factor * (2 if hasattr(img2img, "transformer") else 1)
     sides = (max(round(factor * side / multiple), 1) * multiple for side in image.size)
     return image.convert("RGB").resize(tuple(sides), Image.Resampling.LANCZOS)
+
+
+def _size(image: Image.Image, img2img) -> dict[str, int]:
+    """As arguments, where image-to-image does not take it from the picture."""
+    size = {"height": image.height, "width": image.width}
+    return {name: side for name, side in size.items() if name in _names(img2img)}
 
 
 def _one_each(name: str, values, count: int) -> list:
