@@ -85,15 +85,15 @@ def test_in_a_region_of_the_whole_picture_it_is_the_global_adapter(make, family,
     assert (everywhere - plain).abs().max() > 0.1
 
 
-def test_in_two_regions_that_fill_the_picture_it_is_the_global_adapter(make, family):
-    pipe, _ = make(family)
+def test_in_two_regions_that_fill_the_picture_it_is_the_global_adapter(make):
+    pipe, _ = make("SD")
     add_adapter(pipe, "one")
     everywhere = draw(pipe, cat(), cat(RIGHT))
     same(draw(pipe, cat(adapters={"one": 1.0}), cat(RIGHT, adapters={"one": 1.0})), everywhere)
 
 
-def test_adapters_that_no_region_names_act_everywhere(make, family):
-    pipe, _ = make(family)
+def test_adapters_that_no_region_names_act_everywhere(make):
+    pipe, _ = make("SD")
     for name in ("one", "two"):
         add_adapter(pipe, name)
     pipe.set_adapters(["one", "two"])
@@ -137,8 +137,8 @@ def test_every_kind_of_layer_has_its_part(make, layers):
     assert not torch.allclose(inside, plain, atol=1e-3) and not torch.allclose(inside, everywhere, atol=1e-3)
 
 
-def test_its_number_is_a_factor_on_the_scale_that_it_has(make, family):
-    pipe, _ = make(family)
+def test_its_number_is_a_factor_on_the_scale_that_it_has(make):
+    pipe, _ = make("SD")
     add_adapter(pipe, "one")
     pipe.set_adapters(["one"], [0.5])
     half = draw(pipe, cat(adapters={"one": 1.0}))
@@ -165,16 +165,16 @@ def test_it_acts_in_the_time_of_its_region(make, family):
     assert changed[0] is False and changed == sorted(changed) and changed[-1]
 
 
-def test_it_acts_without_weights_as_well(make, family):
-    pipe, _ = make(family)
+def test_it_acts_without_weights_as_well(make):
+    pipe, _ = make("SD")
     add_adapter(pipe, "one")
     everywhere = draw(pipe)
     same(draw(pipe, cat(WHOLE, adapters={"one": 1.0}), weights=0.0), everywhere)
     same(draw(pipe, cat(WHOLE, adapters={"one": 1.0}, strength=0.0)), everywhere)
 
 
-def test_each_picture_of_a_batch_has_its_own(make, family):
-    pipe, _ = make(family)
+def test_each_picture_of_a_batch_has_its_own(make):
+    pipe, _ = make("SD")
     add_adapter(pipe, "one")
     regions = cat(adapters={"one": 1.0}), cat(RIGHT, adapters={"one": 0.0}), cat(adapters={"one": -0.5})
     layouts = [Layout((region,)) for region in regions]
@@ -225,8 +225,8 @@ def test_around_a_stock_pipeline_it_is_the_same(make, family):
         assert torch.equal(around(stock, *regions, adapter_layers=layers), ours)
 
 
-def test_with_other_attention_processors_it_is_the_same(make, family):
-    pipe, _ = make(family)
+def test_with_other_attention_processors_it_is_the_same(make):
+    pipe, _ = make("SD")
     add_adapter(pipe, "one")
     regions = cat(adapters={"one": 1.0}, negative_prompt="a dog"), Region("a dog", box=RIGHT)
     expected = draw(pipe, *regions)
@@ -234,8 +234,8 @@ def test_with_other_attention_processors_it_is_the_same(make, family):
     same(draw(pipe, *regions), expected)
 
 
-def test_beside_an_ip_adapter_it_is_the_global_adapter_in_the_whole_picture(make, family):
-    pipe, _ = make(family)
+def test_beside_an_ip_adapter_it_is_the_global_adapter_in_the_whole_picture(make):
+    pipe, _ = make("SD")
     add_ip_adapter(pipe)
     add_adapter(pipe, "one")
     image = {"ip_adapter_image_embeds": [embeds(0)]}
