@@ -20,6 +20,7 @@ from .processors.denoiser import EncodedTexts
 from .processors.families import text_model_within
 from .processors.flux import FluxDenoiser
 from .processors.inpainting import drawn_part
+from .processors.joint_attention import SIGHTS, JointDenoiser
 from .processors.local_texts import (
     check_negatives,
     checked_template,
@@ -49,6 +50,7 @@ def spacetime_attention(
     local_prompt_template: str = "a photo of {}",
     preset: str | Defaults | None = None,
     local_max_sequence_length: int | None = None,
+    local_sight: str | None = None,
     adapter_layers: str = "all",
     prompt_syntax: str = "plain",
 ) -> Iterator[RegionalControl]:
@@ -74,6 +76,8 @@ def spacetime_attention(
             defaults.
         local_max_sequence_length (`int`, *optional*): How many tokens T5 makes of each local description: at most 128
             with FLUX.1, 64 with Stable Diffusion 3 and as many as of the prompt with PixArt, unless said otherwise.
+        local_sight (`str`, *optional*): What a local description sees in Stable Diffusion 3 and FLUX.1, whose texts
+            attend to the picture: its `"region"`, the default, or all the `"picture"`, as the prompt does.
         adapter_layers (`str`): Where LoRA adapters that regions name act: in `"all"` of their layers, or in those of
             `"cross_attention"` alone.
         prompt_syntax (`str`): How weights stand in the layout's texts, and in those that the pipeline is given in the
@@ -97,6 +101,13 @@ def spacetime_attention(
         denoiser.encode_prompt = weighted_encoder(pipe, syntax)
     if local_max_sequence_length is not None:
         check_count("local_max_sequence_length", local_max_sequence_length)
+    if local_sight is not None:
+        check_choice("local_sight", local_sight, SIGHTS)
+        if not isinstance(denoiser, JointDenoiser):
+            raise ValueError(
+                f"`local_sight` is for texts that attend to the picture, and those of {denoiser.kind} do not."
+            )
+        denoiser.local_sight = local_sight
     local_prompt_template = checked_template(local_prompt_template)
     check_choice("adapter_layers", adapter_layers, ADAPTER_LAYERS)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]

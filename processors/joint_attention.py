@@ -16,6 +16,9 @@ from .scheduler_clock import SchedulerClock
 from .softmax_parts import attention_with_lse, gives_lse, merged
 
 
+SIGHTS = "region", "picture"  # what local texts see of the picture: their region of it, or all
+
+
 class JointDenoiser(Denoiser):
     """
     A transformer whose text stream takes the local texts in at its end, where the blocks begin, so that the model's
@@ -25,6 +28,7 @@ class JointDenoiser(Denoiser):
     clock = SchedulerClock
     processors: tuple[type, ...]  # of its attention layers, whose arithmetic is known
     local_sequence_length: int  # of local texts, where no other is asked for
+    local_sight: str = "region"  # one of `SIGHTS`
 
     def __init__(self, pipe, texts: EncodedTexts | None = None):
         super().__init__(pipe, texts)
@@ -62,7 +66,7 @@ class JointDenoiser(Denoiser):
         key = control.run, control.passes, control.rows, rows * columns
         if key not in self._known:
             self._known = {known: segments for known, segments in self._known.items() if known[0] == control.run}
-            self._known[key] = Segments.of(control, rows * columns)
+            self._known[key] = Segments.of(control, rows, columns)
         self.segments, self._embed = self._known[key], self.model.context_embedder
 
     def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +101,8 @@ class Segments:
         rows, slots (`torch.Tensor` of shape (pairs,)): Those of each pair.
         queries (`torch.Tensor` of shape (pairs, Q)): The picture's tokens inside each pair's region, as rows of the
             flattened tokens of all rows.
+        inside (`torch.Tensor` of shape (pairs, Q), *optional*): Which of these are so, where smaller regions are
+            filled up to the size of the largest.
         descriptions (`int`): How many of the pairs are descriptions.
     """
 
@@ -106,6 +112,7 @@ class Segments:
     rows: torch.Tensor
     slots: torch.Tensor
     queries: torch.Tensor
+    inside: torch.Tensor | None
     descriptions: int
 
     @property
@@ -114,8 +121,9 @@ class Segments:
         return self.texts.shape[1] * self.length
 
     @classmethod
-    def of(cls, control: RegionalControl, tokens: int) -> "Segments":
-        """Those of the evaluation that the control was prepared for, with so many tokens of each picture."""
+    def of(cls, control: RegionalControl, height: int, width: int) -> "Segments":
+        """Those of the evaluation that the control was prepared for, with pictures of so many tokens."""
+        tokens = height * width
         place, start = control.placement(tokens), control.conditional_rows(control.rows).start
         device, owners = place.index.device, control.owners
         copies = (control.rows - start or control.rows) // control.num_prompts
@@ -128,6 +136,8 @@ class Segments:
         texts = torch.zeros(control.rows, max(map(owners.count, owners)), dtype=torch.long)
         texts[rows, slots] = numbers.repeat_interleave(copies)
         queries = place.index.unflatten(1, (copies, -1))
+        sizes = control.masks(height, width).flatten(1).count_nonzero(1)[[*described, *negated]]
+        inside = torch.arange(queries.shape[2]) < sizes.repeat_interleave(copies)[:, None]
         return cls(
             tokens,
             texts.to(device),
@@ -135,6 +145,7 @@ class Segments:
             rows.to(device),
             slots.to(device),
             torch.cat([(queries[described] + start * tokens).flatten(0, 1), queries[negated].flatten(0, 1)]),
+            None if inside.all() else inside.to(device),
             copies * len(described),
         )
 
@@ -159,7 +170,8 @@ class Projected(NamedTuple):
 class RegionalJointAttnProcessor:
     r"""
     Joint attention with regions. The prompt's tokens attend to the picture and to the prompt, those of a local text to
-    the picture and to that text, and the picture's tokens with A([picture; t]) their attention to picture and text t:
+    that text and to the picture inside its region, or, with the denoiser's `local_sight`, to all of it. The picture's
+    tokens attend, with A([picture; t]) their attention to the picture and a text t, by
 
         guided: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A([picture; U]))
         convex: A([picture; D]) + sum_i m_i c_i (A([picture; L_i]) - A([picture; D]))
@@ -231,19 +243,27 @@ class RegionalJointAttnProcessor:
         slots = segments.texts.shape[1]
         own = Projected(*(_slots(states, slots)[segments.rows, segments.slots] for states in local))
         inside = _inside(picture.query, segments)
-        guided = self.control.blend == "guided"
-        others = self._subtracted(segments, prompt, own) if guided else []
+        others = self._subtracted(segments, prompt, own) if self.control.blend == "guided" else []
         parts = _in_parts if gives_lse(picture.query) else _at_once
-        whole, of_pairs, bases = parts(segments, picture, prompt, local, own, inside, others)
+        whole, of_pairs, bases = parts(segments, picture, prompt, own, inside, others)
 
-        tokens, queries = picture.query.shape[2], inside.shape[2]
         by_slot = _slots(torch.zeros_like(local.query), slots)
-        by_slot[segments.rows, segments.slots] = of_pairs[:, :, queries:]
-        local_states = by_slot.transpose(1, 2).flatten(2, 3)
+        by_slot[segments.rows, segments.slots] = self._local(segments, picture, own)
+        tokens, local_states = picture.query.shape[2], by_slot.transpose(1, 2).flatten(2, 3)
         text_output = _flat(torch.cat([whole[:, :, tokens:], local_states], dim=2))
         bases = [_flat(base) for base in bases]
-        output, of_pairs = _flat(whole[:, :, :tokens]), _flat(of_pairs[:, :, :queries])
-        return self._blended(segments, output, of_pairs, bases), text_output
+        return self._blended(segments, _flat(whole[:, :, :tokens]), _flat(of_pairs), bases), text_output
+
+    def _local(self, segments: Segments, picture: Projected, own: Projected) -> torch.Tensor:
+        """What the local texts attend to, (pairs, heads, tokens, channels)."""
+        if self.denoiser.local_sight == "picture":
+            key, value, seen = picture.key[segments.rows], picture.value[segments.rows], None
+        else:
+            key, value, seen = _inside(picture.key, segments), _inside(picture.value, segments), segments.inside
+        if seen is not None:
+            seen = F.pad(seen, (0, own.key.shape[2]), value=True)[:, None, None]
+        key, value = torch.cat([key, own.key], dim=2), torch.cat([value, own.value], dim=2)
+        return F.scaled_dot_product_attention(own.query, key, value, seen)
 
     def _subtracted(
         self, segments: Segments, prompt: Projected, own: Projected
@@ -275,36 +295,27 @@ class RegionalJointAttnProcessor:
 
 
 def _in_parts(
-    segments: Segments, picture, prompt, local, own, inside, others
+    segments: Segments, picture: Projected, prompt: Projected, own: Projected, inside: torch.Tensor, others: list
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """
-    The picture's and the prompt's attention; that of the picture inside and the text of each pair; and of some pairs'
-    picture inside to others than their text.
+    The picture's and the prompt's attention; that of the picture inside each pair's region to its text; and of some
+    pairs' to others than that.
     """
     query = torch.cat([picture.query, prompt.query], dim=2)
-    states, lse = attention_with_lse(torch.cat([query, local.query], dim=2), picture.key, picture.value)
-    count, lse = query.shape[2], lse[..., None]
-
-    def of_pairs(part: torch.Tensor) -> torch.Tensor:
-        texts = _slots(part[:, :, count:], segments.texts.shape[1])[segments.rows, segments.slots]
-        return torch.cat([_inside(part[:, :, : segments.picture], segments), texts], dim=2)
-
-    to_prompt = attention_with_lse(query, prompt.key, prompt.value)
-    to_own = attention_with_lse(torch.cat([inside, own.query], dim=2), own.key, own.value)
-    whole = merged((states[:, :, :count], lse[:, :, :count, 0]), to_prompt)
-    to_picture, sums, queries = of_pairs(states), of_pairs(lse)[..., 0], inside.shape[2]
+    states, lse = attention_with_lse(query, picture.key, picture.value)
+    whole = merged((states, lse), attention_with_lse(query, prompt.key, prompt.value))
+    inner, sums = (_inside(part[:, :, : segments.picture], segments) for part in (states, lse[..., None]))
+    to_picture = inner, sums[..., 0]
+    of_pairs = merged(to_picture, attention_with_lse(inside, own.key, own.value))
     of_others = [
-        merged(
-            (to_picture[pairs, :, :queries], sums[pairs, :, :queries]),
-            attention_with_lse(inside[pairs], text.key, text.value),
-        )
+        merged([part[pairs] for part in to_picture], attention_with_lse(inside[pairs], text.key, text.value))
         for pairs, text in others
     ]
-    return whole, merged((to_picture, sums), to_own), of_others
+    return whole, of_pairs, of_others
 
 
 def _at_once(
-    segments: Segments, picture, prompt, local, own, inside, others
+    segments: Segments, picture: Projected, prompt: Projected, own: Projected, inside: torch.Tensor, others: list
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
     """The same where no kernel gives the sums, or derivatives are wanted: each pair attends to the picture anew."""
 
@@ -314,8 +325,7 @@ def _at_once(
         return F.scaled_dot_product_attention(query, key, value)
 
     query, key, value = (torch.cat(both, dim=2) for both in zip(picture, prompt))
-    whole = F.scaled_dot_product_attention(query, key, value)
-    of_pairs = attend(torch.cat([inside, own.query], dim=2), segments.rows, own)
+    whole, of_pairs = F.scaled_dot_product_attention(query, key, value), attend(inside, segments.rows, own)
     return whole, of_pairs, [attend(inside[pairs], segments.rows[pairs], text) for pairs, text in others]
 
 

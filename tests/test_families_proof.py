@@ -92,9 +92,14 @@ def evaluated(pipe, **options) -> list[torch.Tensor]:
     return outputs
 
 
+SIGHTS = [
+    (case, sight) for case in CASES for sight in ("region", "picture") if sight == "region" or "PixArt" not in case
+]
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("case", CASES)
-def test_control_is_its_formulas_written_out(case, precision, monkeypatch):
+@pytest.mark.parametrize(("case", "sight"), SIGHTS)
+def test_control_is_its_formulas_written_out(case, sight, precision, monkeypatch):
     family, blend, layouts, evaluations, options = CASES[case]
     dtype, tolerance = PRECISIONS[precision]
     if dtype == torch.float64:
@@ -104,9 +109,10 @@ def test_control_is_its_formulas_written_out(case, precision, monkeypatch):
     torch.manual_seed(1)
     weights = [torch.randint(8, 64, (len(layout), 2)) / 64 for layout in layouts]  # exact in float32, and times 0.75
     plain = evaluated(pipe, **options)
-    with WrittenOut(pipe, layouts, weights, blend, 24, evaluations).control():
+    with WrittenOut(pipe, layouts, weights, blend, 24, evaluations, sight).control():
         expected = evaluated(pipe, **options)
-    with spacetime_attention(pipe, layouts, blend, weights, local_max_sequence_length=24):
+    chosen = {} if sight == "region" else {"local_sight": sight}
+    with spacetime_attention(pipe, layouts, blend, weights, local_max_sequence_length=24, **chosen):
         found = evaluated(pipe, **options)
     count = len(evaluations)
     assert len(found) == len(expected) == 2 * count

@@ -24,6 +24,8 @@ class WrittenOut:
         blend (`str`): `"guided"` or `"convex"`.
         length (`int`): The tokens that T5 makes of a local text.
         evaluations (`list[str]`): What the rows of each evaluation of a step are, see [`Evaluation`].
+        sight (`str`): What joint attention shows of the picture to a local text: its `"region"`, or all the
+            `"picture"`.
     """
 
     pipe: object
@@ -32,6 +34,7 @@ class WrittenOut:
     blend: str
     length: int
     evaluations: list[str]
+    sight: str = "region"
 
     def __post_init__(self):
         self.count = 0  # of the evaluations begun
@@ -107,6 +110,7 @@ class WrittenOut:
             of_texts, read_texts = {}, {}
             for key, (text, mask) in self.streams.items():
                 row, picture_output = key[0], []
+                inputs = hidden_states[row : row + 1], text, temb[row : row + 1]
 
                 def keep(attention, key=key, picture_output=picture_output, count=text.shape[1], **inputs):
                     read_texts[key] = inputs.get("encoder_hidden_states")
@@ -115,14 +119,13 @@ class WrittenOut:
                     return output
 
                 with replaced(block.attn, keep):
-                    text, _ = plain(
-                        hidden_states[row : row + 1],
-                        text,
-                        temb[row : row + 1],
-                        **options | self.rotation(options, text.shape[1]),
-                    )
-                self.streams[key] = text, mask
+                    seen, _ = plain(*inputs, **options | self.rotation(options, text.shape[1]))
                 [of_texts[key]] = picture_output
+                if self.sight == "region":
+                    inside = self.inside(row, key[1])
+                    inputs = inputs[0][:, inside], *inputs[1:]
+                    seen, _ = plain(*inputs, **options | self.rotation(options, text.shape[1], inside))
+                self.streams[key] = seen, mask
 
             def blend(attention, **inputs):
                 output = attention(**inputs)
@@ -145,11 +148,17 @@ class WrittenOut:
 
         return forward
 
-    def rotation(self, options: dict, count: int) -> dict:
-        """FLUX's rotary embedding of a text of so many tokens and the picture."""
+    def inside(self, row: int, number: int) -> torch.Tensor:
+        """Which of the picture's tokens are inside an object's region."""
+        prompts = range(len(self.layouts))
+        [prompt] = [n for n in prompts if row in self.rows_of(n, False) + self.rows_of(n, True)]
+        return torch.from_numpy(self.layouts[prompt].regions[number].rasterize(*self.grid)).flatten() > 0
+
+    def rotation(self, options: dict, count: int, shown: torch.Tensor | slice = slice(None)) -> dict:
+        """FLUX's rotary embedding of a text of so many tokens and what is shown of the picture."""
         if "image_rotary_emb" not in options:
             return {}
-        positions = self.kwargs["img_ids"]
+        positions = self.kwargs["img_ids"][shown]
         ids = torch.cat([positions.new_zeros(count, 3), positions])
         return {"image_rotary_emb": self.pipe.transformer.pos_embed(ids)}
 
