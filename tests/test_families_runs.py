@@ -398,6 +398,16 @@ def test_without_guidance_control_is_convex_and_refuses_what_needs_it(family, ev
 FLUX_GUIDED = {"true_cfg_scale": 2.0, "negative_prompt": "dark"}
 
 
+@pytest.mark.parametrize(
+    ("family", "sight", "error"),
+    [("FLUX.1", "all", r"`local_sight` has to be"), ("PixArt alpha", "region", "those of PixArt .* do not")],
+)
+def test_a_sight_that_texts_do_not_have_is_refused(family, sight, error):
+    with pytest.raises(ValueError, match=error):
+        with spacetime_attention(made(family), LAYOUT, local_sight=sight):
+            pass
+
+
 def test_guided_control_of_flux_is_refused_by_name():
     with pytest.raises(
         ValueError, match="negative prompt of FluxPipeline is evaluated by itself: pass blend='convex'"

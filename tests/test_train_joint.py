@@ -131,9 +131,11 @@ def test_the_report_has_a_row_for_single_objects(trained, tmp_path, capsys):
 def test_the_report_compares_controlled_rows_with_plain_sampling(trained, tmp_path):
     rows = [{"name": "nothing", "guided_strength": 0.0}, {"name": "strong", "guided_strength": 1e6}]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
-    arguments = ["--prompts", "2", "--steps", "2", "--output", str(tmp_path)]
+    arguments = ["--prompts", "2", "--objects", "4", "--steps", "2", "--output", str(tmp_path)]
     joint_report.main([str(trained[0] / "checkpoint"), *arguments, "--configurations", str(tmp_path / "rows.json")])
     table = json.loads((tmp_path / "table.json").read_text())
+    result = json.loads((tmp_path / "strong (predicted layouts)/dev-0000.json").read_text())
+    assert len(result["layout"]["objects"]) == 4
     names = joint_report.PLAIN, "nothing (predicted layouts)", "strong (predicted layouts)"
     assert set(names) < set(table["rows"])
     plain, nothing, strong = ((tmp_path / name / "dev-0000.png").read_bytes() for name in names)

@@ -3,9 +3,10 @@ Measures what `train_joint.py` trained:
 
     python examples/icon_world/joint_report.py runs/sd3/checkpoint --output FOLDER
 
-Single objects by default. With `--configurations`, prompts of two and three objects that no training has seen: plain
+Single objects by default. With `--configurations`, prompts of several objects that no training has seen: plain
 sampling beside `spacetime_attention` from the same noise, with layouts by the rules, as the world's checkpoint has
-them. A configuration is a row of the table: its "name", fields of `Defaults`, and perhaps a "local_prompt_template".
+them. A configuration is a row of the table: its "name", fields of `Defaults`, and perhaps a "local_prompt_template"
+or a "local_sight".
 The tables are those of `examples/evaluate.py`. A second start goes on where the first one stopped.
 """
 
@@ -49,12 +50,14 @@ def draw_controlled(
     records: list[dict],
     generators: list[torch.Generator],
     local_prompt_template: str = "a photo of {}",
+    local_sight: str | None = None,
     **defaults,
 ) -> tuple[list[Image.Image], list[Layout | None]]:
     """The pipeline under control, with layouts predicted from the prompts and these [`Defaults`]."""
     preset = Defaults(**defaults)
     layouts = [preset.fitted(predict(record["prompt"])) for record in records]
-    with spacetime_attention(pipe, layouts, preset=preset, local_prompt_template=local_prompt_template):
+    options = {"local_prompt_template": local_prompt_template, "local_sight": local_sight}
+    with spacetime_attention(pipe, layouts, preset=preset, **options):
         return draw_plain(pipe, sampling, records, generators)[0], layouts
 
 
@@ -66,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--output", type=Path, required=True, help="folder for pictures, what was found in them, tables and grid")
     add("--configurations", type=Path, help="the controlled rows of a table of several objects, YAML or JSON")
     add("--split", choices=["dev", "test"], default="dev", help="default: %(default)s")
+    add("--objects", type=int, nargs="+", default=[2, 3], help="in those of several, in turn (default: 2 3)")
     add("--prompts", type=int, help="how many (default: 100 of single objects, 200 of several)")
     add("--steps", type=int, default=25, help="default: %(default)s")
     add("--guidance-scale", type=float, default=4.5, help="default: %(default)s")
@@ -79,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sampling = {"num_inference_steps": arguments.steps, "guidance_scale": arguments.guidance_scale}
     rows = {PLAIN: partial(draw_plain, pipe, sampling)}
     if arguments.configurations:
-        records = list(prompts(arguments.split, arguments.prompts or 200, SMALL_WORLD, (2, 3)))
+        records = list(prompts(arguments.split, arguments.prompts or 200, SMALL_WORLD, tuple(arguments.objects)))
         predict = cache(RuleLayoutPredictor())
         for configuration in yaml.safe_load(arguments.configurations.read_text(encoding="utf-8")):
             name = row_name({"name": configuration.pop("name"), "layouts": "predicted"})
@@ -87,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         records = list(single_prompts(arguments.split, arguments.prompts or 100, SMALL_WORLD))
     judge = load_judge(str(JUDGE), torch.device("cpu"))
-    settings = sampling | {name: str(getattr(arguments, name)) for name in ("checkpoint", "split", "seed")}
+    settings = sampling | {name: str(getattr(arguments, name)) for name in ("checkpoint", "split", "objects", "seed")}
     for name, draw in rows.items():
         folder = row_folder(arguments.output, name)
         claim_folder(folder, settings | {"configuration": draw.keywords}, state)
