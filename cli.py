@@ -31,6 +31,7 @@ Targets = dict[str, list[Path]]  # the files that a job is going to write, by th
 _WITH_LIKE = {"like", "output", "seed", "weights", "model", "device", "dtype", "show_layout", "save_layout"}
 _WITH_LIKE |= {"save_weights", "no_metadata", "command", "default_of"}
 
+_DTYPES = ("float32", "float16", "bfloat16")
 _MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
 _DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)  # on Windows, in any folder
 
@@ -127,7 +128,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="default: cuda or mps where there is one, else cpu")
-    parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], help="default: float32")
+    parser.add_argument("--dtype", choices=_DTYPES, help="default: float32")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -259,6 +260,8 @@ def _generate_again(args: argparse.Namespace) -> None:
         raise ValueError("--weights with --like is the file that the picture was made with, not a number.")
     making = read_picture(args.like)
     check_again(making, args.seed, args.weights)
+    if args.dtype is None and making.dtype not in _DTYPES:
+        raise ValueError(f"The picture was made in {making.dtype!r}: add --dtype with one of {', '.join(_DTYPES)}.")
     job = Job(making.prompt)
     files = _checked_targets(_picture_targets, [job], args)[job]
     args.model, args.dtype = args.model or _model_of(making), args.dtype or making.dtype
@@ -650,7 +653,7 @@ def _device(name: str | None) -> str:
     if name is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(1, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"--device {name!r} cannot be used here: {error}") from None
     return name

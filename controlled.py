@@ -12,7 +12,7 @@ from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipelineOutput
 from .processors.defaults import DEFAULT_NAMES, chosen_defaults
 from .processors.families import check_index
-from .processors.making import record_of
+from .processors.making import adapters_of, record_of
 from .processors.weights import pad_weights
 from .stock import DENOISERS, checkpoint_config, denoiser_of, predict_layout, spacetime_attention
 
@@ -105,6 +105,7 @@ class ControlledPipeline:
             "local_max_sequence_length": local_max_sequence_length,
         }
         making = record_of(self.pipe, {"prompt": prompt, **options, **local, "weights": weights}, self.defaults)
+        making["adapters"] = adapters_of(self.pipe, [drawn])
         with spacetime_attention(self.pipe, drawn, blend, weights, preset=self.defaults, **local) as control:
             images = self.pipe(prompt=prompt, **options).images
         making["arguments"]["blend"] = control.blend

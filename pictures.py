@@ -8,6 +8,7 @@ import json
 import logging
 import math
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,12 +31,13 @@ MAKING_VERSION = 1
 CHUNK = "spacetime_attn"  # the name of our text in a PNG
 DEFAULT_MODEL = "default"  # the checkpoint that ships
 _MOST_CHARACTERS = 4 * 2**20  # of that text
-_MOST_MASK_PIXELS = 2**24  # of all its masks, which may be packed to a thousandth
+_MOST_PIXELS = 2**24  # of all its masks and regions' pictures, which may be packed to a thousandth
 _MOST_TRAIN_STEPS = 100_000  # of a scheduler: it keeps some numbers for each
 _LIBRARIES = ("torch", "diffusers", "transformers")
 _PAIRS = ("original_size", "target_size", "negative_original_size", "negative_target_size")
 _PAIRS += ("crops_coords_top_left", "negative_crops_coords_top_left")  # which JSON makes lists
 _FIRST = {"prompt", "layout", "generator", "weights", "optimize_weights"}  # what a call is given beside `arguments`
+_NEVER_KEPT = re.compile("callback|output_type|return_dict|latents|embeds|ip_adapter|attention_mask")
 _Made = TypeVar("_Made")
 
 # What other tools call schedulers.
@@ -70,7 +72,7 @@ class Making:
         optimize_weights (`dict`, *optional*): The fields of the [`WeightOptimizer`].
         defaults (`dict`): See [`Defaults`].
         scheduler (`dict`): Its `"class"` and `"config"`.
-        adapters (`dict[str, float]`): The LoRAs that acted.
+        adapters (`dict`): The LoRAs that acted, and `"IP-Adapter"`, each with its scale or scales.
         model (`str`, *optional*): An id on the Hub, `"default"` for the checkpoint that ships, or the bare name of a
             folder or file.
         dtype, device (`str`): Those of the UNet.
@@ -142,7 +144,7 @@ class Making:
         missing, unknown = ([x for x in a if x not in b] for a, b in ((names, data), (data, [*names, "version"])))
         if missing or unknown:
             raise ValueError(f"it lacks {missing}." if missing else f"it has the unknown keys {shortened(unknown)}.")
-        _check_masks(data["layout"])
+        _check_drawings(data["layout"])
         return cls(**{name: data[name] for name in names} | {"layout": Layout.from_dict(data["layout"])})
 
 
@@ -220,25 +222,25 @@ def as_png(image: Image.Image, making: Making | None) -> bytes:
 def _as_text(making: Making) -> str:
     """As JSON that can be read again, or a ValueError."""
     data = making.to_dict()
-    _check_masks(data["layout"])
+    _check_drawings(data["layout"])
     text = json.dumps(data)
     if len(text) > _MOST_CHARACTERS:
-        raise ValueError(f"it has more than {_MOST_CHARACTERS} characters. Draw smaller masks.")
+        raise ValueError(f"it has more than {_MOST_CHARACTERS} characters. Take smaller masks and regions' pictures.")
     return text
 
 
-def _check_masks(layout: dict) -> None:
-    """Raises a ValueError if the masks of a layout's JSON would unpack to too much."""
+def _check_drawings(layout: dict) -> None:
+    """Raises a ValueError if the masks and pictures in a layout's JSON would unpack to too much."""
     regions = layout.get("objects") if isinstance(layout, dict) else None
-    masks = (region.get("mask") for region in regions or () if isinstance(region, dict))
-    if sum(_pixels_of(mask) for mask in masks if isinstance(mask, str)) > _MOST_MASK_PIXELS:
-        raise ValueError(f"its masks have more than {_MOST_MASK_PIXELS} pixels. Draw smaller masks.")
+    drawings = (region.get(name) for region in regions or () if isinstance(region, dict) for name in ("mask", "image"))
+    if sum(_pixels_of(drawing) for drawing in drawings if isinstance(drawing, str)) > _MOST_PIXELS:
+        raise ValueError(f"its masks and regions' pictures have more than {_MOST_PIXELS} pixels. Take smaller ones.")
 
 
-def _pixels_of(mask: str) -> int:
+def _pixels_of(drawing: str) -> int:
     """Of a PNG in a data URL, by its header; 0 where it is none."""
     with suppress(ValueError, struct.error):
-        header = base64.b64decode(mask.partition(",")[2][:32])
+        header = base64.b64decode(drawing.partition(",")[2][:32])
         return math.prod(struct.unpack(">II", header[16:24]))
     return 0
 
@@ -355,10 +357,11 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     from .processors.optimizer import WeightOptimizer
 
     check_again(making, seed, weights)
-    if (here := adapters_of(pipe.unet if hasattr(pipe, "unet") else pipe.transformer)) != making.adapters:
+    if (here := adapters_of(pipe, [making.layout])) != making.adapters:
         raise ValueError(f"The picture was made with the adapters {making.adapters}, and the pipeline has {here}.")
     calls = [pipe.__call__, *([pipe.pipe.__call__] if hasattr(pipe, "pipe") else [])]
     known = {name for call in calls for name in inspect.signature(call).parameters} - _FIRST | {"upscale"}
+    known = {name for name in known if not _NEVER_KEPT.search(name)}
     if unknown := [name for name in making.arguments if name not in known]:
         raise ValueError(f"The picture was made with the arguments {shortened(unknown)}, which the pipeline has not.")
 
@@ -430,8 +433,9 @@ def _scheduler(own, kind: str, config: dict):
     found = getattr(diffusers, kind, None)
     if not isinstance(found, type) or not issubclass(found, diffusers.SchedulerMixin):
         raise ValueError(f"The picture was made with the scheduler {shortened(kind)}, which diffusers does not have.")
-    if not 1 <= config.get("num_train_timesteps", 1000) <= _MOST_TRAIN_STEPS:
-        raise ValueError(f"The scheduler's `num_train_timesteps` has to lie in 1..{_MOST_TRAIN_STEPS}.")
+    steps = config.get("num_train_timesteps", 1000)
+    if not isinstance(steps, int) or not 1 <= steps <= _MOST_TRAIN_STEPS:
+        raise ValueError(f"The scheduler's `num_train_timesteps` has to be a whole number in 1..{_MOST_TRAIN_STEPS}.")
     return _made(found, {name: config[name] for name in inspect.signature(found).parameters if name in config})
 
 
@@ -444,7 +448,7 @@ def _made(kind: Callable[..., _Made], values: dict) -> _Made:
 
 def public_name(model: str | None) -> str | None:
     """A model's name without the folders of whoever drew with it."""
-    if model is None or not os.path.isabs(model):
+    if model is None or not (os.path.isabs(model) or os.path.exists(model)):
         return model
     return DEFAULT_MODEL if os.path.realpath(model) == os.path.realpath(default_model()) else Path(model).name
 

@@ -111,7 +111,7 @@ from .processors.families import (
     text_model_within,
 )
 from .processors.local_texts import check_negatives, checked_template, regional_control
-from .processors.making import record_of
+from .processors.making import adapters_of, record_of
 from .processors.optimized_run import check_differentiable, noise_shape, optimize_run
 from .processors.optimizer import OptimizedWeights, WeightOptimizer
 from .processors.patch import own_run, regional_attention
@@ -677,6 +677,7 @@ class SpaceTimeAttnPipeline(
         for text in () if syntax else _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults, syntax)
+        making["adapters"] = adapters_of(self._stock, layouts)
         if not syntax:
             texts = [_as_list(options[name]) or [] for name in ("prompt", "negative_prompt")]
             warn_of_syntax([*sum(texts, []), *(text for item in layouts for text in item.local_texts)])

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -17,12 +18,14 @@ from .optimizer import WeightOptimizer
 
 _MOST_KEPT = 2**14  # of a tensor that is kept one by one
 _ONE_TEXT = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2")
-_PASSED_OVER = ("output_type", "callback", "callback_on_step_end_tensor_inputs")  # which do not change the picture
+_ADAPTED = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+_PASSED_OVER = ("output_type", "return_dict", "callback", "callback_on_step_end_tensor_inputs")  # of no effect
 
 
 def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer | None = None) -> dict:
     """
-    What a call is given, before it runs. With the layouts it is all that makes the same pictures again.
+    What a call is given, before it runs. With the layouts and what `adapters_of` tells it is all that makes the same
+    pictures again.
 
     Args:
         pipe: The stock pipeline.
@@ -32,9 +35,9 @@ def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer 
     Returns:
         `dict`: JSON-ready. `"prompt"`; `"arguments"`, the others of the call; `"seed"`, one for all pictures or a list
         with one for each; `"generator"`, their device; `"weights"`, a number, rows of numbers, or `{"file",
-        "sha256"}`; `"optimize_weights"`; `"defaults"`; `"scheduler"`; `"adapters"`; `"model"`; `"dtype"`; `"device"`;
-        and `"lost"`, the names of what no text holds: embeddings, pictures, generators that were used before. A
-        function that is called at each step is taken to watch only.
+        "sha256"}`; `"optimize_weights"`; `"defaults"`; `"scheduler"`; `"model"`; `"dtype"`; `"device"`; and `"lost"`,
+        the names of what no text holds: embeddings, pictures, generators that were used before. A function that is
+        called at each step is taken to watch only.
     """
     kept = dict(given)
     kept |= {name: value[0] for name in _ONE_TEXT if isinstance(value := kept.get(name), list) and len(value) == 1}
@@ -54,7 +57,6 @@ def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer 
         "arguments": plain,
         "generator": device,
         "defaults": asdict(defaults),
-        "adapters": adapters_of(denoiser),
         "model": pipe.config.get("_name_or_path"),
         "dtype": str(denoiser.dtype).removeprefix("torch."),
         "device": pipe._execution_device.type,
@@ -121,10 +123,26 @@ def _scheduler_config(scheduler) -> dict:
     }
 
 
-def adapters_of(denoiser) -> dict[str, float]:
-    """The LoRAs that act, and how strongly."""
-    layer = next((module for module in denoiser.modules() if hasattr(module, "lora_A")), None)
-    if layer is None or layer.disable_adapters:
-        return {}
-    known = [name for name in layer.active_adapters if name in layer.scaling]
-    return {name: layer.scaling[name] * layer.r[name] / layer.lora_alpha[name] for name in known}
+def adapters_of(pipe, layouts: Iterable) -> dict[str, float | list[float]]:
+    """
+    The LoRAs that act everywhere or that regions of these layouts name, and `"IP-Adapter"` where one is loaded, each
+    with its scale. Where layers have several scales it is all of them, in order.
+    """
+    named = {name for layout in layouts for region in layout for name in region.adapters or ()}
+    models = (model for name in _ADAPTED if (model := getattr(pipe, name, None)) is not None)
+    found: dict[str, dict[float, None]] = {}
+    for layer in (module for model in models for module in model.modules()):
+        for name, scale in _scales_in(layer, named):
+            found.setdefault(name, {})[round(scale, 6)] = None
+    return {name: scales[0] if len(scales := list(kept)) == 1 else scales for name, kept in found.items()}
+
+
+def _scales_in(layer: torch.nn.Module, named: set[str]) -> Iterator[tuple[str, float]]:
+    """What `adapters_of` tells of one layer."""
+    if hasattr(layer, "lora_A") and not layer.disable_adapters:
+        for name in layer.scaling:
+            if name in named or name in layer.active_adapters:
+                yield name, layer.scaling[name] * layer.r[name] / layer.lora_alpha[name]
+    elif hasattr(layer, "to_k_ip"):
+        for scale in layer.scale:
+            yield from (("IP-Adapter", one) for one in (scale if isinstance(scale, list) else [scale]))

@@ -10,15 +10,25 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, UNet2DConditionModel
+from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from diffusers.callbacks import SDCFGCutoffCallback
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from test_adapters import add_ip_adapter
 from transformers import CLIPImageProcessor
 
 from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimizer, save_weights
 from spacetime_attn.cli import main
-from spacetime_attn.pictures import CHUNK, Making, draw_again, making_of, parameters, read_picture, save_picture
+from spacetime_attn.pictures import (
+    CHUNK,
+    Making,
+    draw_again,
+    making_of,
+    parameters,
+    public_name,
+    read_picture,
+    save_picture,
+)
 
 
 PROMPT = "a red cat to the left of a green bus"
@@ -197,11 +207,59 @@ def test_adapters_have_to_be_loaded_as_they_were(pipe, tmp_path):
     assert with_adapter.adapters == {"style": 1.0} and pixels(draw_again(pipe, with_adapter)) == pixels(output)
 
 
-def add_lora(unet: UNet2DConditionModel) -> None:
+def add_lora(model: torch.nn.Module, name: str = "style", layers: str | list[str] = ["to_k", "to_v"]) -> None:  # noqa: B006
     from peft import LoraConfig
 
-    config = LoraConfig(r=2, lora_alpha=4, target_modules=["to_k", "to_v"], init_lora_weights=False)
-    unet.add_adapter(config, adapter_name="style")
+    model.add_adapter(LoraConfig(r=2, lora_alpha=4, target_modules=layers, init_lora_weights=False), name)
+
+
+def test_adapters_of_different_layers_and_of_the_text_encoder_are_all_kept(pipe, tmp_path):
+    add_lora(pipe.unet, "anna", r".*down_blocks.*to_[kv]")
+    add_lora(pipe.unet, "bella", r".*up_blocks.*to_[kv]")
+    pipe.unet.set_adapters(["anna", "bella"], [1.0, 0.25])
+    add_lora(pipe.text_encoder, "tone", ["q_proj"])
+    assert saved(draw(pipe), tmp_path).adapters == {"anna": 1.0, "bella": 0.25, "tone": 1.0}
+
+
+def test_an_adapter_with_several_scales_tells_all(pipe, tmp_path):
+    add_lora(pipe.unet)
+    pipe.unet.set_adapters(["style"], [{"down": 0.5, "mid": 1.0, "up": 0.25}])
+    output = draw(pipe)
+    making = saved(output, tmp_path)
+    assert making.adapters == {"style": [0.5, 0.25, 1.0]} and pixels(draw_again(pipe, making)) == pixels(output)
+    pipe.set_adapters(["style"], [0.5])
+    with pytest.raises(ValueError, match="and the pipeline has {'style': 0.5}"):
+        draw_again(pipe, making)
+
+
+def test_adapters_of_regions_have_to_be_loaded_as_they_were(pipe, tmp_path):
+    for name in ("anna", "bella", "other"):
+        add_lora(pipe.unet, name)
+    pipe.set_adapters(["bella"], [0.5])
+    output = draw(pipe, layout=LAYOUT.edit(0, adapters={"anna": 0.75}))
+    making = saved(output, tmp_path)
+    assert making.adapters == {"anna": 1.0, "bella": 0.5} and making.layout[0].adapters == {"anna": 0.75}
+    assert pixels(draw_again(pipe, making)) == pixels(output) != pixels(draw(pipe))
+    pipe.delete_adapters("anna")
+    with pytest.raises(ValueError, match="adapters {'anna': 1.0, 'bella': 0.5}, and the pipeline has {'bella': 0.5}"):
+        draw_again(pipe, making)
+
+
+def test_pictures_of_regions_are_kept_and_need_their_ip_adapter(make, vision, tmp_path):
+    pipe, _ = make("SD")
+    add_ip_adapter(pipe)
+    pipe.register_modules(**vision)
+    pipe.set_ip_adapter_scale(0.5)
+    shown = Image.effect_mandelbrot((40, 30), (-2, -1, 1, 1), 20)
+    output = draw(pipe, layout=LAYOUT.edit(0, image=shown))
+    making = saved(output, tmp_path)
+    assert making.adapters == {"IP-Adapter": 0.5} and pixels(draw_again(pipe, making)) == pixels(output)
+    pipe.set_ip_adapter_scale(1.0)
+    with pytest.raises(ValueError, match="adapters {'IP-Adapter': 0.5}, and the pipeline has {'IP-Adapter': 1.0}"):
+        draw_again(pipe, making)
+    pipe.unload_ip_adapter()
+    with pytest.raises(ValueError, match="and the pipeline has {}"):
+        draw_again(pipe, making)
 
 
 # What it tells
@@ -236,6 +294,13 @@ def test_no_folder_of_the_disk_is_told(pipe, tmp_path):
     assert making.model == "my_model" and str(tmp_path).encode() not in (tmp_path / "picture.png").read_bytes()
 
 
+def test_no_folder_that_stands_beside_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "secret").mkdir(parents=True)
+    assert public_name("models/secret") == public_name("./models/secret/") == "secret"
+    assert public_name("models/public") == "models/public"  # an id on the Hub
+
+
 def test_only_pngs_remember(pipe, tmp_path):
     output = draw(pipe)
     with pytest.raises(ValueError, match="end it in .png"):
@@ -249,14 +314,14 @@ def test_only_pngs_remember(pipe, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("limit", ["_MOST_CHARACTERS", "_MOST_MASK_PIXELS"])
+@pytest.mark.parametrize("limit", ["_MOST_CHARACTERS", "_MOST_PIXELS"])
 def test_a_making_that_is_too_large_is_left_out(pipe, tmp_path, monkeypatch, caplog, limit):
     layout = LAYOUT.edit(1, mask=np.eye(16))
     making = making_of(draw(pipe, layout=layout))
     monkeypatch.setattr(f"spacetime_attn.pictures.{limit}", 100)
     save_picture(draw(pipe, layout=layout), 0, tmp_path / "picture.png")
     assert "smaller masks" in caplog.text and CHUNK not in Image.open(tmp_path / "picture.png").text
-    with pytest.raises(ValueError, match="Draw smaller masks|more than 100"):
+    with pytest.raises(ValueError, match="Take smaller|more than 100"):
         (tmp_path / "a.png").write_bytes(png(text=json.dumps(making.to_dict())))
         read_picture(tmp_path / "a.png")
 
@@ -283,6 +348,7 @@ def png_mask(side: int) -> str:
 
 
 LARGE = png_mask(2048)
+BOX = {"phrase": "a cat", "box": [0, 0, 1, 1]}
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -322,7 +388,8 @@ def test_what_is_no_making_is_told(tmp_path, content, complaint):
     [
         ({"prompt": 3}, "`prompt` has to be of type str"),
         ({"layout": []}, "A layout is a JSON object"),
-        ({"layout": {"objects": [{"phrase": "a cat", "mask": LARGE}] * 5}}, "masks have more than 16777216 pixels"),
+        ({"layout": {"objects": [{"phrase": "a cat", "mask": LARGE}] * 5}}, "have more than 16777216 pixels"),
+        ({"layout": {"objects": [{**BOX, "image": LARGE}] * 5}}, "have more than 16777216 pixels"),
         ({"layout": {"objects": [{"phrase": "a cat", "mask": "data:image/png;base64,"}]}}, "holds no PNG"),
         ({"layout": {"objects": [{"phrase": "a cat", "box": [0, 0, 9, 9]}]}}, "has to lie in 0..1"),
         ({"number": 2}, "do not fit"),
@@ -348,12 +415,17 @@ def test_wrong_fields_are_named(making, tmp_path, changes, complaint):
         ({"scheduler": {"class": "os", "config": {}}}, "scheduler 'os', which diffusers does not have"),
         ({"scheduler": {"class": "UNet2DConditionModel", "config": {}}}, "which diffusers does not have"),
         ({"scheduler": {"class": "DDIMScheduler", "config": {"num_train_timesteps": 10**12}}}, "num_train_timesteps"),
+        ({"scheduler": {"class": "DDIMScheduler", "config": {"num_train_timesteps": "x"}}}, "whole number in 1"),
         ({"scheduler": {"class": "DDIMScheduler", "config": {"beta_start": "x"}}}, "no DDIMScheduler that"),
         ({"defaults": {"guided_strength": "x"}}, "guided_strength"),
         ({"defaults": {"magic": 1}}, "magic"),
         ({"optimize_weights": {"magic": 1}}, "magic"),
         ({"arguments": {"magic": 1}}, "arguments .'magic'., which the pipeline has not"),
         ({"arguments": {"prompt": "x"}}, "arguments .'prompt'., which the pipeline has not"),
+        ({"arguments": {"output_type": "latent"}}, "arguments .'output_type'."),
+        ({"arguments": {"return_dict": False}}, "arguments .'return_dict'."),
+        ({"arguments": {"callback_on_step_end": "x"}}, "arguments .'callback_on_step_end'."),
+        ({"arguments": {"latents": "x", "prompt_embeds": [1]}}, "arguments .'latents', 'prompt_embeds'."),
         ({"arguments": {"num_inference_steps": "x"}}, "num_inference_steps"),
         ({"arguments": {"original_size": 3}}, "original_size"),
         ({"weights": [["x"]]}, "weights"),
@@ -426,6 +498,14 @@ def test_a_model_on_some_disk_has_to_be_named(tmp_path, capsys, stock, monkeypat
     assert "made with my_model: add --model" in capsys.readouterr().err
     assert main(["generate", "--like", "a.png", "-o", "b.png", "--model", "my_model"]) == 0
     assert Image.open("a.png").tobytes() == Image.open("b.png").tobytes()
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "nope"}, {"device": "meta"}, {"device": "nope"}], ids=str)
+def test_a_place_that_is_none_is_told(making, tmp_path, capsys, changes):
+    (tmp_path / "a.png").write_bytes(png(text=json.dumps(making.to_dict() | {"model": "default"} | changes)))
+    assert main(["generate", "--like", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert next(iter(changes.values())) in line and f"--{next(iter(changes))}" in line
 
 
 def test_other_versions_are_told(tmp_path, capsys, monkeypatch):
