@@ -320,7 +320,7 @@ def test_a_making_that_is_too_large_is_left_out(pipe, tmp_path, monkeypatch, cap
     making = making_of(draw(pipe, layout=layout))
     monkeypatch.setattr(f"spacetime_attn.pictures.{limit}", 100)
     save_picture(draw(pipe, layout=layout), 0, tmp_path / "picture.png")
-    assert "smaller masks" in caplog.text and CHUNK not in Image.open(tmp_path / "picture.png").text
+    assert "Take smaller" in caplog.text and CHUNK not in Image.open(tmp_path / "picture.png").text
     with pytest.raises(ValueError, match="Take smaller|more than 100"):
         (tmp_path / "a.png").write_bytes(png(text=json.dumps(making.to_dict())))
         read_picture(tmp_path / "a.png")
