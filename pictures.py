@@ -37,6 +37,7 @@ _LIBRARIES = ("torch", "diffusers", "transformers")
 _PAIRS = ("original_size", "target_size", "negative_original_size", "negative_target_size")
 _PAIRS += ("crops_coords_top_left", "negative_crops_coords_top_left")  # which JSON makes lists
 _FIRST = {"prompt", "layout", "generator", "weights", "optimize_weights"}  # what a call is given beside `arguments`
+# Arguments that no making holds: they do not change a picture, or no text can hold them.
 _NEVER_KEPT = re.compile("callback|output_type|return_dict|latents|embeds|ip_adapter|attention_mask")
 _Made = TypeVar("_Made")
 

@@ -143,6 +143,6 @@ def _scales_in(layer: torch.nn.Module, named: set[str]) -> Iterator[tuple[str, f
         for name in layer.scaling:
             if name in named or name in layer.active_adapters:
                 yield name, layer.scaling[name] * layer.r[name] / layer.lora_alpha[name]
-    elif hasattr(layer, "to_k_ip"):
+    elif hasattr(layer, "to_k_ip") and isinstance(layer.scale, list):
         for scale in layer.scale:
             yield from (("IP-Adapter", one) for one in (scale if isinstance(scale, list) else [scale]))
