@@ -139,7 +139,7 @@ def png_of_size(width: int, height: int) -> bytes:
 @pytest.mark.filterwarnings("error")
 def test_absurd_sizes_are_refused_unread(width, height):
     png = png_of_size(width, height) + b"\0\0\0\0IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    with pytest.raises(ValueError, match="'a pond'.*too many.*draw it smaller"):
+    with pytest.raises(ValueError, match="'a pond'.*too many.*make it smaller"):
         mask_of("data:image/png;base64," + base64.b64encode(png).decode())
 
 

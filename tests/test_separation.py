@@ -157,8 +157,9 @@ def test_in_videos_it_acts_within_each_frame(animate):  # noqa: F811
 # Families with transformers
 
 
-def test_pixart_has_self_attention_and_is_separated():
-    pipe = made("PixArt alpha")
+@pytest.mark.parametrize("family", ["PixArt alpha", "PixArt sigma"])
+def test_pixart_has_self_attention_and_is_separated(family):
+    pipe = made(family)
     plain = draw(pipe)
     pictures = []
     for defaults in (Defaults(), APART):

@@ -81,10 +81,9 @@ def _letters(test: str) -> str:
 
 @cache
 def _words(test: str) -> set[str]:
-    """What a test names, by itself or through a function or fixture of its file."""
+    """What a test names, by itself or through a function or fixture of its file or of another that it imports from."""
     file, _, name = test.partition("::")
-    tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = _functions(file)
     reached, waiting = set(), [name]
     while waiting:
         name = waiting.pop()
@@ -92,6 +91,16 @@ def _words(test: str) -> set[str]:
             reached.add(name)
             waiting += _names(functions[name])
     return {word for function in reached for word in _names(functions[function])}
+
+
+@cache
+def _functions(file: str) -> dict[str, ast.FunctionDef]:
+    """Of a file of tests and of those that it imports from."""
+    tree, found = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8")), {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("test_"):
+            found |= _functions(f"{node.module}.py")
+    return found | {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _names(function: ast.FunctionDef) -> set[str]:
