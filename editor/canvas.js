@@ -2,7 +2,8 @@
 const stage = element.querySelector(".stage");
 const SMALLEST = 0.02, NUDGE = 0.01;
 const EDGES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
-let held = null; // what the pointer moves
+const REST = 150; // milliseconds without a key, after which a move is told
+let held = null; // what the pointer moves, or keys
 let drawn = ""; // what is shown
 
 function node(kind, parent, text) {
@@ -14,6 +15,7 @@ function node(kind, parent, text) {
 }
 
 function place(box, [left, top, right, bottom]) {
+  box.bounds = [left, top, right, bottom];
   Object.assign(box.style, {
     left: `${100 * left}%`, top: `${100 * top}%`,
     width: `${100 * (right - left)}%`, height: `${100 * (bottom - top)}%`,
@@ -105,15 +107,25 @@ function dragged([left, top, right, bottom], edge, dx, dy) {
   return [left, top, right, bottom];
 }
 
+// Tells what keys have moved. Quick ones are told together.
+function tellKeys() {
+  if (!held?.rest) return;
+  const { index, now, resized, rest } = held;
+  clearTimeout(rest);
+  held = null;
+  trigger("moved", { index, bounds: now, resized });
+}
+
 stage.addEventListener("pointerdown", (event) => {
   if (event.button || !props.value) return;
+  tellKeys();
   const [x, y] = pointed(event);
   const owner = event.target.closest("[data-index]");
   const edge = event.target.dataset.edge;
   if (owner) {
     const index = Number(owner.dataset.index);
     const box = stage.querySelector(`.region[data-index="${index}"]`);
-    held = { index, box, edge, x, y, bounds: props.value.regions[index].bounds };
+    held = { index, box, edge, x, y, bounds: box.bounds };
     box.focus({ preventScroll: true });
   } else if (event.pointerType === "mouse" && props.shown) {
     held = { box: node("region box new", stage), edge: "se", x, y, bounds: [x, y, x, y] };
@@ -124,7 +136,7 @@ stage.addEventListener("pointerdown", (event) => {
 });
 
 stage.addEventListener("pointermove", (event) => {
-  if (!held) return;
+  if (!held || held.rest) return;
   const [x, y] = pointed(event);
   const isNew = held.index === undefined;
   held.now = isNew
@@ -136,7 +148,7 @@ stage.addEventListener("pointermove", (event) => {
 
 stage.addEventListener("pointerup", () => {
   const { index, edge, bounds, now } = held || {};
-  if (!held) return;
+  if (!held || held.rest) return;
   held.box.classList.remove("new");
   held = null;
   const moved = now && now.some((side, n) => Math.abs(side - bounds[n]) > 1e-3);
@@ -152,10 +164,15 @@ stage.addEventListener("pointercancel", restore);
 stage.addEventListener("keydown", (event) => {
   const index = Number(event.target.dataset.index);
   const step = { ArrowLeft: [-NUDGE, 0], ArrowRight: [NUDGE, 0], ArrowUp: [0, -NUDGE], ArrowDown: [0, NUDGE] }[event.key];
+  if (held && !held.rest) return;
+  const resized = event.shiftKey;
+  if (!step || held?.index !== index || held.resized !== resized) tellKeys();
   if (step) {
-    const resized = event.shiftKey;
-    const bounds = dragged(props.value.regions[index].bounds, resized ? "se" : "", ...step);
-    trigger("moved", { index, bounds, resized });
+    const box = event.target;
+    clearTimeout(held?.rest);
+    held = { index, resized, now: dragged(box.bounds, resized ? "se" : "", ...step), rest: setTimeout(tellKeys, REST) };
+    place(box, held.now);
+    arrange();
   } else if (event.key === "Delete" || event.key === "Backspace") trigger("removed", { index });
   else if (event.key === "Enter" || event.key === " ") trigger("picked", { index });
   else return;

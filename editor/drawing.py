@@ -141,8 +141,9 @@ class Studio:
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
         plain = None
         if settings.compare:
-            same_noise = {"weights": 0.0, "latents": output.latents}
-            plain = self._call(prompt, layout, settings, watch, **options | same_noise)
+            without = {name: value for name, value in options.items() if name != "weights"}
+            no_regions = Layout(prompt=layout.prompt)
+            plain = self._call(prompt, no_regions, settings, watch, latents=output.latents, **without)
         if settings.upscale > 1:
             output, plain = (first and self._larger(first, settings, watch) for first in (output, plain))
         distances = [()] * settings.pictures if output.loss_history is None else output.loss_history.tolist()
@@ -230,23 +231,22 @@ class _Watch:
     def callback(self, pipe) -> dict:
         """The argument of the pipeline's call by which it is called."""
         if "callback_on_step_end" in inspect.signature(inner_pipe(pipe).__call__).parameters:
-            return {"callback_on_step_end": self._step_of_interruptible}
+            return {"callback_on_step_end": self._step}
         return {"callback": partial(self._step_of_others, pipe)}
 
-    def _step_of_interruptible(self, pipe, step: int, timestep, given: dict) -> dict:
-        pipe._interrupt = self.run.cancelled
+    def _step(self, pipe, step: int, timestep, given: dict) -> dict:
         self._tell(pipe, pipe.num_timesteps, given["latents"])
         return given
 
     def _step_of_others(self, pipe, step: int, timestep, latents: torch.Tensor) -> None:
-        if self.run.cancelled:
-            raise CancelledError
         self._tell(pipe, len(pipe.scheduler.timesteps), latents)
 
     def _tell(self, pipe, steps: int, latents: torch.Tensor) -> None:
+        if self.run.cancelled:
+            raise CancelledError
         self._done += 1
         preview = None
-        if time.monotonic() > self._next_preview and not self.run.cancelled:
+        if time.monotonic() > self._next_preview:
             preview = preview_of(pipe.vae, self._as_map(pipe, latents))
             self._next_preview = time.monotonic() + _PREVIEW_PAUSE
         self._news.put(Progress(min(self._done, self._runs * steps), self._runs * steps, preview))

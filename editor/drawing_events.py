@@ -9,7 +9,10 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from ..pictures import Making, public_name, read_picture
+from ..layout.files import shortened
+from ..pictures import Making, changes_since, public_name, read_picture
+from ..processors.making import adapters_of
+from ..stock import denoiser_of
 from .canvas import backdrop_of, canvas_value, data_url
 from .curve import top_of
 from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of, inner_pipe
@@ -17,7 +20,7 @@ from .layout_events import QUICK, LayoutEvents
 from .notices import noticed, warn
 from .parts import CHECKPOINTS, Parts, mask_size
 from .scene import Scene, check_layout
-from .settings import CURVE_POINTS, LARGEST_SIDE, Settings, curve_of, default_curve, settings_of
+from .settings import CURVE_POINTS, LARGEST_PICTURE, Settings, curve_of, default_curve, settings_of
 
 
 _SLOW = {"show_progress": "hidden", "concurrency_id": "draw", "concurrency_limit": 1, "api_visibility": "private"}
@@ -202,7 +205,7 @@ class DrawingEvents:
         picture = _opened_image(path)
         placing = *placing[:-1], settings.prompt_syntax
         read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
-        scene = Scene(making.prompt, making.layout, tuple(read.layout.phrases), edited=True)
+        scene = Scene.opened(making.prompt, making.layout, read.layout)
         if differences := _differences(making, pipe, elsewhere):
             warn(f"The same settings may draw another picture here: {'; '.join(differences)}.")
         pictures = (Drawn(Path(path), making.own_seed or 0),)
@@ -276,8 +279,8 @@ def _opened_image(path: str) -> Image.Image:
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            if max(image.size) > LARGEST_SIDE:
-                raise ValueError(f"it has {image.width} x {image.height} pixels, more than {LARGEST_SIDE} a side")
+            if max(image.size) > LARGEST_PICTURE:
+                raise ValueError(f"it has {image.width} x {image.height} pixels, more than {LARGEST_PICTURE} a side")
             return image.convert("RGB")
     except Exception as error:  # Pillow has many kinds for broken files
         raise ValueError(f"The picture cannot be opened: {error}.") from None
@@ -291,11 +294,14 @@ def _usual(pipe) -> dict:
 
 def _differences(making: Making, pipe, elsewhere: list[str]) -> list[str]:
     """What made a picture, and is otherwise here."""
-    found, here = [f"the page has no field for {name}" for name in elsewhere], public_name(pipe.config._name_or_path)
+    found = [f"the page has no field for {name}" for name in elsewhere]
+    here = public_name(pipe.config.get("_name_or_path"))
     if making.model != here:
         found.append(f"it was drawn by {making.model}, and this is {here}")
     own = {"class": type(pipe.scheduler).__name__, "config": dict(pipe.scheduler.config)}
     kind, config = making.scheduler["class"], making.scheduler["config"]
     if kind != own["class"] or {**own["config"], **config} != own["config"]:
         found.append(f"it was drawn with another {kind}")
-    return found
+    if making.adapters != (adapters := adapters_of(denoiser_of(inner_pipe(pipe)).model)):
+        found.append(f"it was drawn with the adapters {shortened(making.adapters)}, and here are {adapters}")
+    return found + changes_since(making)

@@ -10,6 +10,7 @@ from PIL import ImageChops
 
 from ..layout.draw import draw_layout
 from ..layout.files import shortened
+from ..layout.regions import Layout
 from .canvas import canvas_value
 from .notices import noticed
 from .parts import Parts, mask_size
@@ -43,8 +44,8 @@ class LayoutEvents:
         self._on(parts.prompt.input, self.typed, self.reading, trigger_mode="always_last")
         for event in (parts.prompt.submit, parts.syntax.input):
             self._on(event, self.submitted, self.reading)
-        self._on(parts.place_anew.click, lambda scene: self.view(scene.placed_anew(scene.offered)), [parts.scene])
-        self._on(parts.keep.click, lambda scene: self.view(scene.kept(scene.offered)), [parts.scene])
+        for event, answer in ((parts.place_anew.click, Scene.placed_anew), (parts.keep.click, Scene.kept)):
+            self._on(event, self._answer(answer), [parts.scene])
         self._on(parts.objects.input, self.ticked, [parts.objects, parts.read, *self.reading])
         for event in (parts.add.click, parts.addition.submit):
             self._on(event, self.named, [parts.addition, *self.reading])
@@ -67,14 +68,14 @@ class LayoutEvents:
         for field, name in ((parts.description, "description"), (parts.region_negative, "negative_prompt")):
             self._on(field.input, self._change(name, lambda text: text.strip() and text or None), [field, parts.scene])
         for event in (parts.adapters.submit, parts.adapters.blur):
-            self._on(event, self._change("adapters", adapters_in), [parts.adapters, parts.scene])
+            self._on(event, self.adapted, [parts.adapters, parts.scene])
         self._on(parts.phrase.input, self.renamed, [parts.phrase, parts.scene])
         for name in ("strength", "softness", "start", "end"):
             field = getattr(parts, name)
             self._on(field.release, self._change(name, float), [field, parts.scene])
         self._on(parts.masking.expand, self.paper, [parts.scene, parts.width, parts.height])
         self._on(parts.use_mask.click, self.masked, [parts.mask, parts.scene])
-        self._on(parts.use_box.click, lambda scene: self.view(scene.changed(box=scene.region.bounds)), [parts.scene])
+        self._on(parts.use_box.click, self.unmasked, [parts.scene])
 
     def _on(self, event: Callable, handler: Callable, inputs: list, trigger_mode: str = "multiple") -> None:
         event(noticed(handler), inputs, self.outputs, trigger_mode=trigger_mode, **QUICK)
@@ -125,7 +126,8 @@ class LayoutEvents:
 
     def read(self, prompt, scene, struck, added, width, height, predictor, temperature, seed, syntax) -> Read:
         """Reads and places what the fields say; words that the prompt no longer has are forgotten."""
-        there = [tuple(word for word in words if word.lower() in prompt.lower()) for words in (struck, added)]
+        text = self._reader.text(prompt, syntax).lower()
+        there = [tuple(word for word in words if word.lower() in text) for words in (struck, added)]
         width, height = shape_of(width, height)
         if predictor not in self._reader.predictors:
             raise ValueError("Choose one of the predictors.")
@@ -138,7 +140,14 @@ class LayoutEvents:
 
     def submitted(self, prompt: str, scene: Scene, *others) -> dict:
         read = self.read(prompt, scene, *others)
-        return self.view(scene.read(prompt, read.layout), read, but_fields=scene.edited)
+        after = scene.read(prompt, read.layout)
+        return self.view(after, read, but_fields=scene.edited and scene.region == after.region)
+
+    def _answer(self, answer: Callable[[Scene, Layout], Scene]) -> Callable:
+        def answered(scene: Scene) -> dict:
+            return self.view(scene if scene.offered is None else answer(scene, scene.offered))
+
+        return answered
 
     def ticked(self, chosen: list[str], read: Read, prompt: str, scene: Scene, struck, added, *others) -> dict:
         struck = tuple(name for name in read.names if name not in chosen)
@@ -150,7 +159,7 @@ class LayoutEvents:
         if not words:
             raise ValueError("Type some words of the prompt first.")
         struck, added = tuple(name for name in struck if name != words), (*added, words)
-        if words.lower() not in prompt.lower():
+        if words.lower() not in self._reader.text(prompt, others[-1]).lower():
             raise ValueError(f"“{words}” does not stand in the prompt.")
         read = self.read(prompt, scene, struck, added, *others)
         parts = self._parts
@@ -206,6 +215,11 @@ class LayoutEvents:
 
         return changed
 
+    def adapted(self, text: str, scene: Scene) -> dict:
+        if scene.region and text == text_of_adapters(scene.region.adapters or {}):
+            return gr.skip()
+        return self.view(scene.changed(adapters=adapters_in(text)), but_fields=True)
+
     def masked(self, drawing: dict | None, scene: Scene) -> dict:
         layers = [layer.getchannel("A") for layer in (drawing or {}).get("layers", ())]
         if not any(layer.getbbox() for layer in layers):
@@ -213,6 +227,10 @@ class LayoutEvents:
         opacity = reduce(ImageChops.lighter, layers)
         opacity.thumbnail((_MASK_SIDE, _MASK_SIDE))
         return self.view(scene.changed(mask=opacity))
+
+    def unmasked(self, scene: Scene) -> dict:
+        region = scene.region
+        return self.view(scene.changed(box=region.bounds) if region and region.box is None else scene)
 
     def paper(self, scene: Scene, width, height) -> dict:
         """The regions, to draw a mask on."""
@@ -237,9 +255,12 @@ def adapters_in(text: str) -> dict[str, float] | None:
     """What such a text says; a LoRA without a number has 1. Raises a ValueError if it is none."""
     adapters = {}
     for part in filter(None, map(str.strip, text.split(","))):
-        name, _, strength = map(str.strip, part.partition(":"))
+        name, _, strength = map(str.strip, (part if ":" in part else f"{part}:1").rpartition(":"))
         try:
-            adapters[name] = float(strength or 1)
+            number = float(strength)
         except ValueError:
-            raise ValueError(f'LoRAs are written as in "anna: 0.8, other: 1", not as {shortened(part)}.') from None
+            number = None
+        if not name or number is None:
+            raise ValueError(f'LoRAs are written as in "anna: 0.8, other: 1", not as {shortened(part)}.')
+        adapters[name] = number
     return adapters or None

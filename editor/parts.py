@@ -5,6 +5,7 @@ import gradio as gr
 from ..processors.control import BLENDS
 from .canvas import CANVAS_CSS, CANVAS_HTML, CANVAS_JS, canvas_value
 from .curve import curve
+from .mask_editor import MaskEditor
 from .reading import LONGEST_PROMPT, Read, Reader
 from .scene import Scene
 from .settings import MOST, MOST_SEPARATION, Settings
@@ -121,7 +122,7 @@ class Parts:
                 self.start = _region_slider("Acts from (0: first step)", 0, 1, 0)
                 self.end = _region_slider("Acts until (1: last step)", 0, 1, 1)
             with gr.Accordion("A mask in the box's place", open=False, elem_id="masking") as self.masking:
-                self.mask = gr.ImageEditor(
+                self.mask = MaskEditor(
                     label="Draw where the object is to be",
                     sources=(),
                     transforms=(),

@@ -14,6 +14,7 @@ from ..layout.language import read_prompt
 from ..layout.learned import TransformerLayoutPredictor
 from ..layout.objects import objects_of
 from ..layout.prediction import named_predictor
+from ..layout.prompt_syntax import parse_prompt
 from ..layout.regions import Layout
 from ..layout.weighted_text import PROMPT_SYNTAXES, named_syntax
 
@@ -88,9 +89,7 @@ class Reader:
             return Read()
         with self._lock, collected_warnings() as warned:
             self._pipe.layout_predictor = self._predictor(wishes)
-            syntax = named_syntax(wishes.syntax or "plain")
-            source = syntax.source(prompt) if syntax else prompt
-            names = tuple(dict.fromkeys([*_names(source), *wishes.added]))
+            names = tuple(dict.fromkeys([*_names(_source(prompt, wishes.syntax)), *wishes.added]))
             placed = tuple(name for name in names if name not in wishes.struck)
             objects = placed if wishes.struck or wishes.added else None
             generator = torch.Generator().manual_seed(wishes.seed)
@@ -101,6 +100,10 @@ class Reader:
             told = _told(layout, objects)
         return Read(layout, names, placed, tuple(dict.fromkeys([*told, *warned])))
 
+    def text(self, prompt: str, syntax: str | None) -> str:
+        """The words of a prompt, in which objects are named."""
+        return parse_prompt(_source(prompt, syntax)).text
+
     def _predictor(self, wishes: Wishes) -> Callable[..., Layout]:
         nlp, model, llm = (getattr(self._pipe, name, None) for name in ("nlp", "layout_transformer", "llm"))
         if wishes.predictor == "transformer":
@@ -108,6 +111,12 @@ class Reader:
         if wishes.predictor not in self._made:
             self._made[wishes.predictor] = named_predictor(wishes.predictor, model, nlp, llm)
         return self._made[wishes.predictor]
+
+
+def _source(prompt: str, syntax: str | None) -> str:
+    """What a layout is predicted from."""
+    syntax = named_syntax(syntax or "plain")
+    return syntax.source(prompt) if syntax else prompt
 
 
 def _names(prompt: str) -> list[str]:

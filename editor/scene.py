@@ -22,56 +22,122 @@ class Scene:
     Args:
         prompt (`str`): The text.
         layout ([`Layout`]): Where its objects go.
-        objects (`tuple[str, ...]`): The phrases that were read in the prompt when the layout was made.
+        predicted ([`Layout`]): What the prompt's own layout is.
+        origin ([`Layout`]): The predicted one that the layout was made from; of an earlier prompt, until the visitor
+            says what becomes of the boxes.
+        sources (`tuple[int | None, ...]`): Which object of the origin each region is. All others, of which that is
+            None, are the visitor's own.
         edited (`bool`): Whether the layout is the visitor's own by now.
-        offered ([`Layout`], *optional*): What the prompt's layout would be, while the visitor's own is of others.
         selected (`int`, *optional*): The region that is being edited.
         touched: What the last step changed; more changes of the same belong to that step.
-        past (`tuple`): Layouts to go back to, each with whether it was edited.
+        past (`tuple[Scene, ...]`): To go back to.
     """
 
     prompt: str = ""
     layout: Layout = Layout()
-    objects: tuple[str, ...] = ()
+    predicted: Layout = Layout()
+    origin: Layout = Layout()
+    sources: tuple[int | None, ...] = ()
     edited: bool = False
-    offered: Layout | None = None
     selected: int | None = None
     touched: tuple | None = None
-    past: tuple[tuple[Layout, bool], ...] = ()
+    past: tuple["Scene", ...] = ()
+
+    def __post_init__(self):
+        own = len(self.layout) - len(self.sources)
+        object.__setattr__(self, "sources", (*self.sources, *[None] * own))
+
+    @classmethod
+    def opened(cls, prompt: str, layout: Layout, predicted: Layout) -> "Scene":
+        """With a picture's prompt and layout, where another layout may be predicted here."""
+        sources = tuple(_paired(layout.phrases, predicted.phrases))
+        return cls(prompt, layout, predicted, origin=predicted, sources=sources, edited=True)
 
     @property
     def region(self) -> Region | None:
         """The region that is being edited."""
         return None if self.selected is None else self.layout.regions[self.selected]
 
+    @property
+    def offered(self) -> Layout | None:
+        """The prompt's own layout, while the boxes are those of other objects."""
+        return None if sorted(self.predicted.phrases) == sorted(self.origin.phrases) else self.predicted
+
     def read(self, prompt: str, layout: Layout) -> "Scene":
         """With another prompt. The visitor's own boxes stay while it has the same objects; else that is a question."""
-        if not self.edited:
-            return Scene(prompt, layout, tuple(layout.phrases))
-        if sorted(layout.phrases) == sorted(self.objects):
-            return replace(self, prompt=prompt, layout=replace(self.layout, prompt=layout.prompt), offered=None)
-        return replace(self, prompt=prompt, offered=layout)
+        scene = replace(self, prompt=prompt, predicted=layout)
+        return scene._followed() if self.edited else scene._as_predicted()
 
     def placed_anew(self, layout: Layout) -> "Scene":
         """With the boxes of another layout, the visitor's own being given up."""
-        scene = self._with(layout, edited=False)
-        return replace(scene, objects=tuple(layout.phrases), offered=None, selected=None)
+        return replace(self._with(self.layout, edited=False), predicted=layout)._as_predicted()
 
     def kept(self, layout: Layout) -> "Scene":
-        """With the objects of another layout, but the visitor's own boxes where they have the same phrase."""
-        own = grouped((region.phrase, region) for region in self.layout)
-        regions = [own[region.phrase].pop(0) if own.get(region.phrase) else region for region in layout]
-        by_hand = [region for region in self.layout if region.phrase not in (*self.objects, *layout.phrases)]
-        scene = self._with(replace(layout, regions=[*regions, *by_hand]))
-        return replace(scene, objects=tuple(layout.phrases), offered=None, selected=None)
+        """With the objects of another layout, but what the visitor did with those that were there before."""
+        return replace(self._with(self.layout), predicted=layout)._brought_up()
 
     def undone(self) -> "Scene":
-        """One step back, if there is one."""
+        """One step back, if there is one. The prompt stays."""
         if not self.past:
             return self
-        *past, (layout, edited) = self.past
-        selected = self.selected if self.selected is not None and self.selected < len(layout) else None
-        return replace(self, layout=layout, edited=edited, past=tuple(past), selected=selected, touched=None)
+        *past, last = self.past
+        selected = self.selected if self.selected is not None and self.selected < len(last.layout) else None
+        now = {"prompt": self.prompt, "predicted": self.predicted, "selected": selected, "touched": None}
+        return replace(last, past=tuple(past), **now)._followed()
+
+    def _as_predicted(self) -> "Scene":
+        layout = self.predicted
+        sources = tuple(range(len(layout)))
+        return replace(self, layout=layout, origin=layout, sources=sources, selected=None, touched=None)
+
+    def _followed(self) -> "Scene":
+        """With what the prompt says by now of the same objects."""
+        return self if self.offered is not None or self.predicted == self.origin else self._brought_up()
+
+    def _brought_up(self) -> "Scene":
+        """With the predicted objects, and what the visitor did with those that were there before."""
+        rows, predicted = self._rows(), self.predicted
+        numbers = {index: number for number, (_, index) in enumerate(rows)}
+        relations = (relation for relation in predicted.relations if numbers.keys() >= set(relation.ends))
+        layout = replace(
+            self.layout,
+            regions=[self._of_row(*row) for row in rows],
+            relations=[relation.renumbered(numbers.get) for relation in relations],
+            prompt=predicted.prompt,
+        )
+        now_at = {place: number for number, (place, _) in enumerate(rows) if place is not None}
+        now = {"sources": tuple(index for _, index in rows), "selected": now_at.get(self.selected), "touched": None}
+        return replace(self, layout=layout, origin=predicted, **now)
+
+    def _rows(self) -> list[tuple[int | None, int | None]]:
+        """
+        Of each region to be its place in the layout, None where it is new, and its predicted object, None where it has
+        none. What was deleted stays so. A region of an object that is gone goes with it, unless it has been renamed.
+        """
+        predicted, own, rows = self.predicted, self.layout.regions, []
+        before = _paired(predicted.phrases, self.origin.phrases)
+        free = [n for n, source in enumerate(self.sources) if source is None or source not in before]
+        left = grouped((own[n].phrase, n) for n in free)
+        for index, (phrase, old) in enumerate(zip(predicted.phrases, before)):
+            if old is None:
+                rows.append((left[phrase].pop(0) if left.get(phrase) else None, index))
+            elif old in self.sources:
+                rows.append((self.sources.index(old), index))
+        own_or_renamed = (n for n in free if own[n].phrase != getattr(self._source(n), "phrase", None))
+        return rows + [(n, None) for n in own_or_renamed if n in left[own[n].phrase]]
+
+    def _of_row(self, place: int | None, index: int | None) -> Region:
+        if place is None:
+            return self.predicted.regions[index]
+        region, description = self.layout.regions[place], getattr(self._source(place), "description", None)
+        if index is None or region.description != description:  # the visitor's own words
+            return region
+        return replace(region, description=self.predicted.regions[index].description)
+
+    def _source(self, place: int) -> Region | None:
+        """What a region was made from."""
+        source = self.sources[place]
+        return None if source is None else self.origin.regions[source]
 
     # Single regions. Each index comes from outside.
 
@@ -109,7 +175,8 @@ class Scene:
             regions=[self.layout.regions[n] for n in places],
             relations=[relation.renumbered(places.get) for relation in relations],
         )
-        return replace(self._with(layout), selected=None)
+        sources = tuple(self.sources[n] for n in places)
+        return replace(self._with(layout), sources=sources, selected=None)
 
     def in_depth(self, front: bool) -> "Scene":
         """With the region that is being edited in front of all others, or behind them."""
@@ -120,7 +187,7 @@ class Scene:
     def _with(self, layout: Layout, edited: bool = True, touched: tuple | None = None) -> "Scene":
         past = self.past
         if touched is None or touched != self.touched:
-            past = (*past, (self.layout, self.edited))[-_MOST_STEPS_BACK:]
+            past = (*past, replace(self, past=()))[-_MOST_STEPS_BACK:]
         return replace(self, layout=layout, edited=edited, touched=touched, past=past)
 
     def _checked(self, index) -> int:
@@ -169,6 +236,12 @@ def with_bounds(region: Region, bounds: Iterable[float], resized: bool = True) -
     back = (1 / across, 0, width * (old_x0 - x0 / across), 0, 1 / down, height * (old_y0 - y0 / down))
     drawing = Image.fromarray(np.array(region.mask))
     return replace(region, mask=np.asarray(drawing.transform(drawing.size, Image.Transform.AFFINE, back)))
+
+
+def _paired(phrases: Iterable[str], others: Iterable[str]) -> list[int | None]:
+    """Of each phrase the place of the same one among others, which are taken once, in order."""
+    places = grouped((other, place) for place, other in enumerate(others))
+    return [places[phrase].pop(0) if places.get(phrase) else None for phrase in phrases]
 
 
 def _replaced(layout: Layout, index: int, region: Region) -> Layout:

@@ -1,6 +1,6 @@
 """How pictures are to be drawn, as plain data: `Settings`, from the page's fields or from a picture that remembers."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from ..processors.weights import default_weights
 LARGEST_SIDE = 2048  # pixels
 MOST = {"steps": 200, "pictures": 16, "best_of": 32}
 LARGEST_UPSCALE = 4
-MOST_SEPARATION = 10
+LARGEST_PICTURE = 4096  # pixels a side, after a second pass
+MOST_SEPARATION = 100
 CURVE_POINTS = 6  # of weights over time
 _LIMITS = {"width": (8, LARGEST_SIDE), "height": (8, LARGEST_SIDE), "seed": (0, 2**63 - 1)}
 _LIMITS |= {name: (1, most) for name, most in MOST.items()}
@@ -89,11 +90,23 @@ class Settings:
             raise ValueError(f"The guidance has to be a number in 0..100, got {self.guidance!r}.")
         if not isinstance(self.upscale, (int, float)) or not 1 <= self.upscale <= LARGEST_UPSCALE:
             raise ValueError(f"“Upscale” has to be a number in 1..{LARGEST_UPSCALE}, got {self.upscale!r}.")
+        if (side := round(self.upscale * max(self.width, self.height))) > LARGEST_PICTURE:
+            raise ValueError(f"“Upscale” makes a side of {side} pixels, more than {LARGEST_PICTURE}: lower it.")
         if not isinstance(self.upscale_strength, (int, float)) or not 0 < self.upscale_strength <= 1:
             raise ValueError(f"“Drawn anew” has to be a number above 0, up to 1, got {self.upscale_strength!r}.")
 
     def options(self, layout: Layout, blend: str) -> dict:
-        """The arguments of the pipeline's call, but for prompt, layout and noise."""
+        """
+        The arguments of the pipeline's call, but for prompt, layout and noise.
+
+        Raises:
+            ValueError: The rows are those of other regions or steps.
+        """
+        if self.rows and (len(self.rows), len(self.rows[0])) != (len(layout), self.steps):
+            raise ValueError(
+                f"The picture's weights are those of {len(self.rows)} regions at {len(self.rows[0])} steps, and there"
+                f" are {len(layout)} regions and {self.steps} steps: click “Back to the checkpoint's weights” first."
+            )
         options = {
             "width": self.width,
             "height": self.height,
@@ -150,15 +163,9 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     if second := _second_pass(making):
         del others["upscale"]
     elsewhere += [f"its {name} {shortened(value)}" for name, value in others.items() if value != _plain(usual, name)]
-    steps, blend = given.get("num_inference_steps"), given.get("blend")
-    rows, defaults = making.weights, Defaults(**making.defaults)
-    if isinstance(rows, dict):
-        elsewhere.append(f"the weights in {rows.get('file')!r}")
-        rows = None
-    elif isinstance(rows, (int, float)):
-        rows = [[rows] * steps] * len(making.layout)
-    elif rows is None and defaults.weights(blend) != own.weights(blend):
-        rows = default_weights(len(making.layout), steps, blend, **defaults.weights(blend)).tolist()
+    defaults = Defaults(**making.defaults)
+    if isinstance(making.weights, dict):
+        elsewhere.append(f"the weights in {making.weights.get('file')!r}")
     epochs = (making.optimize_weights or {}).get("epochs", 1)
     if making.optimize_weights and making.optimize_weights != asdict(WeightOptimizer(epochs)):
         elsewhere.append("its way of optimising")
@@ -168,21 +175,20 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     settings = Settings(
         width=given.get("width"),
         height=given.get("height"),
-        steps=steps,
+        steps=given.get("num_inference_steps"),
         guidance=given.get("guidance_scale"),
         seed=first,
         negative_prompt=str(given.get("negative_prompt") or ""),
         pictures=pictures,
         best_of=epochs,
-        blend=blend,
+        blend=given.get("blend"),
         prompt_syntax=given.get("prompt_syntax"),
-        rows=None if rows is None else _checked_rows(rows, len(making.layout), steps),
         depth_order=defaults.depth_order,
         background=making.layout.background or "",
         **second,
         separation_strength=defaults.separation_strength,
     )
-    return settings, elsewhere
+    return replace(settings, rows=_rows_of(making, settings, defaults, own)), elsewhere
 
 
 def _second_pass(making: Making) -> dict:
@@ -210,7 +216,17 @@ def _seeds(making: Making) -> tuple[int, int]:
     return making.own_seed or 0, 1
 
 
-def _checked_rows(rows, objects: int, steps: int) -> tuple[tuple[float, ...], ...]:
+def _rows_of(making: Making, settings: Settings, defaults: Defaults, own: Defaults) -> tuple | None:
+    """The weights of single objects, where they are neither the page's own nor in a file."""
+    rows, objects, steps = making.weights, len(making.layout), settings.steps
+    if isinstance(rows, dict):
+        return None
+    if rows is None:
+        if (weights := defaults.weights(settings.blend)) == own.weights(settings.blend):
+            return None
+        rows = default_weights(objects, steps, settings.blend, **weights)
+    elif isinstance(rows, (int, float)):
+        rows = np.full((objects, steps), rows)
     try:
         numbers = np.array(rows, dtype=np.float64).reshape(objects, steps)
     except (TypeError, ValueError):

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import PixArtSigmaPipeline
+from gradio.components.image_editor import EditorData
+from gradio.data_classes import FileData
 from PIL import Image
 from transformer_pipelines import made, quiet
 
@@ -36,11 +38,13 @@ from spacetime_attn import (
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.editor.canvas import canvas_value
-from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, blend_of
-from spacetime_attn.editor.drawing_events import _usual
-from spacetime_attn.editor.layout_events import adapters_in, text_of_adapters
+from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, _Watch, blend_of
+from spacetime_attn.editor.drawing_events import _differences, _usual
+from spacetime_attn.editor.layout_events import LayoutEvents, adapters_in, text_of_adapters
+from spacetime_attn.editor.mask_editor import MaskEditor
 from spacetime_attn.editor.notices import notice, noticed
 from spacetime_attn.editor.page import UPLOAD_LIMIT, serve
+from spacetime_attn.editor.parts import Parts
 from spacetime_attn.editor.reading import Reader, Wishes
 from spacetime_attn.editor.scene import Scene, bounds_of, check_layout, with_bounds
 from spacetime_attn.editor.settings import Settings, curve_of, default_curve, settings_of
@@ -50,6 +54,7 @@ from spacetime_attn.processors.defaults import PRESETS
 ROOT = Path(__file__).parent.parent
 PROMPT = "a red apple to the left of a blue car"
 APPLE, CAR = Region("a red apple", box=(0.1, 0.4, 0.4, 0.7)), Region("a blue car", box=(0.6, 0.4, 0.9, 0.7))
+DOG = Region("a dog", box=(0.5, 0.75, 0.9, 1.0))
 LAYOUT = Layout((APPLE, CAR), (Relation(0, "left of", 1),), PROMPT)
 SETTINGS = Settings(width=32, height=32, steps=4, guidance=5.0, seed=3)
 
@@ -94,6 +99,53 @@ def test_each_of_two_alike_keeps_its_own_box():
     assert boxes == [(0, 0, 0.2, 0.2), (0.7, 0.7, 0.9, 0.9)]
 
 
+def test_what_the_visitor_did_with_each_box_stays(scene):
+    longer = Layout((APPLE, CAR, DOG), (Relation(0, "left of", 1), Relation(2, "below", 0)), PROMPT + " above a dog")
+    deleted = scene.without(1).kept(longer)
+    assert deleted.layout.regions == (APPLE, DOG) and deleted.layout.relations == (Relation(1, "below", 0),)
+    renamed = scene.picked(0).changed(phrase="a green apple")
+    assert renamed.kept(longer).layout.phrases == ["a green apple", "a blue car", "a dog"]
+    assert renamed.kept(Layout((CAR,))).layout.phrases == ["a blue car", "a green apple"]
+    doubled = scene.with_new().changed(phrase="a blue car").kept(longer)
+    assert doubled.layout.phrases == ["a red apple", "a blue car", "a dog", "a blue car"]
+    by_hand = scene.with_new((0, 0, 0.1, 0.1)).changed(phrase="a dog").kept(longer)
+    assert by_hand.layout[2].box == (0.0, 0.0, 0.1, 0.1) and len(by_hand.layout) == 3
+
+
+def test_what_the_prompt_says_of_an_edited_box_follows_the_prompt():
+    def said(colour, relation):
+        man = Region("a man", box=(0.1, 0.1, 0.4, 0.9), description=f"a man in a {colour} coat")
+        return Layout((man, DOG), (Relation(0, relation, 1),), f"a man in a {colour} coat {relation} a dog")
+
+    red, blue = said("red", "left of"), said("blue", "right of")
+    moved = Scene().read(red.prompt, red).moved(0, (0.5, 0.1, 0.8, 0.9), resized=False)
+    read = moved.read(blue.prompt, blue)
+    assert read.offered is None and read.layout[0].box == (0.5, 0.1, 0.8, 0.9) and read.selected == 0
+    assert read.layout[0].description == "a man in a blue coat" and read.layout.relations == blue.relations
+    assert read.undone().layout[0] == blue[0]
+    own = moved.changed(description="a man in a kilt").read(blue.prompt, blue)
+    assert own.layout[0].description == "a man in a kilt"
+    cat = Region("a cat", box=(0, 0, 0.1, 0.1))
+    assert moved.kept(replace(blue, regions=(*blue, cat))).layout[0].description == "a man in a blue coat"
+
+
+def test_a_step_back_brings_the_question_back(scene):
+    moved = scene.moved(0, (0.0, 0.0, 0.3, 0.3), resized=False)
+    anew = moved.read("a dog", dog := Layout((DOG,), prompt="a dog")).placed_anew(dog)
+    back = anew.read("a dog, oil on canvas", replace(dog, prompt="a dog, oil on canvas")).undone()
+    assert back.layout == moved.layout and back.edited and back.offered.phrases == ["a dog"]
+    assert back.read(PROMPT, LAYOUT).offered is None and back.undone().layout == LAYOUT
+
+
+def test_boxes_of_a_picture_may_be_others_than_those_of_its_prompt():
+    picture = Layout((APPLE, replace(CAR, description="a toy car")), prompt=PROMPT)
+    opened = Scene.opened(PROMPT, picture, Layout((CAR, DOG), prompt=PROMPT))
+    assert opened.layout == picture and opened.offered is None
+    read = opened.read("an old picture", Layout((CAR, DOG), (Relation(0, "above", 1),), "an old picture"))
+    assert read.layout.phrases == ["a blue car", "a red apple"] and read.layout[0].description == "a toy car"
+    assert read.layout.relations == ()
+
+
 def test_every_step_can_be_undone_and_typing_is_one_step(scene):
     steps = [
         lambda scene: scene.moved(1, (0.5, 0.5, 0.9, 0.9), resized=True),
@@ -121,8 +173,10 @@ def test_loras_of_a_region_are_a_line_of_text():
     assert text_of_adapters(adapters) == "anna: 0.8, other: -1"
     assert adapters_in(text_of_adapters(adapters)) == adapters
     assert adapters_in("anna, other : .5,") == {"anna": 1.0, "other": 0.5} and adapters_in(" ") is None
-    with pytest.raises(ValueError, match="as in .* not as 'anna: much'"):
-        adapters_in("anna: much")
+    assert adapters_in("anna:v2: 0.5") == {"anna:v2": 0.5}
+    for text in ("anna: much", ":0.5", "anna:"):
+        with pytest.raises(ValueError, match=f"as in .* not as '{text}'"):
+            adapters_in(text)
 
 
 def test_what_is_said_of_a_deleted_region_goes_with_it(scene):
@@ -266,6 +320,51 @@ def test_weights_are_read_in_the_syntax_that_is_chosen(reader, syntax, prompt, d
     assert reader.read("a red apple", wishes(reader, syntax="plain")).layout[0].description is None
 
 
+@pytest.fixture(scope="module")
+def events(reader) -> LayoutEvents:
+    with gr.Blocks():
+        return LayoutEvents(Parts(reader, SETTINGS, (1.0,) * 6), reader)
+
+
+def test_words_with_weights_are_struck_and_added_by_what_they_say(events, reader):
+    prompt, others = "a (red:1.3) apple and a blue car in (soft:1.2) light", (64, 64, reader.default, 0, 0)
+    for syntax in ("a1111", "plain"):
+        read = events.read(prompt, Scene(), ("a red apple", "a dog"), (), *others, syntax)
+        assert read.layout.phrases == ["a blue car"] and read.names == ("a red apple", "a blue car")
+        shown = events.named("soft light", prompt, Scene(), (), (), *others, syntax)
+        assert "soft light" in shown[events._parts.scene].layout.phrases
+    with pytest.raises(ValueError, match="does not stand in the prompt"):
+        events.named("a giraffe", prompt, Scene(), (), (), *others, "a1111")
+
+
+def test_a_second_click_on_an_answer_changes_nothing(events, scene):
+    keep = events._answer(Scene.kept)
+    asked = scene.without(0).read("a dog", Layout((DOG,), prompt="a dog"))
+    answered = keep(asked)[events._parts.scene]
+    assert answered.layout.regions == (DOG,) and keep(answered)[events._parts.scene] == answered
+
+
+def test_fields_that_nobody_changed_change_nothing(events, scene):
+    loras = {"anna": 0.12345678, "a, b": 1.0}
+    chosen = scene.picked(0).changed(softness=0.1).changed(adapters=loras)
+    assert events.unmasked(chosen)[events._parts.scene] == chosen
+    assert events._parts.scene not in events.adapted(text_of_adapters(loras), chosen)
+    changed = events.adapted("anna: 0.5", chosen)[events._parts.scene]
+    assert changed.region.adapters == {"anna": 0.5}
+
+
+def test_drawings_that_are_too_large_are_not_decoded(tmp_path):
+    assert MaskEditor().get_block_name() == "imageeditor"
+    for side, count in ((384, 3), (2900, 2), (5000, 1)):
+        Image.new("1", (side, side)).save(path := tmp_path / "drawing.png")
+        drawing = EditorData(layers=[FileData(path=str(path), orig_name="drawing.png")] * count)
+        if side == 384:
+            assert len(MaskEditor(type="pil").preprocess(drawing)["layers"]) == count
+        else:
+            with pytest.raises(gr.Error, match="draw a smaller mask"):
+                MaskEditor(type="pil").preprocess(drawing)
+
+
 def test_prompts_without_end_are_refused(reader):
     with pytest.raises(ValueError, match="shorten it"):
         reader.read("a cat " * 1000, wishes(reader))
@@ -290,11 +389,18 @@ def test_prompts_without_end_are_refused(reader):
         ({"guidance": 1e9}, "guidance"),
         ({"upscale": 99}, "Upscale"),
         ({"upscale_strength": 0}, "Drawn anew"),
+        ({"width": 2048, "upscale": 4}, "side of 8192 pixels"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         replace(SETTINGS, **changes)
+
+
+def test_weights_of_other_regions_or_steps_are_refused():
+    for rows in (((1.0,) * 4,), ((1.0,) * 5,) * 2):
+        with pytest.raises(ValueError, match="click “Back to the checkpoint's weights” first"):
+            replace(SETTINGS, rows=rows).options(LAYOUT, "guided")
 
 
 @pytest.mark.parametrize("blend", ["guided", "convex"])
@@ -363,9 +469,18 @@ def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
     assert elsewhere == told
     early, _ = settings_of(making, PRESETS["early"], usual)
     assert np.ptp(early.rows) == 0 and early.rows[0][0] == 2.5
-    for changes in ({"weights": [[1]]}, {"weights": [["x"] * 4] * 2}, {"arguments": {}}):
+    endless = {"weights": 1.0, "arguments": making.arguments | {"num_inference_steps": 10**18}}
+    for changes in ({"weights": [[1]]}, {"weights": [["x"] * 4] * 2}, {"arguments": {}}, endless):
         with pytest.raises((ValueError, TypeError)):
             settings_of(replace(making, **changes), studio.pipe.defaults, usual)
+
+
+def test_what_made_a_picture_otherwise_is_told(studio):
+    making = read_picture(finished(studio)[1].pictures[0].path)
+    assert _differences(making, studio.pipe, []) == []
+    other = replace(making, adapters={"anna": 0.8}, versions=making.versions | {"torch": "1.0"})
+    [adapters, version] = _differences(other, studio.pipe, [])
+    assert "the adapters {'anna': 0.8}, and here are {}" in adapters and "made with torch '1.0', now" in version
 
 
 def test_regions_give_way_to_those_in_front_where_that_is_wanted(studio):
@@ -390,6 +505,19 @@ def test_the_same_noise_is_drawn_without_regions(studio):
     assert progress[-1].done == progress[-1].total == 10
 
 
+def test_nothing_of_a_region_acts_where_none_is_to_be(studio, monkeypatch):
+    given, call = [], type(studio.pipe).__call__
+
+    @wraps(call)
+    def spied(pipe, *args, **options):
+        given.append(options)
+        return call(pipe, *args, **options)
+
+    monkeypatch.setattr(type(studio.pipe), "__call__", spied)
+    finished(studio, replace(SETTINGS, compare=True, curve=(1.0, 0.0)))
+    assert [len(options["layout"]) for options in given] == [2, 0] and "weights" not in given[1]
+
+
 def test_clips_choice_of_several_is_kept(studio, clip):
     studio.pipe._image_text_models[studio.pipe.clip_model] = clip
     progress, end = finished(studio, replace(SETTINGS, best_of=3, compare=True))
@@ -409,6 +537,16 @@ def test_a_run_is_cancelled_and_the_pipeline_draws_on(studio, after):
             if len(told) == after:
                 run.cancel()
     assert len(told) < 100 and finished(studio)[1].pictures
+
+
+def test_a_second_pass_is_cancelled_at_its_next_step(studio):
+    settings = replace(SETTINGS, pictures=2, upscale=1.5)
+    options = {"height": 32, "width": 32, "num_inference_steps": 4, "num_images_per_prompt": 2}
+    output, run, news = studio.pipe(PROMPT, layout=LAYOUT, **options), Run(), Queue()
+    run.cancel()
+    with pytest.raises(CancelledError):
+        studio._larger(output, settings, _Watch(run, news, settings))
+    assert news.empty()
 
 
 def test_a_visitor_who_leaves_ends_the_run(studio):
