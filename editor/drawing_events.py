@@ -12,7 +12,6 @@ from PIL import Image
 from ..layout.files import shortened
 from ..pictures import Making, changes_since, public_name, read_picture
 from ..processors.making import adapters_of
-from ..stock import denoiser_of
 from .canvas import backdrop_of, canvas_value, data_url
 from .curve import top_of
 from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of, inner_pipe
@@ -302,6 +301,6 @@ def _differences(making: Making, pipe, elsewhere: list[str]) -> list[str]:
     kind, config = making.scheduler["class"], making.scheduler["config"]
     if kind != own["class"] or {**own["config"], **config} != own["config"]:
         found.append(f"it was drawn with another {kind}")
-    if making.adapters != (adapters := adapters_of(denoiser_of(inner_pipe(pipe)).model)):
+    if making.adapters != (adapters := adapters_of(inner_pipe(pipe), [making.layout])):
         found.append(f"it was drawn with the adapters {shortened(making.adapters)}, and here are {adapters}")
     return found + changes_since(making)
