@@ -34,7 +34,7 @@ from spacetime_attn.examples.icon_world.things import SIZE
 KIND = "car"
 COLOURS = ("pink", "green")  # of the world: its VAE knows no others
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"]
-RANK, RATE, PICTURES, BATCH = 16, 4e-3, 128, 4
+RANK, RATE, PICTURES, BATCH = 8, 1e-3, 256, 8
 SCENES = World((KIND,), counts=((1, 0.5), (2, 0.5)))
 TOGETHER = 10  # pictures in a call
 JUDGE = Path(__file__).parent / "judge"
@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--folder", type=Path, default=Path("runs/region_adapters"), help="of what it makes (default: %(default)s)")
-    add("--train-steps", type=int, default=100, help="of each LoRA, with 4 pictures each (default: %(default)s)")
+    add("--train-steps", type=int, default=250, help="of each LoRA, with 8 pictures each (default: %(default)s)")
     add("--pictures", type=int, default=100, help="of each way (default: %(default)s)")
     add("--steps", type=int, default=20, help="of sampling (default: %(default)s)")
     add("--first-seed", type=int, default=1000, help="default: %(default)s")
@@ -91,7 +91,7 @@ def train(name: str, seed: int, steps: int, folder: Path) -> None:
     alphas = pipe.scheduler.alphas_cumprod
     for _ in (bar := trange(steps, desc=name)):
         rows = torch.randint(len(latents), (BATCH,))
-        noise, times = torch.randn_like(latents[rows]), torch.randint(len(alphas) // 5, len(alphas), (BATCH,))
+        noise, times = torch.randn_like(latents[rows]), torch.randint(len(alphas), (BATCH,))
         alpha = alphas[times][:, None, None, None]
         noisy = alpha.sqrt() * latents[rows] + (1 - alpha).sqrt() * noise
         loss = (unet(noisy, times, texts[rows]).sample - noise).square().mean()
