@@ -4,7 +4,7 @@ Two LoRAs of icon world, each in a region of its own: do their colours mix?
     python examples/icon_world/region_adapters.py
 
 Trains two small LoRAs on the CPU: one draws every car in pink and one in green, though no caption says so. Then it
-draws pictures of two cars, each with a region, in several ways, and prints what colour the judge finds in each region.
+draws pictures of two cars in several ways, each half with a LoRA, and prints what colour the judge finds in each half.
 It needs the sprites (`python examples/icon_world/sprites.py`). LoRAs and pictures are kept in the folder; the same
 command makes what is missing.
 """
@@ -38,7 +38,7 @@ RANK, RATE, PICTURES, BATCH = 8, 1e-3, 256, 8
 SCENES = World((KIND,), counts=((1, 0.5), (2, 0.5)))
 TOGETHER = 10  # pictures in a call
 JUDGE = Path(__file__).parent / "judge"
-PROMPT = f"a {KIND} to the left of a {KIND}"
+PROMPT = f"two {KIND}s"
 WAYS = {  # how the LoRAs act, and in which layers
     "each in its region, all layers": ("regional", "all"),
     "each in its region, cross-attention alone": ("regional", "cross_attention"),
@@ -66,7 +66,7 @@ def main() -> None:
         pipe.load_lora_weights(arguments.folder / name, adapter_name=name)
     pipe.set_adapters(list(COLOURS))
     judge = IconJudge.from_pretrained(JUDGE).eval()
-    print("| | regions in their colour | in the other's | in none of both | without a car | pictures right |")
+    print("| | halves in their own colour | in the other's | in none of both | without a car | both halves right |")
     print("| --- | --: | --: | --: | --: | --: |")
     for way in WAYS:
         found = []
@@ -130,14 +130,10 @@ def coloured(scene: Scene, colour: str | None) -> Scene:
 
 
 def layout_of(seed: int) -> Layout:
-    """Two boxes side by side, the colours' sides by chance."""
-    rng = random.Random(f"two regions, {seed}")
-    names = rng.sample(list(COLOURS), 2)
-    regions = []
-    for number, name in enumerate(names):
-        x, y = 0.03 + 0.5 * number + rng.uniform(0, 0.04), rng.uniform(0.2, 0.4)
-        regions.append(Region(f"a {KIND}", box=(x, y, x + 0.4, y + 0.4), adapters={name: 1.0}))
-    return Layout(regions)
+    """The picture's two halves, the colours' sides by chance."""
+    left, right = random.Random(f"two halves, {seed}").sample(list(COLOURS), 2)
+    halves = ((0.0, 0.0, 0.5, 1.0), left), ((0.5, 0.0, 1.0, 1.0), right)
+    return Layout([Region(f"a {KIND}", box=box, adapters={name: 1.0}) for box, name in halves])
 
 
 def drawn(pipe, way: str, seeds: range, steps: int, folder: Path) -> list[Image.Image]:
@@ -167,11 +163,10 @@ def without_adapters(layout: Layout) -> Layout:
 
 def colour_in(region: Region, things: Sequence[Detection]) -> str:
     """Whose colour the surest thing of the kind has that has its middle in a region."""
-    x0, y0, x1, y1 = region.box
     [own] = region.adapters
     for thing in things:
-        left, top, right, bottom = thing.box
-        if thing.category == KIND and x0 <= (left + right) / 2 <= x1 and y0 <= (top + bottom) / 2 <= y1:
+        middle = (thing.box[0] + thing.box[2]) / 2
+        if thing.category == KIND and region.box[0] <= middle < region.box[2]:
             return "own" if thing.colour == own else "other" if thing.colour in COLOURS else "none"
     return "missing"
 
