@@ -484,7 +484,10 @@ def _layout_targets(job: Job, args: argparse.Namespace) -> Targets:
     from .layout.formats import find_format
 
     suffix = find_format(args.format).suffix if args.format else ".json"
-    return {"--output": job.places(args.output, ".png"), "--save-layout": job.places(args.save_layout, suffix)}
+    layouts = job.places(args.save_layout, suffix)
+    if suffix == ".invk" and layouts and layouts[0].suffix != suffix:
+        raise ValueError(f"--save-layout: files of --format {args.format} end in {suffix}, got {args.save_layout!r}.")
+    return {"--output": job.places(args.output, ".png"), "--save-layout": layouts}
 
 
 def _are_there(targets: Targets) -> bool:

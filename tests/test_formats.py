@@ -56,7 +56,8 @@ def test_files_are_read_as_they_were_written(name, layout, tmp_path):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_a_format_cannot_hold_is_told(name, caplog):
-    told = {"softness": 0.1, "strength": 2.0, "end": 0.5, "negative_prompt": "rust", "order": 1, "adapters": {"a": 1}}
+    told = {"softness": 0.1, "strength": 2.0, "end": 0.5, "negative_prompt": "", "order": 1, "adapters": {"a": 1}}
+    told |= {"description": "a shiny red apple", "image": Image.new("RGB", (8, 8))}
     layout = Layout(
         [Region("a red apple", box=APPLE, **told), Region("a blue car", disc=(0.7, 0.5, 0.2))],
         prompt="a red apple and a blue car",
@@ -65,13 +66,38 @@ def test_what_a_format_cannot_hold_is_told(name, caplog):
     with caplog.at_level(logging.WARNING):
         export_layout(layout, name)
     losses = {"shapes other than boxes", "soft edges", "strengths", "times", "negative prompts", "an order in depth"}
-    for loss in losses | {"adapters", "a background", "the whole prompt"}:
+    for loss in losses | {"descriptions", "adapters", "pictures", "a background", "the whole prompt"}:
         assert (loss in caplog.records[0].message) == (loss not in FORMATS[name].holds), loss
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_empty_layout_is_written(name):
     assert export_layout(Layout(prompt=PROMPT), name).text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_a_layout_does_not_have_is_not_told_as_lost(name, layout, caplog):
+    blank = Layout(layout.regions, prompt=PROMPT, background="   ")
+    assert again(blank, name).background is None
+    again(Layout(prompt="", background="a wall"), name)
+    assert "a background" not in caplog.text
+
+
+def test_grey_masks_are_soft_edges(caplog):
+    grey = Layout([Region("a cloud", mask=np.full((4, 4), 0.3))], prompt="a cloud")
+    assert export_layout(grey, "regional-prompter").data["prompt"] == "a cloud ADDBASE "
+    assert "does not hold soft edges" in caplog.text and "No pixel is left to 'a cloud'" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["regional-prompter", "prompt-control", "prompt-control-areas"])
+def test_key_words_of_a_tool_in_texts_are_written_in_small_letters(name, caplog):
+    prompt = "a salt AND pepper set, then BREAK it"
+    phrases = ["a salt AND pepper set", "a mask"]
+    regions = [Region(phrases[0], box=APPLE), Region(phrases[1], box=CAR, description="a BREAK mask MASK(1)")]
+    read = again(Layout(regions, prompt=prompt), name)
+    assert read.prompt == "a salt and pepper set, then break it" and read[0].phrase == "a salt and pepper set"
+    assert read[1].phrase.lower() == "a break mask mask(1)" and len(read) == 2
+    assert "'a salt AND pepper set' has key words of the tool" in caplog.text
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -137,10 +163,10 @@ def test_boxdiff_cannot_tell_two_of_one_noun(caplog):
 # --- sd-webui-regional-prompter ---------------------------------------------------------------------------------
 
 
-def regional(prompt, mode, ratios, base=False, flip=False):
+def regional(prompt, mode, ratios, base=False, flip=False, options=False):
     """A payload as the README's section on the API has it."""
     args = [True, False, "Matrix", mode, "Mask", "Prompt", ratios, "", base, False, False]
-    args += ["Attention", False, "0", "0", "0", "", "0", "0", flip]
+    args += ["Attention", options, "0", "0", "0", "", "0", "0", flip]
     return {"prompt": prompt, "alwayson_scripts": {"Regional Prompter": {"args": args}}}
 
 
@@ -196,8 +222,38 @@ def test_regional_prompter_gets_a_colour_for_each_region_elsewhere(layout):
 def test_regional_prompter_shows_what_is_in_front(caplog):
     hidden = Layout([Region("a wall", box=APPLE), Region("a door", box=CAR), Region("a cat", box=APPLE, order=1)])
     exported = export_layout(hidden, "regional-prompter")
-    assert "'a wall' lies behind others" in caplog.text and "a wall BREAK" not in exported.data["prompt"]
+    assert "No pixel is left to 'a wall'" in caplog.text and "a wall BREAK" not in exported.data["prompt"]
     assert import_layout(exported.data, "regional-prompter", exported.pictures).phrases == ["a door", "a cat"]
+
+
+def test_regional_prompter_gets_as_many_regions_as_it_has_colours(caplog):
+    boxes = [(x / 20, y / 20, (x + 1) / 20, (y + 1) / 20) for y in range(13) for x in range(20)]
+    crowd = Layout([Region(f"thing {n}", box=box) for n, box in enumerate(boxes[:257])], prompt="things")
+    exported = export_layout(crowd, "regional-prompter", 40, 40)
+    read = import_layout(exported.data, "regional-prompter", exported.pictures)
+    assert read.phrases == crowd.phrases[:256] and "takes 256 regions" in caplog.text
+
+
+def test_without_a_base_the_first_mask_of_regional_prompter_is_the_rest():
+    layout = Layout([Region("a field", box=APPLE), Region("a barn", box=(0.5, 0, 1, 1))])
+    exported = export_layout(layout, "regional-prompter")
+    data = exported.data | {"prompt": "a field BREAK a barn"}
+    data["alwayson_scripts"]["Regional Prompter"]["args"][8] = False
+    field, barn = import_layout(data, "regional-prompter", exported.pictures)
+    assert (field.box, barn.box) == ((0, 0, 0.5, 1), (0.5, 0, 1, 1))
+
+
+@pytest.mark.parametrize("options", [True, ["disable convert 'AND' to 'BREAK'"], "disable convert 'AND' to 'BREAK'"])
+def test_and_parts_the_regions_of_regional_prompter_unless_it_is_told_not_to(options):
+    read = import_layout(regional("a cat AND a dog", "Columns", "1,1"), "regional-prompter")
+    assert read.phrases == ["a cat", "a dog"]
+    kept = import_layout(regional("a cat AND a dog", "Columns", "1", options=options), "regional-prompter")
+    assert kept.phrases == ["a cat AND a dog"]
+
+
+def test_flipped_prompts_of_regional_prompter_are_told(caplog):
+    import_layout(regional("a cat BREAK a dog", "Columns", "1,1", options=["Flip prompts"]), "regional-prompter")
+    assert "'Flip prompts' is not read" in caplog.text
 
 
 # --- forge-couple -----------------------------------------------------------------------------------------------
@@ -216,10 +272,10 @@ def test_forge_couple_as_its_wiki_has_it():
 
 
 def test_forge_couple_gets_a_line_for_the_whole_picture_first(layout):
-    data = export_layout(layout.edit(1, strength=1.5), "forge-couple").data
+    data = export_layout(layout.edit(0, strength=20).edit(1, strength=1.5), "forge-couple").data
     assert data["prompt"].split("\n") == [PROMPT, "a red apple", "a blue car"]
     mapping = data["alwayson_scripts"]["forge couple"]["args"][7]
-    assert mapping == [[0.0, 1.0, 0.0, 1.0, 0.5], [0.125, 0.375, 0.25, 0.5, 1.0], [0.5, 0.875, 0.25, 0.75, 1.5]]
+    assert mapping == [[0.0, 1.0, 0.0, 1.0, 0.5], [0.125, 0.375, 0.25, 0.5, 20.0], [0.5, 0.875, 0.25, 0.75, 1.5]]
 
 
 def test_forge_couple_gets_masks_of_other_shapes():
@@ -282,6 +338,25 @@ def test_comfyui_nodes_that_are_not_read_are_told(layout, caplog):
         import_layout(nodes, "comfyui", exported.pictures)
 
 
+def test_comfyui_times_may_be_set_before_the_mask():
+    layout = Layout([Region("a cat", box=APPLE), Region("a dog", box=CAR, start=0.2, end=0.6)], prompt="pets")
+    exported = export_layout(layout, "comfyui")
+    nodes = exported.data
+    nodes["timed-2"]["inputs"]["conditioning"] = ["text-2", 0]
+    nodes["masked-2"]["inputs"]["conditioning"] = ["timed-2", 0]
+    nodes["positive-2"]["inputs"]["conditioning_2"] = ["masked-2", 0]
+    assert np.allclose(import_layout(nodes, "comfyui", exported.pictures)[1].times(10), layout[1].times(10))
+    assert import_layout(nodes, "comfyui", exported.pictures).phrases == ["a cat", "a dog"]
+    nodes["timed-2"]["inputs"]["conditioning"] = ["masked-2", 0]
+    with pytest.raises(ValueError, match="not of the format 'comfyui'"):
+        import_layout(nodes, "comfyui", exported.pictures)
+
+
+def test_the_largest_strength_of_comfyui_is_told(layout, caplog):
+    nodes = export_layout(layout.edit(1, strength=20), "comfyui").data
+    assert nodes["masked-2"]["inputs"]["strength"] == 10 and "strengths up to 10: 'a blue car'" in caplog.text
+
+
 def test_comfyui_nodes_are_linked_as_its_api_has_it(layout):
     nodes = export_layout(layout, "comfyui").data
     links = [value for node in nodes.values() for value in node["inputs"].values() if isinstance(value, list)]
@@ -317,7 +392,13 @@ def test_prompt_control_gets_text(layout, caplog):
     text = export_layout(layout.edit(1, strength=1.5), "prompt-control").data
     regions = "a red apple MASK(0.125 0.375, 0.25 0.5, 1) AND a blue car MASK(0.5 0.875, 0.25 0.75, 1.5)"
     assert text == f"{PROMPT} AND {regions}"
-    assert export_layout(layout, "prompt-control-areas").data == text.replace("MASK", "AREA").replace("1.5)", "1)")
+
+
+def test_prompt_control_gets_areas_as_its_code_reads_them(layout):
+    text = export_layout(layout, "prompt-control-areas").data
+    assert (
+        text == f"{PROMPT} AND a red apple AREA(0.125 0.25, 0.25 0.25, 1) AND a blue car AREA(0.5 0.375, 0.25 0.5, 1)"
+    )
 
 
 def test_prompt_control_gets_other_shapes_as_attached_masks():
@@ -328,9 +409,29 @@ def test_prompt_control_gets_other_shapes_as_attached_masks():
     assert sun.strength == 2 and np.abs(sun.rasterize(64, 64) - layout[1].rasterize(64, 64)).mean() < 0.01
 
 
-def test_what_prompt_control_adds_to_masks_is_told(caplog):
-    import_layout("cat MASK(0 0.5) FEATHER(16 16 16 16)", "prompt-control")
-    assert "read as its first mask alone" in caplog.text
+def test_prompt_control_reads_the_masks_beside_its_file_in_their_order(tmp_path):
+    discs = [((n + 1) / 12, 0.5, 0.05) for n in range(11)]
+    layout = Layout([Region(f"ball {n}", disc=disc) for n, disc in enumerate(discs)], prompt="balls")
+    export_layout(Layout([Region("the sun", disc=(0.5, 0.5, 0.4))]), "prompt-control", stem="a").save(
+        tmp_path / "a.txt"
+    )
+    exported = export_layout(layout, "prompt-control", 120, 120, stem="mine")
+    exported.save(tmp_path / "mine.txt")
+    read = import_layout(tmp_path / "mine.txt", "prompt-control")
+    assert read == import_layout(exported.data, "prompt-control", exported.pictures)
+    assert np.allclose([region.centre for region in read], [disc[:2] for disc in discs], atol=0.01)
+    (tmp_path / "masks").mkdir()
+    for mask in tmp_path.glob("mine.*.png"):
+        mask.rename(tmp_path / "masks" / mask.name)
+    assert import_layout(tmp_path / "mine.txt", "prompt-control", tmp_path / "masks") == read
+
+
+@pytest.mark.parametrize(
+    "text", ["cat MASK(0 0.5) FEATHER(16 16 16 16)", "cat:0.5 MASK(0 0.5)", "cat MASK(0 0.5) :0.5"]
+)
+def test_what_prompt_control_adds_to_masks_is_told(text, caplog):
+    assert import_layout(text, "prompt-control").phrases == ["cat"]
+    assert "read as its text and its first mask alone" in caplog.text
 
 
 # --- InvokeAI ---------------------------------------------------------------------------------------------------
@@ -388,6 +489,26 @@ def test_invokeai_keeps_shapes(shape):
     sun = again(layout, "invokeai")["the sun"]
     assert np.abs(sun.rasterize(64, 64) - layout[0].rasterize(64, 64)).mean() < 0.03
     assert sun.negative_prompt == "clouds"
+    assert again(layout.edit(0, negative_prompt=""), "invokeai")[0].negative_prompt == ""
+
+
+@pytest.mark.parametrize("reach", [{"position": {"x": 600, "y": 0}}, {}])
+def test_an_invokeai_layer_that_shows_nothing_is_left_out(reach, caplog):
+    nothing = guidance(rect(0, 0, 64, 64, compositeOperation="source-over" if reach else "destination-out"), **reach)
+    read = import_layout({"regionalGuidance": [nothing, guidance(rect(0, 0, 256, 512), name="left")]}, "invokeai")
+    assert [region.box for region in read] == [(0, 0, 0.5, 1)]
+    assert "The layer 'a green fox' shows nothing in the picture" in caplog.text
+
+
+def test_what_an_invokeai_layer_has_besides_is_told(caplog):
+    layer = guidance(rect(0, 0, 64, 64, clip={"x": 0}), referenceImages=[{"id": "a"}], autoNegative=True)
+    import_layout({"regionalGuidance": [layer]}, "invokeai")
+    assert "'a green fox', referenceImages and autoNegative and clip is not read" in caplog.text
+
+
+def test_an_invokeai_rectangle_narrower_than_a_pixel_is_drawn():
+    layer = guidance(rect(0, 0, 64, 64), rect(100, 0, 0.5, 64))
+    assert import_layout({"regionalGuidance": [layer]}, "invokeai")[0].bounds[2] == pytest.approx(101 / 512)
 
 
 def test_an_invokeai_project_has_the_parts_that_it_loads(layout):
@@ -416,6 +537,10 @@ def test_flux3_ids_are_words_with_a_number():
     assert ids == ["t_shirt_1", "cv_2"]
 
 
+def test_flux3_boxes_need_no_id():
+    assert import_layout({"boxes": [{"bbox": [0, 0, 0.5, 1]}]}, "flux3").phrases == ["obj_1"]
+
+
 def test_ideogram_captions_as_its_guide_has_them(caplog):
     elements = [
         {"type": "text", "bbox": [360, 80, 560, 920], "text": "FRESH", "desc": "a huge bold white headline, centered"},
@@ -436,6 +561,25 @@ def test_ideogram_gets_one_line_with_places_in_words(layout):
     assert scene["elements"][0] == {
         "type": "obj", "bbox": [250, 125, 500, 375], "desc": "a red apple, on the left of the picture",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("background", [None, "a wall"])
+def test_ideogram_layouts_come_back_as_they_were(layout, background):
+    first = Layout([*layout.regions, Region("a hair", box=(0.5, 0.5, 0.501, 1))], prompt=PROMPT, background=background)
+    assert again(first, "ideogram") == first == again(again(first, "ideogram"), "ideogram")
+
+
+@pytest.mark.parametrize("box", [(0.5, 0.5, 0.5005, 0.5005), (0.9996, 0, 1, 1e-9), (0.07, 0.29, 0.07001, 0.57)])
+def test_ideogram_boxes_are_never_empty(box):
+    read = again(Layout([Region("a hair", box=box)]), "ideogram")[0].box
+    assert np.allclose(read, box, atol=1e-3) and read[0] <= box[0] and box[2] <= read[2]
+
+
+def test_what_an_ideogram_caption_has_besides_is_told(caplog):
+    element = {"type": "obj", "bbox": [0, 0, 500, 500], "desc": "a cup", "color_palette": ["#fff"]}
+    scene = {"background": "a table", "elements": [element]}
+    import_layout({"style_description": {}, "compositional_deconstruction": scene}, "ideogram")
+    assert "Of the caption, color_palette, style_description are not read" in caplog.text
 
 
 # --- The command ------------------------------------------------------------------------------------------------
@@ -462,6 +606,7 @@ def test_the_command_gives_other_tools_the_boxes_as_predicted(capsys):
     [
         (["--format", "jpeg"], "no format 'jpeg'; known are gligen"),
         (["--format", "comfyui"], "--format comfyui needs files for the masks"),
+        (["--format", "invokeai", "--save-layout", "a.json"], "files of --format invokeai end in .invk, got 'a.json'"),
     ],
 )
 def test_the_command_says_what_a_format_lacks(options, told, capsys):

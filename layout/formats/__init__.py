@@ -8,7 +8,10 @@ boxes stand. Each format is a module here, which names the version that it follo
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+
+from PIL import Image
 
 from ..files import MOST_BYTES, check_size, read_json, shortened
 from ..regions import Layout
@@ -23,7 +26,7 @@ from . import (
     prompt_control,
     regional_prompter,
 )
-from .common import LOSSES, Canvas, Exported, Format, Pictures, logger
+from .common import LOSSES, Canvas, Exported, Folder, Format, logger
 
 
 FORMATS: dict[str, Format] = {
@@ -60,7 +63,7 @@ def export_layout(layout: Layout, name: str, width: int = 512, height: int = 512
     return kind.write(layout, Canvas(width, height, stem))
 
 
-def import_layout(source, name: str, pictures: Pictures | None = None) -> Layout:
+def import_layout(source, name: str, pictures: Mapping[str, Image.Image] | os.PathLike | None = None) -> Layout:
     """
     A layout from the data of another tool.
 
@@ -72,10 +75,12 @@ def import_layout(source, name: str, pictures: Pictures | None = None) -> Layout
     Raises:
         ValueError: There is no such format; or the source is not of it, which is told.
     """
-    kind = find_format(name)
+    kind, stem = find_format(name), Canvas().stem
     if isinstance(source, os.PathLike):
-        pictures = Path(source).parent if pictures is None else pictures
+        pictures, stem = Path(source).parent if pictures is None else pictures, Path(source).stem
         source = _loaded(Path(source))
+    if isinstance(pictures, os.PathLike):
+        pictures = Folder(Path(pictures), stem)
     try:
         return kind.read(source, {} if pictures is None else pictures)
     except (LookupError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile) as error:

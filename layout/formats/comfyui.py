@@ -5,6 +5,7 @@ from PIL import Image
 
 from ..regions import Layout
 from .common import (
+    DESCRIPTIONS,
     PROMPT,
     SHAPES,
     SOFT_EDGES,
@@ -23,6 +24,7 @@ from .common import (
 
 
 _READ = ("ConditioningSetMask", "ConditioningSetTimestepRange", "ConditioningCombine")
+_LARGEST_STRENGTH = 10.0  # that a node takes
 
 
 def write(layout: Layout, canvas: Canvas) -> Exported:
@@ -35,11 +37,13 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
     pictures, last = {}, "positive-0"
     for number, region in enumerate(layout.regions, 1):
         text, mask, masked, timed = (f"{name}-{number}" for name in ("text", "mask", "masked", "timed"))
+        if region.strength > _LARGEST_STRENGTH:
+            logger.warning("ComfyUI takes strengths up to %g: %r gets no more.", _LARGEST_STRENGTH, region.phrase)
         name = canvas.mask_name(number)
         pictures[name] = drawing_of(region, canvas)
         nodes[text] = _node("CLIPTextEncode", clip=["checkpoint", 1], text=region.local_text)
         nodes[mask] = _node("LoadImageMask", image=name, channel="red")
-        strength = {"strength": min(region.strength, 10.0), "set_cond_area": "default"}
+        strength = {"strength": min(region.strength, _LARGEST_STRENGTH), "set_cond_area": "default"}
         nodes[masked] = _node("ConditioningSetMask", conditioning=[text, 0], mask=[mask, 0], **strength)
         times = {"start": region.start, "end": region.end}
         nodes[timed] = _node("ConditioningSetTimestepRange", conditioning=[masked, 0], **times)
@@ -54,18 +58,19 @@ def read(data: dict, pictures: Pictures) -> Layout:
     nodes = _leading_to_positive(data)
     if not nodes:
         raise ValueError("there are no nodes")
-    times, regions, masked = {}, [], set()
+    later, regions, masked = {}, [], set()
     for node in nodes.values():
         if node["class_type"] == "ConditioningSetTimestepRange":
-            times[node["inputs"]["conditioning"][0]] = {name: node["inputs"][name] for name in ("start", "end")}
+            later[node["inputs"]["conditioning"][0]] = _times(node)
         elif node["class_type"].startswith("Conditioning") and node["class_type"] not in _READ:
             logger.warning("ComfyUI's node %r is not read.", node["class_type"])
     for key, node in nodes.items():
         if node["class_type"] == "ConditioningSetMask":
-            text, mask = (nodes[node["inputs"][name][0]] for name in ("conditioning", "mask"))
-            masked.add(node["inputs"]["conditioning"][0])
-            told = {"strength": float(node["inputs"]["strength"])} | times.get(key, {})
-            regions.append(region_of_mask(text["inputs"]["text"], _mask_of(mask, pictures), **told))
+            source, earlier = _source(nodes, key)
+            masked.add(source)
+            told = {"strength": float(node["inputs"]["strength"])} | earlier | later.get(key, {})
+            mask = _mask_of(nodes[node["inputs"]["mask"][0]], pictures)
+            regions.append(region_of_mask(nodes[source]["inputs"]["text"], mask, **told))
     others = (node for key, node in nodes.items() if node["class_type"] == "CLIPTextEncode" and key not in masked)
     return Layout(regions, prompt=next((node["inputs"]["text"] for node in others), ""))
 
@@ -82,6 +87,20 @@ def _leading_to_positive(data: dict) -> dict:
             inputs = (value for name, value in data[key]["inputs"].items() if name != "negative")
             waiting += [value[0] for value in inputs if isinstance(value, list)]
     return {key: node for key, node in data.items() if key in found}
+
+
+def _source(nodes: dict, key: str) -> tuple[str, dict]:
+    """The key of the text that a mask is set for, and the times that a node between them sets, the later one's."""
+    told, unseen = {}, dict(nodes)
+    while "conditioning" in (node := unseen.pop(key))["inputs"]:  # a circle ends at a node that is no longer there
+        if node["class_type"] == "ConditioningSetTimestepRange":
+            told = _times(node) | told
+        key = node["inputs"]["conditioning"][0]
+    return key, told
+
+
+def _times(node: dict) -> dict:
+    return {name: node["inputs"][name] for name in ("start", "end")}
 
 
 def _mask_of(node: dict, pictures: Pictures) -> np.ndarray:
@@ -103,4 +122,4 @@ def channel(picture: Image.Image, name: str) -> np.ndarray:
     return np.asarray(picture.convert("RGB").getchannel(name[0].upper())) / 255
 
 
-FORMAT = Format(write, read, {PROMPT, SHAPES, SOFT_EDGES, STRENGTHS, TIMES})
+FORMAT = Format(write, read, {DESCRIPTIONS, PROMPT, SHAPES, SOFT_EDGES, STRENGTHS, TIMES})

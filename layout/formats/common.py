@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
@@ -17,20 +18,21 @@ from ..regions import Layout, Region
 
 
 Box = tuple[float, float, float, float]
-Pictures = Mapping[str, Image.Image] | Path  # the masks that data names: themselves, or the folder they lie in
 
 SHAPES, SOFT_EDGES, STRENGTHS, TIMES = "shapes other than boxes", "soft edges", "strengths", "times"
 NEGATIVES, DEPTH, BACKGROUND, PROMPT = "negative prompts", "an order in depth", "a background", "the whole prompt"
+DESCRIPTIONS = "descriptions"
 LOSSES: dict[str, Callable[[Layout], bool]] = {  # what a format may lack, and whether a layout has it
     SHAPES: lambda layout: any(region.box is None for region in layout),
-    SOFT_EDGES: lambda layout: any(region.softness for region in layout),
+    SOFT_EDGES: lambda layout: any(region.softness or _is_grey(region.mask) for region in layout),
     STRENGTHS: lambda layout: any(region.strength != 1 for region in layout),
     TIMES: lambda layout: any((region.start, region.end) != (0, 1) for region in layout),
-    NEGATIVES: lambda layout: any(region.negative_prompt for region in layout),
+    NEGATIVES: lambda layout: any(region.negative_prompt is not None for region in layout),
+    DESCRIPTIONS: lambda layout: any(region.description for region in layout),
     DEPTH: lambda layout: any(region.order is not None for region in layout),
     "adapters": lambda layout: any(region.adapters for region in layout),
     "pictures": lambda layout: any(region.image for region in layout),
-    BACKGROUND: lambda layout: bool(layout.background),
+    BACKGROUND: lambda layout: layout.has_background,
     PROMPT: lambda layout: bool(layout.prompt),
 }
 logger = logging.getLogger(__package__)
@@ -44,7 +46,17 @@ class Canvas(NamedTuple):
     stem: str = "layout"
 
     def mask_name(self, number: int) -> str:
-        return f"{self.stem}.mask-{number}.png"
+        return mask_name(self.stem, number)
+
+
+class Folder(NamedTuple):
+    """Where the masks lie that a file names, and the file's stem."""
+
+    path: Path
+    stem: str
+
+
+Pictures = Mapping[str, Image.Image] | Folder  # the masks that data names
 
 
 class Exported(NamedTuple):
@@ -90,8 +102,21 @@ def whole_prompt(layout: Layout) -> str:
     return layout.prompt or ", ".join(region.local_text for region in layout.regions)
 
 
+def mask_name(stem: str, number: int) -> str:
+    return f"{stem}.mask-{number}.png"
+
+
 def one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def without_key_words(text: str, keys: str) -> str:
+    """A text on one line, with what a tool takes for key words (a pattern) in small letters; a warning says so."""
+    text = one_line(text)
+    plain = re.sub(keys, lambda found: found[0].lower(), text)
+    if plain != text:
+        logger.warning("%r has key words of the tool, which are written in small letters.", text)
+    return plain
 
 
 def boxed(prompt: str, phrases: Sequence[str], boxes: Sequence[Sequence[float]]) -> Layout:
@@ -118,11 +143,18 @@ def region_of_mask(phrase: str, mask: np.ndarray, **told) -> Region:
 
 
 def picture_named(name: str, pictures: Pictures) -> Image.Image:
-    if isinstance(pictures, Path):
-        return Image.open(pictures / Path(name).name)
+    if isinstance(pictures, Folder):
+        return Image.open(pictures.path / Path(name).name)
     if name not in pictures:
         raise ValueError(f"the picture {name!r} is missing: pass it in `pictures`")
     return pictures[name]
+
+
+def picture_numbered(index: int, pictures: Pictures) -> Image.Image:
+    """One of the masks, counted from 0."""
+    if isinstance(pictures, Folder):
+        return picture_named(mask_name(pictures.stem, index + 1), pictures)
+    return list(pictures.values())[index]
 
 
 def png(picture: Image.Image) -> bytes:
@@ -138,6 +170,10 @@ def grid_boxes(sizes: Sequence[tuple[float, Sequence[float]]], by_columns: bool)
         for left, right in _shares(cells):
             boxes.append((top, left, bottom, right) if by_columns else (left, top, right, bottom))
     return boxes
+
+
+def _is_grey(mask: np.ndarray | None) -> bool:
+    return mask is not None and bool(((mask > 0) & (mask < 1)).any())
 
 
 def _shares(sizes: Sequence[float]) -> list[tuple[float, float]]:

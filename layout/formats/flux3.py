@@ -4,7 +4,7 @@ import re
 
 from ..noun_phrases import head_and_modifiers
 from ..regions import Layout, Region
-from .common import PROMPT, Canvas, Exported, Format, Pictures, turned, whole_prompt
+from .common import DESCRIPTIONS, PROMPT, Canvas, Exported, Format, Pictures, turned, whole_prompt
 
 
 def write(layout: Layout, canvas: Canvas) -> Exported:
@@ -18,12 +18,12 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
 
 
 def read(data: dict, pictures: Pictures) -> Layout:
-    """Of boxes of an edit, where things shall be."""
+    """Of boxes of an edit, where things shall be. What has no name is called as diffusers calls it."""
     regions = []
-    for item in data["boxes"]:
+    for number, item in enumerate(data["boxes"], 1):
         if box := item.get("bbox") or item.get("tgt_bbox"):
-            regions.append(Region(item.get("desc") or item["id"], box=turned(box)))
+            regions.append(Region(item.get("desc") or item.get("id") or f"obj_{number}", box=turned(box)))
     return Layout(regions, prompt=data.get("prompt", ""))
 
 
-FORMAT = Format(write, read, {PROMPT})
+FORMAT = Format(write, read, {DESCRIPTIONS, PROMPT})

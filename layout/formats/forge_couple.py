@@ -8,6 +8,7 @@ from PIL import Image
 
 from ..regions import Layout, Region
 from .common import (
+    DESCRIPTIONS,
     PROMPT,
     SHAPES,
     SOFT_EDGES,
@@ -34,7 +35,7 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
     y1, weight]; other shapes ask for "Mask".
     """
     lines = [one_line(text) for text in (whole_prompt(layout), *(region.local_text for region in layout.regions))]
-    weights = [min(region.strength, 5.0) for region in layout.regions]
+    weights = [region.strength for region in layout.regions]
     if all(region.box is not None and not region.softness for region in layout.regions):
         boxes = [(0.0, 0.0, 1.0, 1.0), *(region.box for region in layout.regions)]
         mapping = [[x0, x1, y0, y1, w] for (x0, y0, x1, y1), w in zip(boxes, [_BASE_WEIGHT, *weights])]
@@ -70,4 +71,4 @@ def read(data: dict, pictures: Pictures) -> Layout:
     return Layout(regions, prompt=whole)
 
 
-FORMAT = Format(write, read, {PROMPT, SHAPES, SOFT_EDGES, STRENGTHS})
+FORMAT = Format(write, read, {DESCRIPTIONS, PROMPT, SHAPES, SOFT_EDGES, STRENGTHS})

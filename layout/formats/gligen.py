@@ -1,7 +1,7 @@
 """diffusers' `StableDiffusionGLIGENPipeline` (0.42.1)."""
 
 from ..regions import Layout
-from .common import PROMPT, Canvas, Exported, Format, Pictures, boxed, logger, whole_prompt
+from .common import DESCRIPTIONS, PROMPT, Canvas, Exported, Format, Pictures, boxed, logger, whole_prompt
 
 
 _MOST = 30  # objects
@@ -20,4 +20,4 @@ def read(data: dict, pictures: Pictures) -> Layout:
     return boxed(data["prompt"], data["gligen_phrases"], data["gligen_boxes"])
 
 
-FORMAT = Format(write, read, {PROMPT})
+FORMAT = Format(write, read, {DESCRIPTIONS, PROMPT})

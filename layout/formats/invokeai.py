@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from ..draw import region_colour
 from ..regions import Layout, Region
 from .common import (
+    DESCRIPTIONS,
     NEGATIVES,
     SHAPES,
     Canvas,
@@ -49,7 +50,8 @@ def read(data: dict, pictures: Pictures) -> Layout:
     frame = state["bbox"]["rect"] if "bbox" in state else {"x": 0, "y": 0, "width": 512, "height": 512}
     layers = state["regionalGuidance"]
     layers = layers["entities"] if isinstance(layers, dict) else layers
-    return Layout([_of_guidance(layer, frame) for layer in layers if layer["isEnabled"] and layer["objects"]])
+    found = (_of_guidance(layer, frame) for layer in layers if layer["isEnabled"] and layer["objects"])
+    return Layout([region for region in found if region is not None])
 
 
 def _guidance(number: int, region: Region, canvas: Canvas) -> dict:
@@ -82,29 +84,42 @@ def _shape(region: Region, canvas: Canvas) -> dict:
     return {"type": "image", "image": {"dataURL": url, "width": width, "height": height}}
 
 
-def _of_guidance(layer: dict, frame: dict) -> Region:
+def _of_guidance(layer: dict, frame: dict) -> Region | None:
+    """The region of a layer; None, with a warning, if nothing of it is in the picture."""
     text = layer.get("positivePrompt") or layer.get("name") or "region"
-    told = {"negative_prompt": layer.get("negativePrompt") or None}
+    told = {"negative_prompt": layer.get("negativePrompt")}
+    others = [name for name in ("referenceImages", "autoNegative") if layer.get(name)]
+    if others := others + ["clip"] * any(item.get("clip") for item in layer["objects"]):
+        logger.warning("Of the layer %r, %s is not read.", text, " and ".join(others))
     left, top = layer["position"]["x"] - frame["x"], layer["position"]["y"] - frame["y"]
-    only, *others = layer["objects"]
-    if only["type"] == "rect" and not others:
+    only, *more = layer["objects"]
+    if only["type"] == "rect" and not more and not _erases(only):
         rect = only["rect"]
         corners = np.array([rect["x"], rect["y"], rect["x"] + rect["width"], rect["y"] + rect["height"]])
         box = (corners + [left, top] * 2) / ([frame["width"], frame["height"]] * 2)
-        return Region(text, box=np.clip(np.round(box, 4), 0, 1).tolist(), **told)
+        x0, y0, x1, y1 = box = np.clip(np.round(box, 4), 0, 1).tolist()
+        if x0 < x1 and y0 < y1:
+            return Region(text, box=box, **told)
     drawing = Image.new("L", (frame["width"], frame["height"]))
     for item in layer["objects"]:
         _draw_object(drawing, item, left, top)
+    if drawing.getbbox() is None:
+        logger.warning("The layer %r shows nothing in the picture, and is left out.", text)
+        return None
     return region_of_mask(text, np.asarray(drawing) / 255, **told)
+
+
+def _erases(item: dict) -> bool:
+    return item["type"].startswith("eraser") or item.get("compositeOperation") == "destination-out"
 
 
 def _draw_object(drawing: Image.Image, item: dict, left: float, top: float) -> None:
     """Draws an object of a layer, or takes away what it erases."""
     pen, kind = ImageDraw.Draw(drawing), item["type"]
-    ink = 0 if kind.startswith("eraser") or item.get("compositeOperation") == "destination-out" else 255
+    ink = 0 if _erases(item) else 255
     if kind in ("rect", "oval"):
         x, y = item["rect"]["x"] + left, item["rect"]["y"] + top
-        shape = (x, y, x + item["rect"]["width"] - 1, y + item["rect"]["height"] - 1)
+        shape = (x, y, x + max(item["rect"]["width"] - 1, 0), y + max(item["rect"]["height"] - 1, 0))
         (pen.rectangle if kind == "rect" else pen.ellipse)(shape, fill=ink)
     elif kind == "image":
         if "dataURL" not in item["image"]:
@@ -126,4 +141,4 @@ def _points(values: Sequence[float], step: int, left: float, top: float) -> list
     return [(x + left, y + top) for x, y in zip(values[::step], values[1::step])]
 
 
-FORMAT = Format(write, read, {SHAPES, NEGATIVES}, ".invk")
+FORMAT = Format(write, read, {DESCRIPTIONS, NEGATIVES, SHAPES}, ".invk")

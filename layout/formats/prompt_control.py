@@ -1,10 +1,14 @@
-"""asagi4/comfyui-prompt-control (3.0.0-beta.9): text with functions for masks and areas."""
+"""
+asagi4/comfyui-prompt-control (3.0.0-beta.9): text with functions for masks and areas. Its page has `AREA(x1 x2, y1
+y2)`; its code, `get_area`, takes the second numbers as width and height. Here the code counts.
+"""
 
 import re
 
 from ..regions import Layout, Region
 from .comfyui import channel
 from .common import (
+    DESCRIPTIONS,
     PROMPT,
     SHAPES,
     SOFT_EDGES,
@@ -15,10 +19,14 @@ from .common import (
     Pictures,
     drawing_of,
     logger,
-    one_line,
+    picture_numbered,
     region_of_mask,
     whole_prompt,
+    without_key_words,
 )
+
+
+_KEYS = r"\b(?:AND|BREAK|CAT|AVG|COUPLE)\b|\b[A-Z_]+(?=\()"
 
 
 def write(layout: Layout, canvas: Canvas) -> Exported:
@@ -26,20 +34,27 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
     `AND` between the whole prompt and each region with its `MASK(x0 x1, y0 y1, weight)`; shapes other than boxes are
     `IMASK(number, weight)` of the attached masks.
     """
-    parts, pictures = [one_line(whole_prompt(layout))], {}
+    parts, pictures = [_plain(whole_prompt(layout))], {}
     for region in layout.regions:
+        text, (x0, y0, x1, y1) = _plain(region.local_text), region.bounds
         if region.box is not None and not region.softness:
-            parts.append(f"{one_line(region.local_text)} MASK({_ranges(region)})")
+            parts.append(f"{text} MASK({x0:.4g} {x1:.4g}, {y0:.4g} {y1:.4g}, {region.strength:g})")
         else:
-            parts.append(f"{one_line(region.local_text)} IMASK({len(pictures)}, {region.strength:g})")
+            parts.append(f"{text} IMASK({len(pictures)}, {region.strength:g})")
             pictures[canvas.mask_name(len(pictures) + 1)] = drawing_of(region, canvas)
     return Exported(" AND ".join(parts), pictures)
 
 
 def write_areas(layout: Layout, canvas: Canvas) -> Exported:
-    """The same with `AREA(x0 x1, y0 y1, weight)`: each region is drawn by itself, on its part of the picture."""
-    parts = [f"{one_line(region.local_text)} AREA({_ranges(region)})" for region in layout.regions]
-    return Exported(" AND ".join([one_line(whole_prompt(layout)), *parts]))
+    """
+    The same with `AREA(x0 width, y0 height, weight)`: each region is drawn by itself, on its part of the picture.
+    """
+    parts = [_plain(whole_prompt(layout))]
+    for region in layout.regions:
+        x0, y0, x1, y1 = region.bounds
+        area = f"{x0:.4g} {x1 - x0:.4g}, {y0:.4g} {y1 - y0:.4g}, {region.strength:g}"
+        parts.append(f"{_plain(region.local_text)} AREA({area})")
+    return Exported(" AND ".join(parts))
 
 
 def read(data: str, pictures: Pictures) -> Layout:
@@ -50,34 +65,36 @@ def read(data: str, pictures: Pictures) -> Layout:
         part = re.sub(r"\bCOUPLE\(", "MASK(", part)
         calls = re.findall(r"\b(I?MASK|AREA)\((.*?)\)", part)
         others = re.findall(r"\b(FEATHER|MASKW|FILL)\((?!\))", part)
-        if others or len(calls) > 1:
-            logger.warning("%r is read as its first mask alone.", part.strip())
-        text = re.sub(r"\bCOUPLE\b|\b[A-Z]+\(.*?\)|:\s*[\d.]+\s*\Z", "", part).strip()
+        text = re.sub(r"\bCOUPLE\b|\b[A-Z]+\(.*?\)", "", part).strip()
+        text, *weights = re.split(r"\s*:\s*(-?\d[\d.]*(?:![A-Za-z]+)?)\Z", text)
+        if others or weights or len(calls) > 1:
+            logger.warning("%r is read as its text and its first mask alone.", part.strip())
         if not calls:
             whole = whole or text
             continue
         name, values = calls[0][0], [value.strip() for value in calls[0][1].split(",")]
         if name == "IMASK":
-            drawing = channel(list(pictures.values())[int(values[0])], "red")
+            drawing = channel(picture_numbered(int(values[0]), pictures), "red")
             regions.append(region_of_mask(text, drawing, strength=float((values[1:] or ["1"])[0])))
         else:
             x0, x1 = _range(values[0], width)
             y0, y1 = _range((values[1:] or [""])[0], height)
+            if name == "AREA":
+                x1, y1 = min(x0 + x1, 1.0), min(y0 + y1, 1.0)
             regions.append(Region(text, box=(x0, y0, x1, y1), strength=float((values[2:] or ["1"])[0] or 1)))
     return Layout(regions, prompt=whole)
 
 
-def _ranges(region: Region) -> str:
-    x0, y0, x1, y1 = region.bounds
-    return f"{x0:.4g} {x1:.4g}, {y0:.4g} {y1:.4g}, {region.strength:g}"
+def _plain(text: str) -> str:
+    return without_key_words(text, _KEYS)
 
 
 def _range(text: str, size: float) -> tuple[float, float]:
-    """The ends of "0.2 0.5" or, in pixels of such a size, of "100 256"; what is not told is the picture's."""
+    """The numbers of "0.2 0.5" or, in pixels of such a size, of "100 256"; what is not told is the picture's."""
     start, end = (text.split() + ["", ""])[:2]
     low, high = float(start or 0), float(end or 1)
     return (low / size, high / size) if max(low, high) > 1 else (low, high)
 
 
-FORMAT = Format(write, read, {PROMPT, SHAPES, SOFT_EDGES, STRENGTHS}, ".txt")
-AREAS = Format(write_areas, read, {PROMPT, STRENGTHS}, ".txt")
+FORMAT = Format(write, read, {DESCRIPTIONS, PROMPT, SHAPES, SOFT_EDGES, STRENGTHS}, ".txt")
+AREAS = Format(write_areas, read, {DESCRIPTIONS, PROMPT, STRENGTHS}, ".txt")

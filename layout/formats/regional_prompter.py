@@ -11,6 +11,7 @@ from PIL import Image
 from ..regions import Layout, Region
 from .common import (
     DEPTH,
+    DESCRIPTIONS,
     PROMPT,
     SHAPES,
     Box,
@@ -20,15 +21,17 @@ from .common import (
     Pictures,
     grid_boxes,
     logger,
-    one_line,
     picture_named,
     region_of_mask,
     whole_prompt,
+    without_key_words,
 )
 
 
 _TILED = 0.02  # by which boxes may miss the cells of a grid
-_MOST_COLOURS = 360  # regions that it tells apart
+_MOST_COLOURS = 256  # that differ
+_KEYS = "ADDCOMM|ADDBASE|ADDROW|ADDCOL|ADDP|BREAK|AND"  # wherever they stand, in other words too
+_KEEPS_AND, _FLIPS = "disable convert 'AND' to 'BREAK'", "Flip prompts"
 
 
 def write(layout: Layout, canvas: Canvas) -> Exported:
@@ -36,7 +39,7 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
     Columns in rows, or rows in columns, where the boxes fill the picture so; else a picture in which each region has a
     colour, and those in front hide those behind. The whole prompt is the base.
     """
-    texts = [one_line(region.local_text) for region in layout.regions]
+    texts = [without_key_words(region.local_text, _KEYS) for region in layout.regions]
     args = [True, False, "Matrix", "Columns", "Mask", "Prompt", "1", "0.2", True, False, False]
     args += ["Attention", False, "0", "0", "0", "", "0", "0", False]
     pictures, grid = {}, _grid_of(layout)
@@ -48,22 +51,31 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
         args[3], args[6], rows = grid
         outer, inner = ("ADDROW", "ADDCOL") if args[3] == "Columns" else ("ADDCOL", "ADDROW")
         regions = f" {outer} ".join(f" {inner} ".join(texts[index] for index in row) for row in rows)
-    prompt = f"{one_line(whole_prompt(layout))} ADDBASE {regions}"
+    prompt = f"{without_key_words(whole_prompt(layout), _KEYS)} ADDBASE {regions}"
     return Exported({"prompt": prompt, "alwayson_scripts": {"Regional Prompter": {"args": args}}}, pictures)
 
 
 def read(data: dict, pictures: Pictures) -> Layout:
     args = data["alwayson_scripts"]["Regional Prompter"]["args"]
+    options = [_KEEPS_AND] if args[12] is True else args[12] or ()
+    if _FLIPS in options:
+        logger.warning("The option %r is not read.", _FLIPS)
     text, whole = data["prompt"], []
-    for key, used in {"ADDCOMM": args[9], "ADDBASE": args[8]}.items():
+    if _KEEPS_AND not in options:
+        text = text.replace("AND", "BREAK")
+    has_base = "ADDBASE" in text or args[8]
+    for key, used in {"ADDCOMM": args[9], "ADDBASE": has_base}.items():
         if key in text or used:
             first, _, text = text.partition(key if key in text else "BREAK")
             whole.append(first.strip(" ,\n"))
     if args[2] == "Mask":
         parts = [part.strip() for part in re.split("BREAK|ADDCOL|ADDROW", text)]
         drawing = np.asarray(picture_named(args[16], pictures).convert("RGB"))
-        masks = ((drawing == _mask_colour(number)).all(-1) for number in range(_MOST_COLOURS))
-        regions = [region_of_mask(*pair) for pair in zip(parts, filter(np.any, masks))]
+        colours = ((drawing == _mask_colour(number)).all(-1) for number in range(_MOST_COLOURS))
+        masks = list(filter(np.any, colours))
+        if masks and not has_base:  # the first has the rest of the picture
+            masks[0] = ~np.any([np.zeros_like(masks[0]), *masks[1:]], axis=0)
+        regions = [region_of_mask(*pair) for pair in zip(parts, masks)]
     elif args[2] == "Matrix":
         ratios = args[6].translate({ord(","): ";", ord(";"): ","}) if args[19:] == [True] else args[6]
         regions = [Region(part, box=box) for part, box in _cells(text, ratios, args[3] in ("Rows", "Vertical"))]
@@ -121,12 +133,16 @@ def _cells(text: str, ratios: str, by_columns: bool) -> Iterator[tuple[str, Box]
 def _colour_mask(layout: Layout, canvas: Canvas) -> tuple[Image.Image, list[bool]]:
     """All regions in one picture, each in its colour, the rest white; and which of them are seen."""
     owners = np.full((canvas.height, canvas.width), -1)
-    for index in layout.back_to_front():
+    if len(layout) > _MOST_COLOURS:
+        logger.warning("Regional Prompter takes %d regions; the others are left out.", _MOST_COLOURS)
+    for index in (index for index in layout.back_to_front() if index < _MOST_COLOURS):
         owners[layout.regions[index].rasterize(canvas.height, canvas.width) >= 0.5] = index
     seen = [index in owners for index in range(len(layout))]
-    for region, is_seen in zip(layout.regions, seen):
+    for region, is_seen in zip(layout.regions[:_MOST_COLOURS], seen):
         if not is_seen:
-            logger.warning("%r lies behind others and is left out.", region.phrase)
+            logger.warning(
+                "No pixel is left to %r, of those that its mask fills to half: it is left out.", region.phrase
+            )
     colours = np.array([*map(_mask_colour, range(len(layout))), (255, 255, 255)], dtype=np.uint8)
     return Image.fromarray(colours[owners]), seen
 
@@ -138,4 +154,4 @@ def _mask_colour(number: int) -> np.ndarray:
     return (np.array(colorsys.hsv_to_rgb(hue, 0.5, 0.5)) * 256).astype(np.uint8)
 
 
-FORMAT = Format(write, read, {PROMPT, SHAPES, DEPTH})
+FORMAT = Format(write, read, {DEPTH, DESCRIPTIONS, PROMPT, SHAPES})
