@@ -70,9 +70,10 @@ def read(data: dict, pictures: Pictures) -> Layout:
             whole.append(first.strip(" ,\n"))
     if args[2] == "Mask":
         parts = [part.strip() for part in re.split("BREAK|ADDCOL|ADDROW", text)]
-        drawing = np.asarray(picture_named(args[16], pictures).convert("RGB"))
-        colours = ((drawing == _mask_colour(number)).all(-1) for number in range(_MOST_COLOURS))
-        masks = list(filter(np.any, colours))
+        picture = picture_named(args[16], pictures).convert("RGB")
+        seen = {colour for _, colour in picture.getcolors(picture.width * picture.height)}
+        colours = [colour for colour in map(_mask_colour, range(_MOST_COLOURS)) if tuple(colour.tolist()) in seen]
+        masks = [(np.asarray(picture) == colour).all(-1) for colour in colours]
         if masks and not has_base:  # the first has the rest of the picture
             masks[0] = ~np.any([np.zeros_like(masks[0]), *masks[1:]], axis=0)
         regions = [region_of_mask(*pair) for pair in zip(parts, masks)]
