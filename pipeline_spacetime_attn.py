@@ -678,7 +678,9 @@ class SpaceTimeAttnPipeline(
             self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults, syntax)
         making["adapters"] = adapters_of(self._stock, layouts)
-        if not syntax:
+        if syntax:
+            layouts = [syntax.split_layout(item) for item in layouts]
+        else:
             texts = [_as_list(options[name]) or [] for name in ("prompt", "negative_prompt")]
             warn_of_syntax([*sum(texts, []), *(text for item in layouts for text in item.local_texts)])
         check_negatives(layouts, guided)

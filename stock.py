@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -111,6 +112,7 @@ def spacetime_attention(
     local_prompt_template = checked_template(local_prompt_template)
     check_choice("adapter_layers", adapter_layers, ADAPTER_LAYERS)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
+    layouts = [syntax.split_layout(item) for item in layouts] if syntax else layouts
     phrases = [item.phrases for item in layouts]
     weights, defaults = read_weights(weights), chosen_defaults(preset, checkpoint_config(pipe.config), denoiser.preset)
     if not denoiser.in_halves and (blend or saved_blend(weights)) == "guided":
@@ -151,10 +153,13 @@ def spacetime_attention(
         asked = texts.settings, shown
         if asked != known:
             of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked
+            if shown and pictures:
+                of_run.images = replace(pictures, objects=_in_part(pictures.objects, drawn, seen, layouts))
             control.take_texts(of_run)
 
     known: tuple[dict, tuple | None] = {}, None
     control = controlled(layouts, *settings(guided=blend != "convex"), {})
+    pictures = control.images
     with (
         regional_attention(denoiser, control, begin_run),
         _heard(pipe, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
@@ -162,6 +167,16 @@ def spacetime_attention(
         drawn_part(pipe) as part,
     ):
         yield control
+
+
+def _in_part(objects: list[int], drawn: list[Layout], seen: list[list[bool]], layouts: list[Layout]) -> list:
+    """The numbers that objects of the layouts have in the part that is drawn; `None` for those not seen there."""
+    numbers, count = [], 0
+    for whole, part, inside in zip(layouts, drawn, seen):
+        numbers += [count + sum(inside[:place]) if here else None for place, here in enumerate(inside)]
+        numbers += [None] * whole.has_background
+        count += len(part.local_texts)
+    return [numbers[number] for number in objects]
 
 
 def predict_layout(

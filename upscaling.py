@@ -74,7 +74,7 @@ def upscale(
     check_range("strength", strength, 0, 1)
     img2img = _image_to_image(pipe)
     first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
-    windows = _windows(img2img, stride)
+    windows = _windows(img2img, stride, first.layouts)
     check_length("generator", generator, len(first.images), "pictures")
     steps = first.of_pipeline.get("num_inference_steps") or _names(img2img)["num_inference_steps"].default
     if int(steps * strength) < 1:
@@ -182,7 +182,8 @@ def _extended(making: dict, img2img, given: dict) -> dict:
     """The record of the first pass, and of this one."""
     prompt = {"prompt": given["prompt"] or ""}  # where it is that of the first pass
     record = record_of(img2img, given | prompt, Defaults(**making["defaults"]))
-    this = {name: record[name] for name in ("seed", "generator", "weights") if record[name] is not None}
+    own = ("prompt", "seed", "generator", "weights")
+    this = {name: record[name] for name in own if record[name] not in (None, "")}
     not_kept = {"layout": given["layout"] is not None, "weights": isinstance(record["weights"], dict)}
     not_kept |= {"generator": "seed" not in this} | dict.fromkeys(record["lost"], True)
     lost = [f"{name} of the second pass" for name, is_lost in not_kept.items() if is_lost]
@@ -204,7 +205,7 @@ def _image_to_image(pipe) -> DiffusionPipeline:
     return img2img
 
 
-def _windows(img2img, stride: int | None) -> Callable:
+def _windows(img2img, stride: int | None, layouts: list[Layout]) -> Callable:
     """What to run a pass within, called with its control."""
     if stride is None:
         return nullcontext
@@ -213,6 +214,11 @@ def _windows(img2img, stride: int | None) -> Callable:
     if not isinstance(denoiser, UNetDenoiser):
         kind = type(denoiser.model).__name__
         raise ValueError(f"`stride` draws in windows, which are for UNets, and not for a {kind}: leave it out.")
+    if shown := [region.phrase for layout in layouts for region in layout.regions if region.image]:
+        raise ValueError(
+            f"`image` of {shown[0]!r} acts where the picture is drawn as a whole, and `stride` draws it in windows:"
+            " leave out one of them."
+        )
     size = img2img.unet.config.sample_size
     size, latents = (size, size) if isinstance(size, int) else tuple(size), stride // img2img.vae_scale_factor
     if not 1 <= latents <= min(size):

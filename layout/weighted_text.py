@@ -35,6 +35,25 @@ class PromptSyntax:
         """A prompt without what it says is to be absent, and that; see [`split_negative`]."""
         return split_negative(prompt)
 
+    def split_layout(self, layout: Layout) -> Layout:
+        """
+        A layout in which what a region's text says is to be absent joins the region's negative prompt.
+
+        Raises:
+            ValueError: The background says it, which has no negative prompt.
+        """
+        if layout.has_background and self.split(layout.background)[1]:
+            raise ValueError(
+                f"`background` {shortened(layout.background)} says what is to be absent, and a background has no"
+                " negative prompt: say it in the `negative_prompt` of the call."
+            )
+        return replace(layout, regions=tuple(map(self._split_region, layout.regions)))
+
+    def _split_region(self, region: Region) -> Region:
+        kept, absent = self.split(region.local_text)
+        negative = ", ".join(filter(None, (region.negative_prompt, absent)))
+        return replace(region, description=kept, negative_prompt=negative) if absent else region
+
     def parse(self, text: str):
         """A text as compel encodes it."""
         raise NotImplementedError

@@ -106,8 +106,7 @@ class RegionalAttnProcessor:
         output = self.inner(attn, hidden_states, texts, attention_mask, **options)
         text_only = output
         if isinstance(texts, tuple):
-            silent = texts[0], [torch.zeros_like(states) for states in texts[1]]
-            text_only = self.inner(attn, hidden_states, silent, attention_mask)
+            text_only = self.inner(attn, hidden_states, (texts[0], []), attention_mask)
 
         rows = self.control.conditional_rows(len(hidden_states))
         if self.control.adapting is not None:
@@ -134,7 +133,7 @@ class RegionalAttnProcessor:
         for context, bias, inside, own in zip(contexts, biases, index, adapters):
             context = context.expand(count, -1, -1)
             if isinstance(texts, tuple):
-                context = context, [torch.zeros_like(states[:count]) for states in texts[1]]
+                context = context, []
             bias = None if bias is None else bias.expand(count, -1, -1)
             with self.control.reading([own]):
                 outputs.append(self.inner(attn, hidden_states, context, bias).flatten(0, 1)[inside])

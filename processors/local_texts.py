@@ -141,7 +141,7 @@ def named_adapters(denoiser: UNetDenoiser, layouts: Sequence, adapter_layers: st
 def region_times(layouts: Sequence, steps: int) -> torch.Tensor:
     """Whether each region acts at each step: 1 or 0, and 1 for backgrounds."""
     times = [region.times(steps) if region else np.ones(steps) for region in _acting(layouts)]
-    return torch.from_numpy(np.array(times, dtype=np.float32))
+    return torch.from_numpy(np.array(times, dtype=np.float32).reshape(len(times), steps))
 
 
 def _acting(layouts: Sequence) -> list:

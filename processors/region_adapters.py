@@ -134,7 +134,9 @@ def _adapted_forward(
     amounts_for = text_amounts if reads_text else place_amounts
 
     def forward(x: torch.Tensor, *args, **options) -> torch.Tensor:
-        if not acts():
+        if layer.merged and acts():
+            raise ValueError("LoRA that regions name is fused into the model: call `unfuse_lora()`.")
+        if layer.disable_adapters or not acts():
             return plain(x, *args, **options)
         others = copy.copy(layer)  # shares all but which adapters are active
         others._active_adapter = [name for name in layer.active_adapters if name not in named]

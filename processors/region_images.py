@@ -18,12 +18,12 @@ class RegionImages:
     What the image encoder makes of the pictures that regions have.
 
     Args:
-        objects (`list[int]` of length R): Those that have one, rising.
+        objects (`list[int | None]` of length R): Those that have one, rising; `None` for one outside of what is drawn.
         embeds (`torch.Tensor` of shape (R, ...)): Of the pictures.
         negatives (`torch.Tensor` of the same shape): What takes their place in unconditional rows.
     """
 
-    objects: list[int]
+    objects: list[int | None]
     embeds: torch.Tensor
     negatives: torch.Tensor
 
@@ -51,13 +51,13 @@ class RegionImages:
 
     def _masks(self, control, evaluation, column: int) -> torch.Tensor:
         """Where each picture acts in every row, (rows, R, height, width)."""
-        part = () if evaluation.part is None else (evaluation.part,)
-        masks = control.masks(*evaluation.grids[0], *part)[self.objects]
-        owners = torch.tensor([control.owners[number] for number in self.objects])
-        acting = torch.tensor([control.acting(column)[number] for number in self.objects])
-        prompts = torch.arange(evaluation.images) // (evaluation.images // control.num_prompts)
-        shares = (prompts[:, None] == owners) & acting  # (images, R)
-        masks = shares[..., None, None] * masks
+        masks = torch.zeros(evaluation.images, len(self.objects), *evaluation.grids[0])
+        regions, acting = control.masks(*evaluation.grids[0]), control.acting(column)
+        copies = evaluation.images // control.num_prompts
+        for place, number in enumerate(self.objects):
+            if number is not None and acting[number]:
+                first = control.owners[number] * copies
+                masks[first : first + copies, place] = regions[number]
         return masks.repeat(evaluation.rows // evaluation.images, 1, 1, 1).to(evaluation.like)
 
 

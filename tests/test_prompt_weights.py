@@ -242,6 +242,19 @@ def test_the_pipeline_equals_the_context_manager(pipes):
     assert torch.equal(run(stock).images, plain) and "encode_prompt" not in vars(stock)
 
 
+@pytest.mark.parametrize("syntax", ["a1111", "compel"])
+def test_what_a_region_is_not_to_show_joins_its_negative_prompt(pipe, stock, syntax):
+    region = Region("a cat", box=(0, 0, 0.5, 1), description="a cat --no collar", negative_prompt="dog")
+    split = Layout((Region("a cat", box=(0, 0, 0.5, 1), description="a cat", negative_prompt="dog, collar"),))
+    expected = run(pipe, layout=split, prompt_syntax=syntax)
+    found = run(pipe, layout=Layout((region,)), prompt_syntax=syntax)
+    assert torch.equal(found.images, expected.images) and found.layouts == [split]
+    with spacetime_attention(stock, Layout((region,)), prompt_syntax=syntax):
+        assert torch.equal(run(stock).images, expected.images)
+    with pytest.raises(ValueError, match="`background` 'snow --no trees' says what is to be absent"):
+        run(pipe, layout=Layout((region,), background="snow --no trees"), prompt_syntax=syntax)
+
+
 def test_adapters_of_regions_act_beside_texts_of_other_lengths(make):
     pipe, stock = make("SDXL")
     add_adapter(stock, "one", text=True)

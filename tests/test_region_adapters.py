@@ -257,6 +257,26 @@ def test_weights_are_optimised_with_it(make, clip):
 # What is left
 
 
+def test_lora_may_be_switched_off_in_a_block_and_may_not_be_fused_there(make, family):
+    _, stock = make(family)
+    add_adapter(stock, "one")
+    call = {"num_inference_steps": 2, "output_type": "latent"}
+    stock.unet.disable_adapters()
+    expected = around(stock, cat())
+    stock.unet.enable_adapters()
+    with spacetime_attention(stock, Layout((cat(adapters={"one": 1.0}),))):
+        stock.unet.disable_adapters()
+        assert torch.equal(stock(PROMPT, generator=torch.manual_seed(0), **call).images, expected)
+        stock.unet.enable_adapters()
+        acting = stock(PROMPT, generator=torch.manual_seed(0), **call).images
+        assert not torch.allclose(acting, expected, atol=1e-3)
+        stock.unet.fuse_lora()
+        with pytest.raises(ValueError, match="fused into the model: call `unfuse_lora"):
+            stock(PROMPT, **call)
+        stock.unet.unfuse_lora()
+        same(stock(PROMPT, generator=torch.manual_seed(0), **call).images, acting)
+
+
 def test_afterwards_all_is_as_before_also_after_an_error(make, family):
     pipe, stock = make(family)
     add_adapter(pipe, "one", text=True)

@@ -5,9 +5,11 @@ import base64
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionInpaintPipeline
 from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image
 from test_adapters import add_ip_adapter
+from test_other_pipelines import PICTURE, inpainted, masked
 from test_region_adapters import LEFT, PROMPT, RIGHT, WHOLE, around, draw, outputs_of, same
 from transformer_pipelines import stable_diffusion_3
 
@@ -86,6 +88,35 @@ def test_each_picture_of_a_batch_has_its_own(pipes):
     batch = pipe([PROMPT] * 2, layout=layouts, latents=noise, **options).images
     single = [pipe(PROMPT, layout=x, latents=own, **options).images for x, own in zip(layouts, noise.split(2))]
     same(batch, torch.cat(single))
+
+
+def test_each_may_have_a_scale_of_its_own(pipes):
+    pipe, _ = pipes
+    regions = cat(image=DARK, negative_prompt="a dog"), cat(RIGHT, image=LIGHT)
+    pipe.set_ip_adapter_scale(0.6)
+    expected = draw(pipe, *regions)
+    pipe.set_ip_adapter_scale([[0.6, 0.6]])
+    same(draw(pipe, *regions), expected)
+    pipe.set_ip_adapter_scale([[0.6, 0.1]])
+    assert not torch.allclose(draw(pipe, *regions), expected, atol=1e-3)
+
+
+def test_the_crop_around_a_mask_has_the_pictures_of_that_part(make, vision):
+    stock = make("SD")[1]
+    add_ip_adapter(stock)
+    stock.register_modules(**vision)
+    inpainting, mask = StableDiffusionInpaintPipeline.from_pipe(stock), masked(44, 20, 60, 36)
+
+    def drawn(*regions: Region, scale=1.0) -> torch.Tensor:
+        inpainting.set_ip_adapter_scale(scale)
+        with spacetime_attention(inpainting, Layout(regions, background="snow"), weights=2.0):
+            return inpainted(inpainting, PICTURE, mask, padding_mask_crop=2)
+
+    same(drawn(cat(image=DARK)), drawn(cat(image=DARK), scale=0.0))
+    right = cat(RIGHT, image=LIGHT)
+    same(drawn(cat(image=DARK), right), drawn(right))
+    same(drawn(cat(image=DARK), right, scale=[[1.0, 0.5]]), drawn(right, scale=0.5))
+    assert not torch.allclose(drawn(right), drawn(right, scale=0.5), atol=1e-3)
 
 
 def test_it_acts_in_the_time_of_its_region(pipes):

@@ -151,6 +151,12 @@ def test_what_is_of_the_whole_picture_is_refused_in_windows(stock, given):
             stock.unet(torch.zeros(1, 4, 8, 24), stock.scheduler.timesteps[0], torch.zeros(1, 77, 32), **given)
 
 
+def test_a_picture_of_a_region_is_refused_in_windows_before_any_work(pipe):
+    shown = Layout((replace(CAT, image=Image.new("RGB", (8, 8))), BUS))
+    with pytest.raises(ValueError, match="`image` of 'a red cat' acts where the picture is drawn as a whole"):
+        upscale(pipe, first_pass(pipe), layout=shown, stride=16)
+
+
 def test_the_unet_sees_no_more_than_a_window(pipes):
     pipe, _ = pipes
     first, seen = first_pass(pipe, height=16, width=48), []
@@ -170,7 +176,8 @@ def test_an_object_outside_a_window_does_not_act_there():
 
 def test_a_picture_remembers_its_passes_and_is_made_again(pipe, tmp_path):
     first = first_pass(pipe, num_images_per_prompt=2, generator=[seeded(1), seeded(2)])
-    second = upscale(pipe, first, 1.5, 0.5, generator=[seeded(3), seeded(4)], guidance_scale=3.0)
+    options = {"generator": [seeded(3), seeded(4)], "guidance_scale": 3.0}
+    second = upscale(pipe, first, 1.5, 0.5, prompt="a green bus", **options)
     third = upscale(pipe, second, 1, 0.25, stride=16, generator=[seeded(5), seeded(6)])
     save_picture(third, 1, tmp_path / "a.png")
     making = read_picture(tmp_path / "a.png")
