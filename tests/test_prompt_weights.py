@@ -243,9 +243,9 @@ def test_the_pipeline_equals_the_context_manager(pipes):
 
 
 @pytest.mark.parametrize("syntax", ["a1111", "compel"])
-def test_what_a_region_is_not_to_show_joins_its_negative_prompt(pipe, stock, syntax):
-    region = Region("a cat", box=(0, 0, 0.5, 1), description="a cat --no collar", negative_prompt="dog")
-    split = Layout((Region("a cat", box=(0, 0, 0.5, 1), description="a cat", negative_prompt="dog, collar"),))
+def test_what_a_region_is_not_to_show_becomes_its_negative_prompt(pipe, stock, syntax):
+    region = Region("a cat", box=(0, 0, 0.5, 1), description="a cat --no collar")
+    split = Layout((Region("a cat", box=(0, 0, 0.5, 1), description="a cat", negative_prompt="collar"),))
     expected = run(pipe, layout=split, prompt_syntax=syntax)
     found = run(pipe, layout=Layout((region,)), prompt_syntax=syntax)
     assert torch.equal(found.images, expected.images) and found.layouts == [split]
