@@ -173,17 +173,22 @@ def test_it_acts_without_weights_as_well(make):
     same(draw(pipe, cat(WHOLE, adapters={"one": 1.0}, strength=0.0)), everywhere)
 
 
+def in_a_batch_and_alone(pipe, layouts) -> tuple[torch.Tensor, torch.Tensor]:
+    """The latents of two pictures for each layout, drawn all at once and layout by layout."""
+    options = {"num_inference_steps": 2, "output_type": "latent", "num_images_per_prompt": 2}
+    noise = torch.randn(2 * len(layouts), 4, 16, 16, generator=torch.manual_seed(0))
+    pipe.set_progress_bar_config(disable=True)
+    batch = pipe([PROMPT] * len(layouts), layout=layouts, latents=noise, **options).images
+    single = [pipe(PROMPT, layout=x, latents=own, **options).images for x, own in zip(layouts, noise.split(2))]
+    return batch, torch.cat(single)
+
+
 def test_each_picture_of_a_batch_has_its_own(make):
     pipe, _ = make("SD")
     add_adapter(pipe, "one")
     regions = cat(adapters={"one": 1.0}), cat(RIGHT, adapters={"one": 0.0}), cat(adapters={"one": -0.5})
     layouts = [Layout((region,)) for region in regions]
-    options = {"num_inference_steps": 2, "output_type": "latent", "num_images_per_prompt": 2}
-    noise = torch.randn(6, 4, 16, 16, generator=torch.manual_seed(0))
-    pipe.set_progress_bar_config(disable=True)
-    batch = pipe([PROMPT] * 3, layout=layouts, latents=noise, **options).images
-    single = [pipe(PROMPT, layout=x, latents=own, **options).images for x, own in zip(layouts, noise.split(2))]
-    same(batch, torch.cat(single))
+    same(*in_a_batch_and_alone(pipe, layouts))
 
 
 def test_its_text_part_reads_the_texts_of_its_region_and_no_other(make, family):

@@ -10,7 +10,7 @@ from diffusers.image_processor import IPAdapterMaskProcessor
 from PIL import Image
 from test_adapters import add_ip_adapter
 from test_other_pipelines import PICTURE, inpainted, masked
-from test_region_adapters import LEFT, PROMPT, RIGHT, WHOLE, around, draw, outputs_of, same
+from test_region_adapters import LEFT, PROMPT, RIGHT, WHOLE, around, draw, in_a_batch_and_alone, outputs_of, same
 from transformer_pipelines import stable_diffusion_3
 
 from spacetime_attn import Layout, Region, spacetime_attention
@@ -82,12 +82,7 @@ def test_pictures_of_the_call_go_on_to_act_everywhere(pipes):
 def test_each_picture_of_a_batch_has_its_own(pipes):
     pipe, _ = pipes
     layouts = [Layout((cat(image=DARK),)), Layout((cat(image=LIGHT), cat(RIGHT)))]
-    options = {"num_inference_steps": 2, "output_type": "latent", "num_images_per_prompt": 2}
-    noise = torch.randn(4, 4, 16, 16, generator=torch.manual_seed(0))
-    pipe.set_progress_bar_config(disable=True)
-    batch = pipe([PROMPT] * 2, layout=layouts, latents=noise, **options).images
-    single = [pipe(PROMPT, layout=x, latents=own, **options).images for x, own in zip(layouts, noise.split(2))]
-    same(batch, torch.cat(single))
+    same(*in_a_batch_and_alone(pipe, layouts))
 
 
 def test_each_may_have_a_scale_of_its_own(pipes):

@@ -16,9 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from spacetime_attn.examples.icon_world.captions import Caption, exact_caption
 from spacetime_attn.examples.icon_world.overlaps import shared
-from spacetime_attn.examples.icon_world.prompts import prompt_of
+from spacetime_attn.examples.icon_world.prompts import prompt_of, wholly_related
 from spacetime_attn.examples.icon_world.scenes import Box, Scene, sample_scene, scene_of, split_of
 from spacetime_attn.examples.icon_world.things import CATEGORIES, COLOURS
 
@@ -84,7 +83,7 @@ SCENES = dict(zip(KINDS, (of_one_kind, of_one_colour, touching)))
 def prompts(name: str, count: int, split: str = "dev") -> Iterator[dict]:
     """Records for `evaluate.py` of so many scenes, each with its "kind"; another name gives others."""
     streams = {
-        (kind, number): _related(kind, number, split, f"neighbours, {kind}, {number}, {split}, {name}")
+        (kind, number): wholly_related(_scenes(kind, number, split, f"neighbours, {kind}, {number}, {split}, {name}"))
         for kind in KINDS
         for number in NUMBERS
     }
@@ -94,16 +93,11 @@ def prompts(name: str, count: int, split: str = "dev") -> Iterator[dict]:
         yield prompt_of(scene, description, f"{name}-{place:04d}") | {"kind": kind}
 
 
-def _related(kind: str, number: int, split: str, seed: str) -> Iterator[tuple[Scene, Caption]]:
-    """Scenes whose caption relates each thing to another, and says nothing else than colours."""
+def _scenes(kind: str, number: int, split: str, seed: str) -> Iterator[tuple[Scene, random.Random]]:
     rng = random.Random(seed)
     while True:
-        scene = SCENES[kind](rng, number, split)
-        if scene is None:
-            continue
-        description = exact_caption(scene, rng)
-        if {place for i, _, j in description.relations for place in (i, j)} == set(range(number)):
-            yield scene, description
+        if scene := SCENES[kind](rng, number, split):
+            yield scene, rng
 
 
 def main(argv: Sequence[str] | None = None) -> None:

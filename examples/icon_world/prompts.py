@@ -50,16 +50,20 @@ def single_prompts(split: str, count: int = SINGLE, world: World = WORLD) -> Ite
 
 
 def related(scenes: Iterable[tuple[Scene, random.Random]]) -> Iterator[tuple[Scene, Caption]]:
+    """The scenes of different categories that `wholly_related` leaves."""
+    return wholly_related(
+        (scene, rng) for scene, rng in scenes if len({thing.category for thing in scene.objects}) == len(scene.objects)
+    )
+
+
+def wholly_related(scenes: Iterable[tuple[Scene, random.Random]]) -> Iterator[tuple[Scene, Caption]]:
     """
-    The scenes of different categories whose caption, by the generator beside each, relates every object to another and
-    says nothing else than colours.
+    The scenes whose caption, by the generator beside each, relates every object to another and says nothing else than
+    colours.
     """
     for scene, rng in scenes:
-        number = len(scene.objects)
-        if len({thing.category for thing in scene.objects}) < number:
-            continue
         description = exact_caption(scene, rng)
-        if {place for i, _, j in description.relations for place in (i, j)} == set(range(number)):
+        if {place for i, _, j in description.relations for place in (i, j)} == set(range(len(scene.objects))):
             yield scene, description
 
 
