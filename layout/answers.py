@@ -94,7 +94,7 @@ class AnswerReader:
             return Region(phrase, box=box), ""
         problem = f"has a box that is not 0 <= x0 < x1 <= 1, 0 <= y0 < y1 <= 1: {quoted(box)}"
         (left, right), (top, bottom) = sorted((x0, x1)), sorted((y0, y1))
-        if left >= 1 or right <= 0 or top >= 1 or bottom <= 0:
+        if max(left, 0) >= min(right, 1) or max(top, 0) >= min(bottom, 1):  # nothing of it is in the picture
             return None, problem
         return Region(phrase, box=inside_picture((left, top, right, bottom))), problem
 
