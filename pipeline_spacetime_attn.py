@@ -54,8 +54,11 @@ from transformers import (
 )
 
 # diffusers copies the modules that this file names, and no others: all that they need in turn is named here as well.
+from .layout.answers import AnswerReader  # noqa: F401
 from .layout.assets import find_asset  # noqa: F401
+from .layout.auto import AutoLayoutPredictor  # noqa: F401
 from .layout.boxes import arrange_boxes  # noqa: F401
+from .layout.conversation import opening  # noqa: F401
 from .layout.draw import draw_layout, picture_rows
 from .layout.files import encodable, shortened
 from .layout.foreign import is_foreign  # noqa: F401
@@ -65,6 +68,7 @@ from .layout.inequalities import Inequalities  # noqa: F401
 from .layout.language import load_language
 from .layout.learned import TransformerLayoutPredictor  # noqa: F401
 from .layout.least_squares import least_move  # noqa: F401
+from .layout.llm import LLMLayoutPredictor  # noqa: F401
 from .layout.noun_phrases import one_of  # noqa: F401
 from .layout.objects import objects_of  # noqa: F401
 from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted_layouts
@@ -218,7 +222,7 @@ class SpaceTimeAttnPipeline(
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline of the default predictor, by name,
             path or instance. Defaults to the one that ships. Not saved.
         llm (`str`, `Callable` or [`LLMLayoutPredictor`], *optional*): The language model that `"llm"` and `"auto"`
-            ask: its id or folder, or a function from a text to the answer. Not saved. Takes the installed project.
+            ask: its id or folder, or a function from a text to the answer. Not saved.
         prompt_syntax (`str`): How the texts of calls are written, see `__call__`.
     """
 

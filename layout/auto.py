@@ -72,12 +72,3 @@ def sureness(reading: Reading) -> float:
 def llm_predictor(llm, nlp: str | Language | None = None) -> LLMLayoutPredictor:
     """A language model's predictor as it is, anything else as the `model` of one."""
     return llm if hasattr(llm, "for_any_checkpoint") else LLMLayoutPredictor(llm, nlp=nlp)
-
-
-def asking_predictor(
-    name: str, llm, model: LayoutTransformer | None, nlp: str | Language | None
-) -> LLMLayoutPredictor | AutoLayoutPredictor:
-    """The predictor that goes by `"llm"` or `"auto"`."""
-    if name == "auto":
-        return AutoLayoutPredictor(llm, model, nlp)
-    return LLMLayoutPredictor(nlp=nlp) if llm is None else llm_predictor(llm, nlp)

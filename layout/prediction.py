@@ -3,11 +3,13 @@
 import inspect
 import logging
 from collections.abc import Callable, Sequence
-from importlib import import_module
+from functools import partial
 from typing import Any
 
+from .auto import AutoLayoutPredictor, llm_predictor
 from .files import shortened
 from .learned import TransformerLayoutPredictor
+from .llm import LLMLayoutPredictor
 from .regions import Layout
 from .rules import RuleLayoutPredictor
 from .transformer import LayoutTransformer
@@ -29,22 +31,14 @@ def named_predictor(
         layout_transformer ([`LayoutTransformer`], *optional*): In the place of the one that ships.
         nlp (`str` or `spacy.Language`, *optional*): The English spaCy pipeline that reads.
         llm (*optional*): The language model of `"llm"` and `"auto"`, see [`AutoLayoutPredictor`].
-
-    Raises:
-        ImportError: A language model is to be asked, and the project, of which this may be a copy, is not installed.
     """
-    if name == "rules":
-        return RuleLayoutPredictor(nlp)
-    if name == "transformer" or name == "auto" and llm is None:
-        return TransformerLayoutPredictor(layout_transformer, nlp)
-    try:
-        installed = import_module("spacetime_attn.layout.auto")
-    except ModuleNotFoundError:
-        raise ImportError(
-            f"layout_predictor={name!r} asks a language model, for which spacetime_attn has to be installed (pip"
-            " install . in a clone of it). Without it, pass your own function as `layout_predictor`."
-        ) from None
-    return installed.asking_predictor(name, llm, layout_transformer, nlp)
+    makers = {
+        "rules": RuleLayoutPredictor,
+        "transformer": partial(TransformerLayoutPredictor, layout_transformer),
+        "llm": LLMLayoutPredictor if llm is None else partial(llm_predictor, llm),
+        "auto": partial(AutoLayoutPredictor, llm, layout_transformer),
+    }
+    return makers[name](nlp=nlp)
 
 
 def check_llm(llm: Any, layout_predictor: str | Callable[..., Layout]) -> None:

@@ -49,7 +49,6 @@ def main(given: dict) -> dict:
             "saved": attempt(picture, given | {"checkpoint": given["saved"]}, given["file"]),
             "folder": attempt(picture, given, "spacetime_attn"),
             "folder layout": attempt(phrases, given, "spacetime_attn"),
-            "folder predictors": attempt(predictors, given, "spacetime_attn"),
             "hub": attempt(picture, given, "user/spacetime_attn"),
             "hub downloads": hub.downloads(),
             "hub again": attempt(picture, given, "user/spacetime_attn"),
@@ -106,14 +105,6 @@ def phrases(given: dict, custom_pipeline: str) -> list:
     with warnings.catch_warnings(record=True) as caught:
         found = pipe.predict_layout("a cat above a green bus").phrases
     return [found, [str(warning.message) for warning in caught], module.load_language().pipe_names]
-
-
-def predictors(given: dict, custom_pipeline: str) -> list[str]:
-    """What becomes of the names of predictors that may ask a language model."""
-    pipe = load(given, custom_pipeline)
-    pipe.layout_predictor = "auto"
-    placed_by = type(pipe.layout_predictor).__name__
-    return [placed_by, attempt(setattr, pipe, "layout_predictor", "llm"), attempt(setattr, pipe, "llm", str)]
 
 
 def attempt(function, *args):

@@ -137,13 +137,6 @@ def test_an_export_that_names_no_repository_draws_layouts_and_misses_the_reader_
     assert all(way in error for way in ("pip install", "SPACETIME_ATTN_ASSETS_REPO", "`nlp`", "With `layout`"))
 
 
-def test_what_asks_a_language_model_takes_the_installed_project(routes):
-    placed_by, *errors = routes["folder predictors"]
-    assert placed_by == "TransformerLayoutPredictor"
-    for error, name in zip(errors, ("llm", "auto"), strict=True):
-        assert error.startswith(f"ImportError: layout_predictor='{name}' asks a language model") and "pip" in error
-
-
 def test_an_installed_pipeline_saved_and_loaded_again_makes_the_same_picture(pipe, picture, tmp_path):
     pipe.save_pretrained(tmp_path)
     again = SpaceTimeAttnPipeline.from_pretrained(tmp_path)
