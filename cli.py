@@ -29,7 +29,7 @@ Targets = dict[str, list[Path]]  # the files that a job is going to write, by th
 
 # The options that may stand beside --like.
 _WITH_LIKE = {"like", "output", "seed", "weights", "model", "device", "dtype", "show_layout", "save_layout"}
-_WITH_LIKE |= {"save_weights", "no_metadata", "command", "default_of"}
+_WITH_LIKE |= {"save_weights", "no_metadata", "lora", "ip_adapter", "command", "default_of"}
 
 _DTYPES = ("float32", "float16", "bfloat16")
 _MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
@@ -126,6 +126,18 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     add("--prompt-syntax", choices=["plain", "a1111", "compel"], help="how weights stand in texts (default: plain)")
 
 
+def _add_adapters(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="[NAME=]PLACE[:SCALE]",
+        help="load a LoRA: file, folder or Hub path; regions name it so. May be given several times",
+    )
+    add("--ip-adapter", metavar="PLACE[:SCALE]", help="load an IP-Adapter, for regions that have a picture")
+
+
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="default: cuda or mps where there is one, else cpu")
     parser.add_argument("--dtype", choices=_DTYPES, help="default: float32")
@@ -134,6 +146,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=generate, default_of=parser.get_default)
     _add_prompts(parser, from_pictures=True)
+    _add_adapters(parser)
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
     add("--resume", action="store_true", help="leave out prompts whose files are all there")
@@ -149,7 +162,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="whether regions give way to those in front of them (default: the checkpoint's)",
     )
+    add("--adapter-layers", choices=["all", "cross_attention"], help="where LoRAs of regions act (default: all)")
     add("--separation-strength", type=_number, metavar="X", help="keep neighbours apart (default: the checkpoint's)")
+    add("--separation-end", type=_number, metavar="X", help="in this part of the steps (default: the checkpoint's)")
     add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
     add("--upscale", type=_number, metavar="X", help="draw once more, with sides of X times, under the same layout")
     add("--upscale-strength", type=_number, metavar="X", help="how much of it is drawn anew (default: 0.4)")
@@ -173,6 +188,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
 def _add_app(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=app)
     _add_model(parser)
+    _add_adapters(parser)
     _add_device(parser)
     parser.add_argument("--port", type=_count, metavar="N", help="default: the first free one from 7860 on")
     parser.add_argument("--listen", action="store_true", help="let other machines open the page, too")
@@ -206,8 +222,10 @@ def generate(args: argparse.Namespace) -> None:
         _say(f"{len(jobs) - len(targets)} of {len(jobs)} are there already")
         if not targets:
             return
+    from .adapters import with_pictures
     from .layout.regions import Layout
     from .processors.weights import read_weights
+    from .upscaling import check_second_pass, upscale
 
     read_weights(args.weights)  # or an error, before a model is loaded
     layouts = {job: Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in targets}
@@ -220,13 +238,17 @@ def generate(args: argparse.Namespace) -> None:
         "num_images_per_prompt": args.num_images,
         "blend": args.blend,
         "weights": args.weights,
+        "adapter_layers": args.adapter_layers,
         "objects": None if args.background else args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    pipe = _load_pipeline(args, _device(args.device))
-    for name in ("depth_order", "separation_strength"):
+    adapters = _adapters(args)
+    pipe = _load_pipeline(args, _device(args.device), adapters)
+    for name in ("depth_order", "separation_strength", "separation_end"):
         if vars(args)[name] is not None:
             setattr(pipe, name, vars(args)[name])
+    if args.upscale is not None:
+        check_second_pass(pipe, filter(None, layouts.values()), args.upscale_stride)
     with Interrupts() as interrupts:
         if args.optimize:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
@@ -236,15 +258,15 @@ def generate(args: argparse.Namespace) -> None:
                 if found is None:
                     found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
                 layouts[job] = _with_background(found, args)
-            output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
-            if args.upscale is not None:
-                from .upscaling import upscale
-
-                weights = output.weights
-                output = upscale(pipe, output, args.upscale, generator=_generators(args), **second)
-                output.weights = weights  # what is saved is of the first pass
+            with with_pictures(pipe, layouts[job] or Layout()):
+                output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
+                if args.upscale is not None:
+                    weights = output.weights
+                    output = upscale(pipe, output, args.upscale, generator=_generators(args), **second)
+                    output.weights = weights  # what is saved is of the first pass
             shrunk = 1 if args.layout else _shrunk(pipe)
-            _write_outputs(_outputs(output, range(args.num_images), files, shrunk, not args.no_metadata), _say)
+            kept = None if args.no_metadata else adapters.files
+            _write_outputs(_outputs(output, range(args.num_images), files, shrunk, kept), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
 
@@ -265,12 +287,14 @@ def _generate_again(args: argparse.Namespace) -> None:
     job = Job(making.prompt)
     files = _checked_targets(_picture_targets, [job], args)[job]
     args.model, args.dtype = args.model or _model_of(making), args.dtype or making.dtype
-    pipe = _load_pipeline(args, _device(args.device or making.device))
+    adapters = _adapters(args).for_picture(making)
+    pipe = _load_pipeline(args, _device(args.device or making.device), adapters)
     for change in changes_since(making):
         _say(f"{change}: the picture may differ in single bits", sys.stderr)
     output = draw_again(pipe, making, args.seed, args.weights)
     number = making.number - 1 if args.seed is None else 0
-    _write_outputs(_outputs(output, [number], files, 1, not args.no_metadata), _say)
+    kept = None if args.no_metadata else adapters.files
+    _write_outputs(_outputs(output, [number], files, 1, kept), _say)
     _say(output.layouts[number])
 
 
@@ -299,10 +323,11 @@ def app(args: argparse.Namespace) -> None:
     """Opens the page, until Ctrl-C."""
     if find_spec("gradio") is None:
         raise ImportError('The page needs gradio: pip install "spacetime_attn[app]" (or ".[app]" in a clone).')
-    pipe = _load_pipeline(args, _device(args.device))
+    adapters = _adapters(args)
+    pipe = _load_pipeline(args, _device(args.device), adapters)
     from .editor.page import serve
 
-    serve(pipe, args.port, args.listen)
+    serve(pipe, args.port, args.listen, adapters.files)
 
 
 def export(args: argparse.Namespace) -> None:
@@ -497,8 +522,18 @@ def _are_there(targets: Targets) -> bool:
 # The pipeline
 
 
-def _load_pipeline(args: argparse.Namespace, device: str | None = None):
-    """The pipeline of `--model` with what other options change in it; without a device, for layouts alone."""
+def _adapters(args: argparse.Namespace):
+    """What is to be loaded into the pipeline."""
+    from .adapters import Adapters
+
+    return Adapters.asked(args.lora, args.ip_adapter)
+
+
+def _load_pipeline(args: argparse.Namespace, device: str | None = None, adapters=None):
+    """
+    The pipeline of `--model` with what other options change in it, and with `Adapters`; without a device, for layouts
+    alone.
+    """
     from .layout.weighted_text import named_syntax
 
     settings = {"preset": args.preset, **_predictor(args)}
@@ -506,11 +541,17 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None):
     if args.prompt_syntax is not None:
         named_syntax(args.prompt_syntax)  # or what it lacks
     configs = _configs_of(model)
+    if adapters:
+        from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+
+        adapters.check(SpaceTimeAttnPipeline.load_config(configs))
     with _quiet_loading():
         if device is None:
             pipe = _load_without_weights(configs, **settings)
         else:
             pipe = _load_whole(model, configs, args.dtype or "float32", **settings).to(device)
+        if adapters:
+            adapters.load(pipe)
     if args.box_scale is not None:
         if pipe.defaults.region_shape != "box":
             raise ValueError("--box-scale is for boxes, and this checkpoint's regions are discs: add --preset early.")
@@ -719,15 +760,17 @@ class Interrupts:
 # What is written
 
 
-def _outputs(output, numbers: Sequence[int], targets: Targets, shrunk: float, remember: bool) -> list[Output]:
+def _outputs(
+    output, numbers: Sequence[int], targets: Targets, shrunk: float, adapter_files: dict | None
+) -> list[Output]:
     """
-    The files of some of a call's pictures, what an optimisation has found first. For `shrunk` see `_shrunk`; those
-    that `remember` carry what they were made from.
+    The files of some of a call's pictures, what an optimisation has found first. For `shrunk` see `_shrunk`. They
+    carry what they were made from, these files too, but not where that is None.
     """
     from .pictures import making_of
 
-    makings = [making_of(output, number) for number in numbers]
-    kept = [making if remember else None for making in makings]
+    makings = [making_of(output, number, adapter_files) for number in numbers]
+    kept = [None if adapter_files is None else making for making in makings]
     images, layouts = ([of[number] for number in numbers] for of in (output.images, output.layouts))
     latents, history = (
         [None if of is None else of[number] for number in numbers] for of in (output.latents, output.loss_history)

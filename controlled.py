@@ -105,7 +105,8 @@ class ControlledPipeline:
             "local_max_sequence_length": local_max_sequence_length,
         }
         making = record_of(self.pipe, {"prompt": prompt, **options, **local, "weights": weights}, self.defaults)
-        making["adapters"] = adapters_of(self.pipe, [drawn])
+        shows = any(name in options for name in ("ip_adapter_image", "ip_adapter_image_embeds"))
+        making["adapters"] = adapters_of(self.pipe, [drawn], shows)
         with spacetime_attention(self.pipe, drawn, blend, weights, preset=self.defaults, **local) as control:
             images = self.pipe(prompt=prompt, **options).images
         making["arguments"]["blend"] = control.blend

@@ -1,6 +1,7 @@
 """Pictures that remember what they were made from: `save_picture`, `read_picture` and `draw_again`."""
 
 import base64
+import dataclasses
 import hashlib
 import inspect
 import io
@@ -10,7 +11,7 @@ import math
 import os
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
@@ -79,6 +80,8 @@ class Making:
         dtype, device (`str`): Those of the UNet.
         versions (`dict[str, str]`): Of this package and of libraries.
         lost (`list[str]`): Arguments that the picture does not hold, so that it cannot be made again.
+        adapter_files (`dict[str, dict]`): Of adapters by name, where they are known: `"file"`, a place on the Hub or
+            the bare name of a file, and its `"sha256"`.
 
     Raises:
         TypeError, ValueError: Names the field that is something else.
@@ -101,6 +104,7 @@ class Making:
     device: str
     versions: dict
     lost: list
+    adapter_files: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for field in fields(self):
@@ -118,6 +122,9 @@ class Making:
         for name, kinds in {"class": str, "config": dict}.items():
             if not isinstance(self.scheduler.get(name), kinds):
                 raise TypeError(f"`scheduler` has to have a {name!r}, got {shortened(self.scheduler)}.")
+        for name, kept in self.adapter_files.items():
+            if not isinstance(kept, dict) or not all(isinstance(kept.get(key), str) for key in ("file", "sha256")):
+                raise TypeError(f"`adapter_files` has to tell a file and its hash of {name!r}, got {shortened(kept)}.")
 
     @property
     def own_seed(self) -> int | None:
@@ -127,6 +134,8 @@ class Making:
     def to_dict(self) -> dict:
         """JSON-ready data; inverse of `from_dict`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.adapter_files:  # as in the pictures of earlier versions
+            del values["adapter_files"]
         return {"version": MAKING_VERSION, **values, "layout": self.layout.to_dict()}
 
     @classmethod
@@ -141,7 +150,7 @@ class Making:
             raise ValueError(f"it has to be a JSON object with a version, got {shortened(data)}.")
         if number > MAKING_VERSION:
             raise ValueError(f"it is of version {shortened(number)}, newer than this release reads: update it.")
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name != "adapter_files" or field.name in data]
         missing, unknown = ([x for x in a if x not in b] for a, b in ((names, data), (data, [*names, "version"])))
         if missing or unknown:
             raise ValueError(f"it lacks {missing}." if missing else f"it has the unknown keys {shortened(unknown)}.")
@@ -149,9 +158,13 @@ class Making:
         return cls(**{name: data[name] for name in names} | {"layout": Layout.from_dict(data["layout"])})
 
 
-def making_of(output, index: int = 0) -> Making:
+def making_of(output, index: int = 0, adapter_files: Mapping[str, dict] | None = None) -> Making:
     """
     What a picture of a [`SpaceTimeAttnPipelineOutput`] was made from.
+
+    Args:
+        adapter_files (`Mapping[str, dict]`, *optional*): What is known of the files of adapters, by name, see
+            [`Making`].
 
     Raises:
         IndexError: There is no such picture.
@@ -163,7 +176,7 @@ def making_of(output, index: int = 0) -> Making:
     count = len(output.layouts)
     if not isinstance(index, int) or not 0 <= index < count:
         raise IndexError(f"There is no picture {index!r} among {count}, which are counted from 0.")
-    layout, lost = output.layouts[index], list(record["lost"])
+    layout, lost, files = output.layouts[index], list(record["lost"]), (adapter_files or {}).items()
     if any(other != layout for other in output.layouts):
         lost.append("layout")  # the pictures of the call had layouts of their own
     optimizer = record["optimize_weights"]
@@ -180,6 +193,7 @@ def making_of(output, index: int = 0) -> Making:
             "model": public_name(record["model"]),
             "versions": _versions(),
             "lost": lost,
+            "adapter_files": {name: file for name, file in files if name in record["adapters"]},
         }
     )
 
@@ -354,6 +368,7 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     """
     import torch
 
+    from .adapters import with_pictures
     from .processors.making import adapters_of
     from .processors.optimizer import WeightOptimizer
 
@@ -380,7 +395,7 @@ def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.
     options = {name: value for name, value in making.arguments.items() if name != "upscale"}
     options |= {"num_images_per_prompt": making.pictures if seed is None else 1}
     options |= {name: tuple(options[name]) for name in _PAIRS if isinstance(options.get(name), list)}
-    with _set_like(pipe, making):
+    with _set_like(pipe, making), with_pictures(pipe, making.layout):
         output = pipe(
             making.prompt,
             layout=making.layout,

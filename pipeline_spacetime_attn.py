@@ -677,7 +677,8 @@ class SpaceTimeAttnPipeline(
         for text in () if syntax else _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
         layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults, syntax)
-        making["adapters"] = adapters_of(self._stock, layouts)
+        shows = any(given[name] is not None for name in ("ip_adapter_image", "ip_adapter_image_embeds"))
+        making["adapters"] = adapters_of(self._stock, layouts, shows)
         if syntax:
             layouts = [syntax.split_layout(item) for item in layouts]
         else:

@@ -1,7 +1,7 @@
 """A second pass in a larger size that keeps the regions: `upscale`."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
@@ -109,6 +109,20 @@ def upscale(
         latents=getattr(output, "latents", None),
         making=making,
     )
+
+
+def check_second_pass(pipe, layouts: Iterable[Layout] = (), stride: int | None = None) -> None:
+    """
+    What can be told of a second pass before the first.
+
+    Args:
+        pipe, stride: See [`upscale`].
+        layouts (`Iterable[Layout]`): Those that it is to be drawn under, as far as they are known.
+
+    Raises:
+        ValueError, TypeError: `upscale` would refuse it.
+    """
+    _windows(_image_to_image(pipe), stride, list(layouts))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import inspect
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from ..adapters import with_pictures
 from ..layout.regions import Layout
 from ..pictures import Making, as_png, making_of
 from ..processors.optimized_run import decode
 from ..stock import denoiser_of
-from ..upscaling import upscale
+from ..upscaling import check_second_pass, upscale
 from .reading import collected_warnings
 from .settings import Settings
 
@@ -92,10 +93,11 @@ class Studio:
     Args:
         pipe ([`SpaceTimeAttnPipeline`]): What draws, one run after the other.
         folder (`Path`): Where the pictures are written.
+        adapter_files (`Mapping[str, dict]`, *optional*): What they remember of the files of adapters.
     """
 
-    def __init__(self, pipe, folder: Path):
-        self.pipe, self.folder = pipe, folder
+    def __init__(self, pipe, folder: Path, adapter_files: Mapping[str, dict] | None = None):
+        self.pipe, self.folder, self.adapter_files = pipe, folder, adapter_files or {}
         self._jobs: Queue[Callable[[], None]] = Queue()
         Thread(target=self._draw_all, daemon=True).start()  # one for all runs: new ones would leave memory behind
 
@@ -138,6 +140,8 @@ class Studio:
         layout = replace(layout, background=settings.background.strip() or None)
         options = settings.options(layout, blend_of(self.pipe, settings.blend, settings.guidance))
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
+        if settings.upscale > 1:
+            check_second_pass(self.pipe, [layout], settings.stride or None)
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
         plain = None
         if settings.compare:
@@ -149,21 +153,23 @@ class Studio:
         distances = [()] * settings.pictures if output.loss_history is None else output.loss_history.tolist()
         folder = self.folder / uuid4().hex
         folder.mkdir(parents=True)
+        slug, making = _slug(prompt), partial(making_of, adapter_files=self.adapter_files)
         return tuple(
             Drawn(
-                path=_written(folder / f"{_slug(prompt)}-{making.own_seed}.png", output, making),
-                seed=making.own_seed,
-                plain=plain and _written(folder / f"plain-{making.own_seed}.png", plain, making_of(plain, number)),
+                path=_written(folder / f"{slug}-{seed}.png", output, making(output, number)),
+                seed=seed,
+                plain=plain and _written(folder / f"plain-{seed}.png", plain, making(plain, number)),
                 distances=tuple(distances[number]),
             )
-            for number, making in enumerate(making_of(output, index) for index in range(settings.pictures))
+            for number, seed in enumerate(range(settings.seed, settings.seed + settings.pictures))
         )
 
     def _call(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch", **options):
         if watch.run.cancelled:
             raise CancelledError
-        generator = _generators(settings)
-        output = self.pipe(prompt, layout=layout, generator=generator, **watch.callback(self.pipe), **options)
+        options |= {"generator": _generators(settings), **watch.callback(self.pipe)}
+        with with_pictures(self.pipe, layout):
+            output = self.pipe(prompt, layout=layout, **options)
         if watch.run.cancelled:
             raise CancelledError
         return output
@@ -171,8 +177,9 @@ class Studio:
     def _larger(self, output, settings: Settings, watch: "_Watch"):
         """The second pass, with a bar of its own."""
         watch = watch.of_second_pass()
-        factor, strength, generator = settings.upscale, settings.upscale_strength, _generators(settings)
-        output = upscale(self.pipe, output, factor, strength, generator=generator, **watch.callback(self.pipe))
+        options = {"generator": _generators(settings), "stride": settings.stride or None, **watch.callback(self.pipe)}
+        with with_pictures(self.pipe, output.layouts[0]):
+            output = upscale(self.pipe, output, settings.upscale, settings.upscale_strength, **options)
         if watch.run.cancelled:
             raise CancelledError
         return output

@@ -2,7 +2,7 @@
 
 import inspect
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import gradio as gr
@@ -35,7 +35,8 @@ class DrawingEvents:
         self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
         self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength]
-        self._fields += [parts.separation_strength, parts.compare, parts.syntax]
+        self._fields += [parts.stride, parts.separation_strength, parts.separation_end, parts.adapter_layers]
+        self._fields += [parts.compare, parts.syntax]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
         self._weights = [parts.own_curve, parts.rows, parts.curve]
@@ -102,7 +103,10 @@ class DrawingEvents:
         background,
         upscale,
         upscale_strength,
+        stride,
         separation_strength,
+        separation_end,
+        adapter_layers,
         compare,
         syntax,
     ) -> Settings:
@@ -122,7 +126,10 @@ class DrawingEvents:
             background=background or "",
             upscale=upscale,
             upscale_strength=upscale_strength,
+            stride=stride,
             separation_strength=separation_strength,
+            separation_end=separation_end,
+            adapter_layers=adapter_layers,
             compare=bool(compare),
             prompt_syntax=syntax,
         )
@@ -205,7 +212,7 @@ class DrawingEvents:
         placing = *placing[:-1], settings.prompt_syntax
         read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
         scene = Scene.opened(making.prompt, making.layout, read.layout)
-        if differences := _differences(making, pipe, elsewhere):
+        if differences := _differences(making, pipe, elsewhere, self._studio.adapter_files):
             warn(f"The same settings may draw another picture here: {'; '.join(differences)}.")
         pictures = (Drawn(Path(path), making.own_seed or 0),)
         return {
@@ -243,7 +250,10 @@ class DrawingEvents:
             parts.upscale: settings.upscale,
             parts.upscale_strength: settings.upscale_strength,
             parts.syntax: settings.prompt_syntax,
+            parts.stride: settings.stride,
             parts.separation_strength: settings.separation_strength,
+            parts.separation_end: settings.separation_end,
+            parts.adapter_layers: settings.adapter_layers,
             parts.own_curve: None,
             parts.rows: settings.rows,
             parts.curve: gr.HTML(value=list(points), top=top_of(points)),
@@ -291,7 +301,7 @@ def _usual(pipe) -> dict:
     return {name: x.default for call in calls for name, x in inspect.signature(call).parameters.items()}
 
 
-def _differences(making: Making, pipe, elsewhere: list[str]) -> list[str]:
+def _differences(making: Making, pipe, elsewhere: list[str], adapter_files: Mapping[str, dict]) -> list[str]:
     """What made a picture, and is otherwise here."""
     found = [f"the page has no field for {name}" for name in elsewhere]
     here = public_name(pipe.config.get("_name_or_path"))
@@ -303,4 +313,7 @@ def _differences(making: Making, pipe, elsewhere: list[str]) -> list[str]:
         found.append(f"it was drawn with another {kind}")
     if making.adapters != (adapters := adapters_of(inner_pipe(pipe), [making.layout])):
         found.append(f"it was drawn with the adapters {shortened(making.adapters)}, and here are {adapters}")
+    for name, file in making.adapter_files.items():
+        if name in adapter_files and file["sha256"] != adapter_files[name]["sha256"]:
+            found.append(f"{name!r} has other weights here")
     return found + changes_since(making)

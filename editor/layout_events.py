@@ -10,11 +10,12 @@ from PIL import ImageChops
 
 from ..layout.draw import draw_layout
 from ..layout.files import shortened
-from ..layout.regions import Layout
+from ..layout.regions import Layout, Region
 from .canvas import canvas_value
-from .notices import noticed
+from .notices import noticed, warn
 from .parts import Parts, mask_size
 from .reading import SLOW, Read, Reader, Wishes
+from .region_picture import opened_picture
 from .scene import Scene
 from .settings import LARGEST_SIDE
 
@@ -32,7 +33,7 @@ class LayoutEvents:
         self.reading = [parts.prompt, parts.scene, parts.struck, parts.added, parts.width, parts.height]
         self.reading += [parts.predictor, parts.temperature, parts.layout_seed, parts.syntax]
         self._fields = [parts.phrase, parts.description, parts.region_negative, parts.strength, parts.softness]
-        self._fields += [parts.start, parts.end, parts.adapters]
+        self._fields += [parts.start, parts.end, parts.adapters, parts.image]
         self._buttons = [parts.delete, parts.front, parts.back, parts.use_mask, parts.use_box]
         self.outputs = [parts.scene, parts.canvas, parts.read, parts.struck, parts.added, parts.objects, parts.told]
         self.outputs += [parts.question, parts.undo, parts.region, parts.addition, parts.layout_seed, parts.mask]
@@ -69,6 +70,8 @@ class LayoutEvents:
             self._on(field.input, self._change(name, lambda text: text.strip() and text or None), [field, parts.scene])
         for event in (parts.adapters.submit, parts.adapters.blur):
             self._on(event, self.adapted, [parts.adapters, parts.scene])
+        self._on(parts.image.upload, self.pictured, [parts.image, parts.scene])
+        self._on(parts.image.clear, self._change("image", lambda nothing: None), [parts.image, parts.scene])
         self._on(parts.phrase.input, self.renamed, [parts.phrase, parts.scene])
         for name in ("strength", "softness", "start", "end"):
             field = getattr(parts, name)
@@ -120,7 +123,13 @@ class LayoutEvents:
         for field, number in numbers.items():
             is_for_it = there and (field is not parts.softness or region.box is not None)
             shown[field] = gr.Slider(value=number, interactive=is_for_it)
-        return shown
+        return shown | {parts.image: self._picture_field(region)}
+
+    def _picture_field(self, region: Region | None) -> dict:
+        """Also where no IP-Adapter is loaded, if a region has a picture, for it may be taken away."""
+        image = region and region.image
+        visible = self._parts.abilities.pictures or image is not None
+        return gr.update(value=image, interactive=region is not None, visible=visible)
 
     # Prompts
 
@@ -219,6 +228,13 @@ class LayoutEvents:
         if scene.region and text == text_of_adapters(scene.region.adapters or {}):
             return gr.skip()
         return self.view(scene.changed(adapters=adapters_in(text)), but_fields=True)
+
+    def pictured(self, path: str, scene: Scene) -> dict:
+        try:
+            return self.view(scene.changed(image=opened_picture(path)), but_fields=True)
+        except ValueError as error:
+            warn(str(error))
+            return {self._parts.image: self._picture_field(scene.region)}
 
     def masked(self, drawing: dict | None, scene: Scene) -> dict:
         layers = [layer.getchannel("A") for layer in (drawing or {}).get("layers", ())]

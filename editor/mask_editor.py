@@ -11,13 +11,13 @@ from PIL import Image
 _MOST_PIXELS = 2**24  # of all that the browser sends of one drawing
 
 
-class _WithoutStub(ComponentMeta):
+class WithoutStub(ComponentMeta):
     """gradio's own metaclass writes a .pyi file beside the source."""
 
     __new__ = ABCMeta.__new__
 
 
-class MaskEditor(gr.ImageEditor, metaclass=_WithoutStub):
+class MaskEditor(gr.ImageEditor, metaclass=WithoutStub):
     """gradio's, which does not decode more than a drawing can be."""
 
     is_template = True  # the browser has no other part for it

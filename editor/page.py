@@ -6,12 +6,13 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
 
+from .abilities import Abilities
 from .drawing import Studio, blend_of, inner_pipe
 from .drawing_events import DrawingEvents
 from .layout_events import LayoutEvents
@@ -26,22 +27,26 @@ _KEPT = 24 * 3600  # seconds that pictures are kept
 _THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
-def build(pipe) -> gr.Blocks:
+def build(pipe, adapter_files: Mapping[str, dict] | None = None) -> gr.Blocks:
     """
     The page for one pipeline, which all visitors share.
 
     Args:
-        pipe ([`SpaceTimeAttnPipeline`]): On the device where it is to draw. Its bars are switched off.
+        pipe ([`SpaceTimeAttnPipeline`]): On the device where it is to draw, with its LoRAs and IP-Adapter. Its bars
+            are switched off.
+        adapter_files (`Mapping[str, dict]`, *optional*): What pictures remember of the files of these, see
+            [`Making`].
     """
     pipe.set_progress_bar_config(disable=True)
     reader, start = Reader(pipe), _first_settings(pipe)
     reader.read(EXAMPLE, Wishes(start.width, start.height, reader.default))  # loads what is loaded at the first use
     points = default_curve(pipe.defaults, blend_of(pipe, None, start.guidance))
     with gr.Blocks(title="spacetime_attn", analytics_enabled=False, delete_cache=(3600, _KEPT)) as page:
-        parts = Parts(reader, start, points)
+        parts = Parts(reader, start, points, Abilities.of(pipe))
         layouts = LayoutEvents(parts, reader)
         layouts.connect()
-        DrawingEvents(parts, Studio(pipe, Path(page.GRADIO_CACHE, "pictures")), layouts).connect(page)
+        studio = Studio(pipe, Path(page.GRADIO_CACHE, "pictures"), adapter_files)
+        DrawingEvents(parts, studio, layouts).connect(page)
     return page.queue(default_concurrency_limit=1, api_open=False)
 
 
@@ -50,17 +55,19 @@ def _first_settings(pipe) -> Settings:
     height, width = pipe.picture_size(None, None)
     stock = inspect.signature(inner_pipe(pipe).__call__).parameters
     steps, guidance = (stock[name].default for name in ("num_inference_steps", "guidance_scale"))
-    kept = {name: getattr(pipe.defaults, name) for name in ("depth_order", "separation_strength")}
+    kept = {name: getattr(pipe.defaults, name) for name in ("depth_order", "separation_strength", "separation_end")}
     return Settings(width, height, steps, guidance, **kept)
 
 
-def serve(pipe, port: int | None = None, listen: bool = False) -> None:
+def serve(
+    pipe, port: int | None = None, listen: bool = False, adapter_files: Mapping[str, dict] | None = None
+) -> None:
     """
     Opens the page, prints its address and serves it until Ctrl-C or SIGTERM. What visitors upload and draw lies in a
     folder that is removed then, and no other file can be read through the page.
 
     Args:
-        pipe: See [`build`].
+        pipe, adapter_files: See [`build`].
         port (`int`, *optional*): By default the first free one from 7860 on.
         listen (`bool`): Whether other machines may open the page.
 
@@ -70,7 +77,7 @@ def serve(pipe, port: int | None = None, listen: bool = False) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with _ended_in_order(), tempfile.TemporaryDirectory(prefix="spacetime_attn_") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        page = build(pipe)
+        page = build(pipe, adapter_files)
         _, address, _ = page.launch(
             server_name="0.0.0.0" if listen else "127.0.0.1",
             server_port=port,

@@ -3,10 +3,13 @@
 import gradio as gr
 
 from ..processors.control import BLENDS
+from ..processors.region_adapters import ADAPTER_LAYERS
+from .abilities import Abilities
 from .canvas import CANVAS_CSS, CANVAS_HTML, CANVAS_JS, canvas_value
 from .curve import curve
 from .mask_editor import MaskEditor
 from .reading import LONGEST_PROMPT, Read, Reader
+from .region_picture import RegionPicture
 from .scene import Scene
 from .settings import MOST, MOST_SEPARATION, Settings
 
@@ -20,6 +23,7 @@ _PREDICTORS = {
     "auto": "transformer, and a language model for hard prompts, on Enter",
 }
 _SYNTAXES = {"plain": "plain text", "a1111": "A1111: (red:1.3)", "compel": "compel: (red)1.3"}
+_LAYERS = {"all": "in all of their layers", "cross_attention": "in cross-attention alone"}
 _MASK_SIDE = 384  # pixels of the longer side of what a mask is drawn on
 
 
@@ -31,9 +35,11 @@ class Parts:
         reader ([`Reader`]): Its predictors can be chosen.
         start ([`Settings`]): What the fields hold at first.
         points (`tuple[float, ...]`): The checkpoint's weights over time.
+        abilities ([`Abilities`]): What fields are for.
     """
 
-    def __init__(self, reader: Reader, start: Settings, points: tuple[float, ...]):
+    def __init__(self, reader: Reader, start: Settings, points: tuple[float, ...], abilities: Abilities):
+        self.abilities = abilities
         self.scene, self.read = gr.State(Scene()), gr.State(Read())
         self.struck, self.added = gr.State(()), gr.State(())
         self.rows = gr.State(None)  # weights of single objects, from a picture
@@ -114,7 +120,22 @@ class Parts:
             self.phrase = gr.Textbox(label="Phrase", interactive=False, elem_id="phrase")
             self.description = gr.Textbox(label="Description, in the place of the phrase", interactive=False)
             self.region_negative = gr.Textbox(label="Not to be seen in it", interactive=False)
-            self.adapters = gr.Textbox(label="LoRAs in it alone, such as: anna: 0.8, other: 1", interactive=False)
+            self.adapters = gr.Textbox(
+                label="LoRAs in it alone, such as: anna: 0.8, other: 1",
+                info=f"Loaded: {', '.join(self.abilities.loras) or 'none'}",
+                interactive=False,
+                elem_id="adapters",
+            )
+            self.image = RegionPicture(
+                label="Its picture, for the IP-Adapter",
+                sources=["upload"],
+                type="filepath",
+                buttons=[],
+                interactive=False,
+                visible=self.abilities.pictures,
+                height=160,
+                elem_id="region_picture",
+            )
             with gr.Row():
                 self.strength = _region_slider("Strength", 0, 4, 1)
                 self.softness = _region_slider("Softness of a box's edge", 0, 0.5, 0)
@@ -182,6 +203,7 @@ class Parts:
             with gr.Row():
                 self.upscale = _number("Upscale", start.upscale, step=0.5, precision=None)
                 self.upscale_strength = _number("Drawn anew", start.upscale_strength, step=0.05, precision=None)
+                self.stride = _number("Window stride", start.stride, step=8, visible=self.abilities.windows)
             self.compare = gr.Checkbox(False, label="Compare with the same noise without regions", elem_id="compare")
             self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
             self.depth_order = gr.Checkbox(
@@ -195,6 +217,16 @@ class Parts:
                 label="Keep neighbours apart",
                 elem_id="separation",
             )
+            self.separation_end = gr.Slider(
+                0, 1, start.separation_end, step=0.05, label="until (1: last step)", elem_id="separation_end"
+            )
+            self.adapter_layers = gr.Radio(
+                [(_LAYERS[name], name) for name in ADAPTER_LAYERS],
+                value=start.adapter_layers,
+                label="Where LoRAs of regions act",
+                visible=bool(self.abilities.loras),
+                elem_id="adapter_layers",
+            )
             gr.Markdown("Weights over time: drag the points.")
             self.curve = curve(points)
             self.own_weights = gr.Button("Back to the checkpoint's weights", size="sm")
@@ -204,12 +236,17 @@ def _tool(text: str, **options) -> gr.Button:
     return gr.Button(text, size="sm", min_width=56, **options)
 
 
-def _number(label: str, value: float, step: float = 1, precision: int | None = 0) -> gr.Number:
-    return gr.Number(value, label=label, step=step, precision=precision, min_width=80, elem_id=label.lower())
+def _number(label: str, value: float, step: float = 1, precision: int | None = 0, **options) -> gr.Number:
+    options |= {"min_width": 80, "elem_id": _id(label)}
+    return gr.Number(value, label=label, step=step, precision=precision, **options)
 
 
 def _count(label: str, most: int) -> gr.Slider:
-    return gr.Slider(1, most, 1, step=1, label=label, min_width=120, elem_id=label.lower().replace(" ", "_"))
+    return gr.Slider(1, most, 1, step=1, label=label, min_width=120, elem_id=_id(label))
+
+
+def _id(label: str) -> str:
+    return label.lower().replace(" ", "_")
 
 
 def _region_slider(label: str, low: float, high: float, value: float) -> gr.Slider:

@@ -9,6 +9,7 @@ from ..layout.regions import Layout
 from ..pictures import Making
 from ..processors.defaults import Defaults
 from ..processors.optimizer import WeightOptimizer
+from ..processors.region_adapters import ADAPTER_LAYERS
 from ..processors.weights import default_weights
 
 
@@ -19,7 +20,7 @@ LARGEST_PICTURE = 4096  # pixels a side, after a second pass
 MOST_SEPARATION = 100
 CURVE_POINTS = 6  # of weights over time
 _LIMITS = {"width": (8, LARGEST_SIDE), "height": (8, LARGEST_SIDE), "seed": (0, 2**63 - 1)}
-_LIMITS |= {name: (1, most) for name, most in MOST.items()}
+_LIMITS |= {name: (1, most) for name, most in MOST.items()} | {"stride": (0, LARGEST_PICTURE)}
 _FIELDS = (
     "width",
     "height",
@@ -29,8 +30,10 @@ _FIELDS = (
     "num_images_per_prompt",
     "blend",
     "prompt_syntax",
+    "adapter_layers",
 )
 _WORDS = {"best_of": "“Best of”", "pictures": "The number of pictures", "steps": "The number of steps"}
+_WORDS |= {"stride": "“Window stride”"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class Settings:
         background (`str`): What is where no region is, see [`Layout`].
         upscale (`float`): By which factor pictures are drawn once more, see [`upscale`]; 1 for no second pass.
         upscale_strength (`float`): How much of that is drawn anew.
+        stride (`int`): How far apart the windows are in which it is drawn, in pixels; 0 for the picture as a whole.
         separation_strength (`float`): How strongly neighbours are kept apart in self-attention.
+        separation_end (`float`): Until which part of the steps.
+        adapter_layers (`str`): Where LoRAs of regions act, one of `ADAPTER_LAYERS`.
         compare (`bool`): Whether to draw the same noise without regions, too.
         prompt_syntax (`str`, *optional*): How weights stand in texts, where the pipeline reads any.
 
@@ -74,7 +80,10 @@ class Settings:
     background: str = ""
     upscale: float = 1.0
     upscale_strength: float = 0.4
+    stride: int = 0
     separation_strength: float = 0.0
+    separation_end: float = 0.3
+    adapter_layers: str = ADAPTER_LAYERS[0]
     compare: bool = False
     prompt_syntax: str | None = None
 
@@ -94,6 +103,8 @@ class Settings:
             raise ValueError(f"“Upscale” makes a side of {side} pixels, more than {LARGEST_PICTURE}: lower it.")
         if not isinstance(self.upscale_strength, (int, float)) or not 0 < self.upscale_strength <= 1:
             raise ValueError(f"“Drawn anew” has to be a number above 0, up to 1, got {self.upscale_strength!r}.")
+        if self.adapter_layers not in ADAPTER_LAYERS:
+            raise ValueError(f"LoRAs of regions act in {' or '.join(ADAPTER_LAYERS)}, got {self.adapter_layers!r}.")
 
     def options(self, layout: Layout, blend: str) -> dict:
         """
@@ -116,6 +127,7 @@ class Settings:
             "num_images_per_prompt": self.pictures,
             "blend": self.blend,
             "prompt_syntax": self.prompt_syntax,
+            "adapter_layers": None if self.adapter_layers == ADAPTER_LAYERS[0] else self.adapter_layers,
             "weights": self.rows or self._weights(len(layout), blend),
         }
         return {name: value for name, value in options.items() if value is not None}
@@ -123,7 +135,8 @@ class Settings:
     @property
     def defaults(self) -> dict:
         """What takes the place of the checkpoint's defaults."""
-        return {"depth_order": self.depth_order, "separation_strength": float(self.separation_strength)}
+        separation = {name: float(getattr(self, name)) for name in ("separation_strength", "separation_end")}
+        return {"depth_order": self.depth_order, **separation}
 
     def _weights(self, objects: int, blend: str) -> list[list[float]] | None:
         if self.curve is None or not objects:
@@ -169,8 +182,6 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     epochs = (making.optimize_weights or {}).get("epochs", 1)
     if making.optimize_weights and making.optimize_weights != asdict(WeightOptimizer(epochs)):
         elsewhere.append("its way of optimising")
-    if defaults.separation_strength and defaults.separation_end != own.separation_end:
-        elsewhere.append("the steps in which it kept neighbours apart")
     first, pictures = _seeds(making)
     settings = Settings(
         width=given.get("width"),
@@ -187,6 +198,8 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
         background=making.layout.background or "",
         **second,
         separation_strength=defaults.separation_strength,
+        separation_end=defaults.separation_end,
+        adapter_layers=given.get("adapter_layers") or ADAPTER_LAYERS[0],
     )
     return replace(settings, rows=_rows_of(making, settings, defaults, own)), elsewhere
 
@@ -197,9 +210,9 @@ def _second_pass(making: Making) -> dict:
     if not isinstance(passes, list) or len(passes) != 1 or not isinstance(passes[0], dict):
         return {}
     one = passes[0]
-    if one.keys() != {"factor", "strength", "seed", "generator"} or one["seed"] != making.seed:
+    if one.keys() - {"stride"} != {"factor", "strength", "seed", "generator"} or one["seed"] != making.seed:
         return {}
-    return {"upscale": one["factor"], "upscale_strength": one["strength"]}
+    return {"upscale": one["factor"], "upscale_strength": one["strength"], "stride": one.get("stride", 0)}
 
 
 def _plain(usual: dict, name: str):

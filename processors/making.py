@@ -16,6 +16,7 @@ from .defaults import Defaults
 from .optimizer import WeightOptimizer
 
 
+IP_ADAPTER = "IP-Adapter"  # by which a making names it, beside the LoRAs
 _MOST_KEPT = 2**14  # of a tensor that is kept one by one
 _ONE_TEXT = ("prompt", "prompt_2", "negative_prompt", "negative_prompt_2")
 _ADAPTED = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
@@ -123,26 +124,31 @@ def _scheduler_config(scheduler) -> dict:
     }
 
 
-def adapters_of(pipe, layouts: Iterable) -> dict[str, float | list[float]]:
+def adapters_of(pipe, layouts: Iterable, with_picture: bool = False) -> dict[str, float | list[float]]:
     """
-    The LoRAs that act everywhere or that regions of these layouts name, and `"IP-Adapter"` where one is loaded, each
-    with its scale. Where layers have several scales it is all of them, in order.
+    The LoRAs that act everywhere or that regions of these layouts name, and the IP-Adapter where one is loaded and has
+    something to show, each with its scale. Where layers have several scales it is all of them, in order.
+
+    Args:
+        with_picture (`bool`): Whether the call has a picture beside those of regions.
     """
+    layouts = list(layouts)
+    shows = with_picture or any(region.image for layout in layouts for region in layout)
     named = {name for layout in layouts for region in layout for name in region.adapters or ()}
     models = (model for name in _ADAPTED if (model := getattr(pipe, name, None)) is not None)
     found: dict[str, dict[float, None]] = {}
     for layer in (module for model in models for module in model.modules()):
-        for name, scale in _scales_in(layer, named):
+        for name, scale in _scales_in(layer, named, shows):
             found.setdefault(name, {})[round(scale, 6)] = None
     return {name: scales[0] if len(scales := list(kept)) == 1 else scales for name, kept in found.items()}
 
 
-def _scales_in(layer: torch.nn.Module, named: set[str]) -> Iterator[tuple[str, float]]:
+def _scales_in(layer: torch.nn.Module, named: set[str], shows: bool) -> Iterator[tuple[str, float]]:
     """What `adapters_of` tells of one layer."""
     if hasattr(layer, "lora_A") and not layer.disable_adapters:
         for name in layer.scaling:
             if name in named or name in layer.active_adapters:
                 yield name, layer.scaling[name] * layer.r[name] / layer.lora_alpha[name]
-    elif hasattr(layer, "to_k_ip") and isinstance(layer.scale, list):
+    elif shows and hasattr(layer, "to_k_ip") and isinstance(layer.scale, list):
         for scale in layer.scale:
-            yield from (("IP-Adapter", one) for one in (scale if isinstance(scale, list) else [scale]))
+            yield from ((IP_ADAPTER, one) for one in (scale if isinstance(scale, list) else [scale]))

@@ -37,6 +37,7 @@ from spacetime_attn import (
 )
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
+from spacetime_attn.editor.abilities import Abilities
 from spacetime_attn.editor.canvas import canvas_value
 from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, _Watch, blend_of
 from spacetime_attn.editor.drawing_events import _differences, _usual
@@ -323,7 +324,7 @@ def test_weights_are_read_in_the_syntax_that_is_chosen(reader, syntax, prompt, d
 @pytest.fixture(scope="module")
 def events(reader) -> LayoutEvents:
     with gr.Blocks():
-        return LayoutEvents(Parts(reader, SETTINGS, (1.0,) * 6), reader)
+        return LayoutEvents(Parts(reader, SETTINGS, (1.0,) * 6, Abilities()), reader)
 
 
 def test_words_with_weights_are_struck_and_added_by_what_they_say(events, reader):
@@ -477,9 +478,9 @@ def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
 
 def test_what_made_a_picture_otherwise_is_told(studio):
     making = read_picture(finished(studio)[1].pictures[0].path)
-    assert _differences(making, studio.pipe, []) == []
+    assert _differences(making, studio.pipe, [], {}) == []
     other = replace(making, adapters={"anna": 0.8}, versions=making.versions | {"torch": "1.0"})
-    [adapters, version] = _differences(other, studio.pipe, [])
+    [adapters, version] = _differences(other, studio.pipe, [], {})
     assert "the adapters {'anna': 0.8}, and here are {}" in adapters and "made with torch '1.0', now" in version
 
 

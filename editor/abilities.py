@@ -1,0 +1,34 @@
+"""What a pipeline can do, which decides on the fields that the page shows: `Abilities`."""
+
+from dataclasses import dataclass
+
+from ..processors.unet import UNetDenoiser
+from ..stock import denoiser_of
+from .drawing import inner_pipe
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """
+    Args:
+        loras (`tuple[str, ...]`): The names of those that regions can have.
+        pictures (`bool`): Whether an IP-Adapter is loaded, which shows them to regions.
+        windows (`bool`): Whether a second pass can be drawn in windows.
+    """
+
+    loras: tuple[str, ...] = ()
+    pictures: bool = False
+    windows: bool = True
+
+    @classmethod
+    def of(cls, pipe) -> "Abilities":
+        """Those of a pipeline, with what is loaded into it."""
+        stock = inner_pipe(pipe)
+        denoiser = denoiser_of(stock)
+        windows = isinstance(denoiser, UNetDenoiser)
+        if not denoiser.takes_adapters:
+            return cls(windows=windows)
+        layers = [layer for part in stock.components.values() if hasattr(part, "modules") for layer in part.modules()]
+        loras = dict.fromkeys(name for layer in layers if hasattr(layer, "lora_A") for name in layer.scaling)
+        projection = getattr(stock.unet, "encoder_hid_proj", None)
+        return cls(tuple(loras), hasattr(projection, "image_projection_layers"), windows)
