@@ -218,7 +218,12 @@ class Parts:
                 elem_id="separation",
             )
             self.separation_end = gr.Slider(
-                0, 1, start.separation_end, step=0.05, label="until (1: last step)", elem_id="separation_end"
+                0,
+                1,
+                start.separation_end,
+                step=0.05,
+                label="Kept apart until (1: last step)",
+                elem_id="separation_end",
             )
             self.adapter_layers = gr.Radio(
                 [(_LAYERS[name], name) for name in ADAPTER_LAYERS],

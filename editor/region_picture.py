@@ -1,7 +1,7 @@
 """The picture of a region, as visitors choose it: `RegionPicture`."""
 
 import gradio as gr
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..layout.shapes import MOST_PIXELS
 from .mask_editor import WithoutStub
@@ -24,7 +24,7 @@ class RegionPicture(gr.Image, metaclass=WithoutStub):
 def opened_picture(path: str) -> Image.Image:
     """
     Raises:
-        ValueError: It is of no format that is known, broken, or too large.
+        ValueError: It is of another format, broken, or too large.
     """
     try:
         with Image.open(path, formats=_FORMATS) as image:
@@ -32,6 +32,7 @@ def opened_picture(path: str) -> Image.Image:
                 raise ValueError(f"it has {image.width} x {image.height} pixels; make it smaller")
             image.draft("RGB", (_SIDE, _SIDE))
             return ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError:
+        raise ValueError(f"The picture cannot be opened: it is none of {', '.join(_FORMATS)}.") from None
     except Exception as error:  # Pillow has many kinds for broken files
-        reason = str(error).replace(repr(path), "it")
-        raise ValueError(f"The picture cannot be opened as {', '.join(_FORMATS)}: {reason}.") from None
+        raise ValueError(f"The picture cannot be opened: {error}.") from None

@@ -12,6 +12,7 @@ from ..layout.regions import Layout, Region, grouped
 NEW_PHRASE = "something"
 NEW_BOX = (0.35, 0.35, 0.65, 0.65)
 _MOST_STEPS_BACK = 100
+_STEPS_OF_THEIR_OWN = {"mask", "image"}  # which are not typed or slid, each in one step with the last
 _MOST_REGIONS = 64
 _MOST_POINTS = 4096  # of their polygons
 
@@ -156,7 +157,8 @@ class Scene:
         if self.selected is None:
             raise ValueError("No region is chosen: click on one first.")
         layout = self.layout.edit(self.selected, **values)
-        return self if layout == self.layout else self._with(layout, touched=(self.selected, *values))
+        touched = None if values.keys() & _STEPS_OF_THEIR_OWN else (self.selected, *values)
+        return self if layout == self.layout else self._with(layout, touched=touched)
 
     def with_new(self, bounds: Sequence[float] = NEW_BOX) -> "Scene":
         """With one more box."""

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from diffusers import UNet2DConditionModel
 from PIL import Image
+from test_loaded_adapters import save_ip_adapter
 
 from spacetime_attn import Layout, Region, default_model, read_picture
 
@@ -39,13 +41,15 @@ def browser_is_there() -> None:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Of a page that is served as the command does it."""
+def address(tmp_path_factory) -> Iterator[str]:
+    """Of a page that is served as the command does it, with a random IP-Adapter."""
+    adapter = tmp_path_factory.mktemp("adapter")
+    save_ip_adapter(UNet2DConditionModel.from_pretrained(default_model(), subfolder="unet"), adapter)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = "import sys; from spacetime_attn.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = [sys.executable, "-c", command, "app", "--port", str(port)]
+    words = [sys.executable, "-c", command, "app", "--port", str(port), "--ip-adapter", str(adapter)]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         told = server.stdout.readline()
@@ -296,6 +300,26 @@ def test_a_mask_is_drawn_in_the_place_of_a_box(visit):
     visitor.click("button", "Back to a box")
     visitor.until(lambda: not visitor.all("#canvas .region.mask"))
     assert visitor.boxes()[0] == pytest.approx((left, top, right, bottom), abs=0.02)
+
+
+def test_a_region_gets_a_picture_and_loses_it(visit, tmp_path):
+    visitor = visit()
+    visitor.read()
+    visitor.click("#canvas .label", "a blue car")
+    visitor.click("#region button")
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "car.jpg")
+    visitor.find("#region_picture button")
+    upload = visitor.chrome.find_element(By.CSS_SELECTOR, "#region_picture input[type=file]")
+    upload.send_keys(str(tmp_path / "car.jpg"))
+    visitor.find("#region_picture img")
+    visitor.draw(2)
+    making = read_picture(visitor.download())
+    assert making.layout[1].image.size == (40, 30) and making.adapters == {"IP-Adapter": 1.0}
+    visitor.click("#region_picture button[aria-label='Remove Image']")
+    visitor.until(lambda: not visitor.all("#region_picture img"))
+    visitor.draw(3)
+    making = read_picture(visitor.download())
+    assert making.layout[1].image is None and making.adapters == {}
 
 
 def test_a_run_is_cancelled_and_another_drawn(visit):

@@ -1,5 +1,6 @@
 """The page without a browser: what it keeps of a visitor, how it draws, and what it gives away."""
 
+import io
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from diffusers import PixArtSigmaPipeline
 from gradio.components.image_editor import EditorData
 from gradio.data_classes import FileData
 from PIL import Image
+from test_adapters import add_ip_adapter
 from transformer_pipelines import made, quiet
 
 from spacetime_attn import (
@@ -58,6 +60,13 @@ APPLE, CAR = Region("a red apple", box=(0.1, 0.4, 0.4, 0.7)), Region("a blue car
 DOG = Region("a dog", box=(0.5, 0.75, 0.9, 1.0))
 LAYOUT = Layout((APPLE, CAR), (Relation(0, "left of", 1),), PROMPT)
 SETTINGS = Settings(width=32, height=32, steps=4, guidance=5.0, seed=3)
+
+
+def png(side: int) -> bytes:
+    """A square."""
+    data = io.BytesIO()
+    Image.new("1", (side, side)).save(data, "PNG")
+    return data.getvalue()
 
 
 @pytest.fixture
@@ -354,6 +363,57 @@ def test_fields_that_nobody_changed_change_nothing(events, scene):
     assert changed.region.adapters == {"anna": 0.5}
 
 
+@pytest.fixture(scope="module")
+def with_pictures(reader) -> LayoutEvents:
+    """The events of a page whose model has an IP-Adapter."""
+    with gr.Blocks():
+        return LayoutEvents(Parts(reader, SETTINGS, (1.0,) * 6, Abilities(("anna",), pictures=True)), reader)
+
+
+def test_a_region_gets_a_picture_that_is_undone_and_taken_away(with_pictures, scene, tmp_path):
+    parts, tall = with_pictures._parts, Image.Exif()
+    tall[274] = 6  # turned by a quarter
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.jpg", exif=tall)
+    shown = with_pictures.pictured(str(tmp_path / "a.jpg"), scene.picked(1))[parts.scene]
+    assert shown.region.image.size == (40, 60) and shown.layout[0].image is None
+    taken = with_pictures._change("image", lambda nothing: None)(None, shown)[parts.scene]
+    assert taken.region.image is None and taken.undone().layout == shown.layout
+    assert shown.undone().region.image is None
+
+
+def test_the_field_of_a_picture_shows_where_there_is_something_to_do(events, with_pictures, scene):
+    pictured = scene.picked(1).changed(image=Image.new("RGB", (8, 8)))
+    for page, chosen, visible in (
+        (with_pictures, scene, True),
+        (with_pictures, pictured, True),
+        (events, scene.picked(1), False),
+        (events, pictured, True),
+    ):
+        field = page.view(chosen)[page._parts.image]
+        assert field["visible"] is visible and field["interactive"] is (chosen.selected is not None)
+        assert field["value"] is (chosen.region and chosen.region.image)
+
+
+@pytest.mark.parametrize(
+    "content, complaint",
+    [
+        (b"nothing", "it is none of PNG, JPEG, WEBP"),
+        (png(side=2**13 + 8), "it has 8200 x 8200 pixels; make it smaller"),
+        (png(side=64)[:45], "cannot be opened: "),
+    ],
+    ids=["no picture", "too large", "cut off"],
+)
+def test_what_is_no_picture_for_a_region_is_told_and_the_field_is_as_before(
+    with_pictures, scene, tmp_path, monkeypatch, content, complaint
+):
+    told = []
+    monkeypatch.setattr("spacetime_attn.editor.layout_events.warn", told.append)
+    (tmp_path / "a.png").write_bytes(content)
+    shown = with_pictures.pictured(str(tmp_path / "a.png"), scene.picked(1))
+    assert list(shown) == [with_pictures._parts.image] and shown[with_pictures._parts.image]["value"] is None
+    assert complaint in told[0]
+
+
 def test_drawings_that_are_too_large_are_not_decoded(tmp_path):
     assert MaskEditor().get_block_name() == "imageeditor"
     for side, count in ((384, 3), (2900, 2), (5000, 1)):
@@ -390,6 +450,8 @@ def test_prompts_without_end_are_refused(reader):
         ({"guidance": 1e9}, "guidance"),
         ({"upscale": 99}, "Upscale"),
         ({"upscale_strength": 0}, "Drawn anew"),
+        ({"stride": -8}, "“Window stride” has to be a whole number in 0..4096"),
+        ({"adapter_layers": "some"}, "LoRAs of regions act in all or cross_attention, got 'some'"),
         ({"width": 2048, "upscale": 4}, "side of 8192 pixels"),
     ],
 )
@@ -447,7 +509,8 @@ def test_the_page_draws_what_the_pipeline_draws(pipes, tmp_path):
 
 def test_the_settings_of_a_picture_come_back(studio):
     options = {"blend": "guided", "curve": (3.0, 1.0, 0.0), "depth_order": True, "prompt_syntax": "plain"}
-    options |= {"background": "snow", "upscale": 1.5, "upscale_strength": 0.5, "separation_strength": 4.0}
+    options |= {"background": "snow", "upscale": 1.5, "upscale_strength": 0.5, "stride": 16}
+    options |= {"separation_strength": 4.0, "separation_end": 0.6, "adapter_layers": "cross_attention"}
     settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", **options)
     _, end = finished(studio, settings)
     found, elsewhere = settings_of(read_picture(end.pictures[1].path), studio.pipe.defaults, _usual(studio.pipe))
@@ -456,6 +519,42 @@ def test_the_settings_of_a_picture_come_back(studio):
     for first, second in zip(end.pictures, again.pictures):
         assert Image.open(first.path).tobytes() == Image.open(second.path).tobytes()
         assert Image.open(first.path).size == (48, 48)
+
+
+def test_pictures_of_regions_are_drawn_compared_and_come_back(make, vision, tmp_path):
+    pipe, _ = make("SD")
+    add_ip_adapter(pipe)
+    pipe.register_modules(**vision)
+    studio = Studio(pipe, tmp_path, files := {"IP-Adapter": {"file": "ip.safetensors", "sha256": "0"}})
+    assert Abilities.of(pipe) == Abilities(pictures=True)
+    layouts = [
+        replace(LAYOUT, regions=(replace(APPLE, image=Image.new("RGB", (8, 8), colour)), CAR))
+        for colour in ("red", "blue")
+    ]
+    drawn = []
+    for layout in (*layouts, LAYOUT):
+        *_, end = studio.draw(PROMPT, layout, replace(SETTINGS, compare=True, upscale=1.5), Run())
+        drawn += end.pictures
+    makings = [read_picture(one.path) for one in drawn]
+    assert [making.layout for making in makings] == [*layouts, LAYOUT]
+    assert [making.adapter_files for making in makings] == [files, files, {}]
+    assert all(_differences(making, pipe, [], files) == [] for making in makings)
+    assert len({Image.open(one.path).tobytes() for one in drawn}) == 3
+    assert len({Image.open(one.plain).tobytes() for one in drawn}) == 1  # without regions there are no pictures
+    [told] = _differences(makings[0], pipe, [], {"IP-Adapter": {"file": "other", "sha256": "1"}})
+    assert told == "'IP-Adapter' has other weights here"
+
+
+@pytest.mark.parametrize(
+    "changes, complaint",
+    [({}, "`image` of 'a red apple' acts where"), ({"stride": 400}, "`stride` has to lie in 2..32")],
+)
+def test_a_second_pass_that_is_refused_is_refused_before_the_first(studio, changes, complaint):
+    image = None if changes else Image.new("RGB", (8, 8))
+    layout = replace(LAYOUT, regions=(replace(APPLE, image=image), CAR))
+    run = studio.draw(PROMPT, layout, replace(SETTINGS, upscale=1.5, **{"stride": 16} | changes), Run())
+    with pytest.raises(ValueError, match=complaint):
+        next(run)
 
 
 def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
@@ -681,9 +780,9 @@ def test_no_file_of_the_server_can_be_read(served, path):
         assert answer.status_code in (403, 404, 405)
 
 
-def opened(served, path: str) -> dict:
+def opened(served, path: str, handler: str = "opened") -> dict:
     """What the page says to a file that a visitor claims to have uploaded."""
-    event = next(one for one in served.page.fns.values() if one.fn and one.fn.__name__ == "opened")
+    event = next(one for one in served.page.fns.values() if one.fn and one.fn.__name__ == handler)
     file = {"path": path, "orig_name": "a.png", "meta": {"_type": "gradio.FileData"}}
     data = [file, *(None if isinstance(part, gr.State) else part.value for part in event.inputs[1:])]
     call = {"data": data, "fn_index": event._id, "session_hash": "somebody", "trigger_id": None}
@@ -696,8 +795,9 @@ def opened(served, path: str) -> dict:
 def test_a_path_that_was_not_uploaded_is_no_upload(served):
     [uploaded] = httpx.post(f"{served.address}/gradio_api/upload", files={"files": ("a.png", b"no PNG")}).json()
     assert "is no PNG that can be read" in opened(served, uploaded)["output"]["error"]
-    told = opened(served, "/etc/passwd")
-    assert not told["success"] and "PNG" not in json.dumps(told) and "root:" not in json.dumps(told)
+    for handler in ("opened", "pictured"):
+        told = opened(served, "/etc/passwd", handler)
+        assert not told["success"] and "PNG" not in json.dumps(told) and "root:" not in json.dumps(told)
 
 
 def test_uploads_have_a_limit(served):
