@@ -19,7 +19,7 @@ from .pictures import Making
 from .processors.making import IP_ADAPTER
 
 
-_WRITTEN = re.compile(r"(?:(?P<name>[^=/\\]*)=)?(?P<place>.+?)(?::(?P<scale>[+-]?(?:\d+\.?\d*|\.\d+)))?", re.DOTALL)
+_WRITTEN = re.compile(r"(?:(?P<name>[^=/\\]*)=)?(?P<place>.*?)(?::(?P<scale>[+-]?(?:\d+\.?\d*|\.\d+)))?", re.DOTALL)
 _ON_HUB = re.compile(r"\w[\w.-]*(/\w[\w.-]*)+")
 _WEIGHTS = (".safetensors", ".bin")
 _USUAL = "pytorch_lora_weights.safetensors"  # as diffusers calls a LoRA that it saves
@@ -64,7 +64,7 @@ class AdapterFile:
     @property
     def is_local(self) -> bool:
         """Whether it lies on a disk."""
-        return Path(self.repository).is_dir()
+        return Path(self.repository, self.subfolder, self.weight_name).is_file()
 
     @property
     def place(self) -> str:
@@ -232,7 +232,7 @@ def _located(place: str) -> tuple[str, str, str]:
     path = Path(place).expanduser()
     if path.is_file():
         return str(path.parent), "", path.name
-    if path.is_dir():
+    if place and path.is_dir():
         return str(path), "", _only(place, [one.name for one in path.iterdir()])
     user, name, *rest = place.split("/") if _ON_HUB.fullmatch(place) else ("", "")
     if not name or name.endswith(_WEIGHTS):

@@ -137,11 +137,13 @@ def test_regions_name_the_loras(draw):
     assert read_picture(inside).adapters == {"anna": 1.0, "bella_v1_5": 0.5}
 
 
-def test_pictures_of_regions_are_shown_and_without_one_all_is_as_without_an_ip_adapter(draw):
+def test_pictures_of_regions_are_shown_and_without_one_all_is_as_without_an_ip_adapter(draw, capsys):
     dark, light = (draw("--layout", f"{name}.json", *IP_ADAPTER) for name in ("dark", "light"))
     assert pixels(dark) != pixels(light) and read_picture(dark).adapters == {"IP-Adapter": 0.7}
+    assert "takes no part" not in capsys.readouterr().err
     larger = ["--upscale", "2", "--upscale-strength", "0.5"]
     beside = draw(*IP_ADAPTER, *larger)
+    assert "No region has a picture: the IP-Adapter takes no part." in capsys.readouterr().err
     assert pixels(beside) == pixels(draw(*larger)) and read_picture(beside).adapters == {}
 
 
@@ -244,6 +246,7 @@ def test_adapters_that_were_loaded_in_python_have_to_be_given(draw, capsys):
     ("options", "complaint"),
     [
         (["--lora", "none.safetensors"], "There is no file or folder 'none.safetensors'."),
+        (["--lora", "anna="], "There is no file or folder ''."),
         (["--lora", "loras/none.safetensors"], "There is no file or folder 'loras/none.safetensors'."),
         (["--lora", "../user/name"], "There is no file or folder '../user/name'."),
         (["--lora", "."], "'.' holds 2 .safetensors files: name one, as in ./anna.safetensors."),
