@@ -62,6 +62,7 @@ from .layout.conversation import opening  # noqa: F401
 from .layout.draw import draw_layout, picture_rows
 from .layout.files import encodable, shortened
 from .layout.foreign import is_foreign  # noqa: F401
+from .layout.held import held_in  # noqa: F401
 from .layout.holding import broken_relations  # noqa: F401
 from .layout.implied import between_in_order  # noqa: F401
 from .layout.inequalities import Inequalities  # noqa: F401

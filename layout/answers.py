@@ -128,7 +128,7 @@ class AnswerReader:
         What the reader found, between the regions, which get its descriptions, too. What these lack is added to them
         if it stands in a relation, or if it was not left out on purpose.
         """
-        places = self._matches(regions)
+        places = self.matches(regions)
         for index, number in places.items():
             regions[number] = replace(regions[number], description=self.expected.regions[index].description)
         needed = {index for relation in self.expected.relations for index in relation.ends}
@@ -140,7 +140,7 @@ class AnswerReader:
             regions.append(replace(self.expected.regions[index], order=None))
         return [r.renumbered(places.get) for r in self.expected.relations]
 
-    def _matches(self, regions: Sequence[Region]) -> dict[int, int]:
+    def matches(self, regions: Sequence[Region]) -> dict[int, int]:
         """Which expected object is which region, one to one; the likest come first."""
         alike = []
         for i, name in enumerate(self.names):

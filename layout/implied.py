@@ -57,13 +57,19 @@ def with_between_in_order(relations: Sequence[Relation]) -> list[Relation]:
     return [r for r in dict.fromkeys(result) if (r.subject, r.relation, r.object) not in stated or r in relations]
 
 
-def with_stated_depth(layout: Layout) -> Layout:
+def with_stated_depth(layout: Layout, held: Iterable[tuple[int, int]] = ()) -> Layout:
     """
-    A layout in whose order what is stated holds: what is on, inside or in front of something covers it, and what is in
-    the foreground what is in the background. What has to be behind something goes there, all else stays in order; so
-    does what is said to be both behind and in front. Where nothing is stated, the layout stays as it is.
+    A layout in whose order what is stated holds: what is on, inside or in front of something covers it, what is in the
+    foreground what is in the background, and what is held its holder, if no relation tells otherwise. What has to be
+    behind something goes there, all else stays in order; so does what is said to be both behind and in front. Where
+    nothing is stated, the layout stays as it is.
+
+    Args:
+        held: Indices of what is held, each with that of a holder, see `held_pairs`.
     """
-    behind = grouped(_stated_depths(layout.relations))
+    pairs = _stated_depths(layout.relations)
+    related = grouped(pairs)
+    behind = grouped([*pairs, *((thing, holder) for thing, holder in held if thing not in _reached(holder, related))])
     if not behind:
         return layout
     order = layout.back_to_front()

@@ -13,7 +13,7 @@ from spacy.language import Language
 from .assets import find_asset
 from .implied import with_stated_depth
 from .language import load_language, read_prompt
-from .objects import objects_of
+from .objects import held_pairs, objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout, grouped
 from .repair import inside_picture, repair_layout
@@ -88,7 +88,7 @@ class TransformerLayoutPredictor:
         boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, drawn_by)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
         layout = with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
-        return with_stated_depth(layout)
+        return with_stated_depth(layout, held_pairs(things))
 
 
 def with_contents(layout: Layout) -> Layout:

@@ -11,7 +11,7 @@ from .answers import AnswerReader, quoted
 from .conversation import complaint, constrained, opening, plain_text
 from .implied import with_stated_depth
 from .language import load_language, read_prompt
-from .objects import objects_of
+from .objects import held_pairs, objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout
 from .repair import repair_layout
@@ -102,7 +102,9 @@ class LLMLayoutPredictor:
         if not len(layout) and len(expected):
             _llm_logger.warning("The language model placed nothing (%s): the rules do it.", " ".join(problems))
             return expected
-        return _mended(layout, problems)
+        places = reader.matches(layout.regions)
+        held = [(places[a], places[b]) for a, b in held_pairs(things) if places.keys() >= {a, b}]
+        return with_stated_depth(_mended(layout, problems), held)
 
     def _ask(self, messages: Sequence[dict]) -> str | None:
         """The answer; None, with a warning, if there is none."""
@@ -131,4 +133,4 @@ def _mended(layout: Layout, problems: Sequence[str]) -> Layout:
     notes = list(problems) + ([f"Moved: {', '.join(map(quoted, moved))}."] if moved else [])
     if notes:
         _llm_logger.warning("The language model's layout was mended. %s", " ".join(notes))
-    return with_stated_depth(result)
+    return result

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, cycle, pairwise, product
 
+from .held import held_in
 from .implied import implied_by_places, with_between_in_order
 from .noun_phrases import head_and_modifiers, one_of
 from .reading import Reading, Statement
@@ -37,6 +38,12 @@ class Thing:
     modifiers: frozenset[str]
     start: int  # of its characters in the prompt; the same for each of "two dogs"
     end: int
+    holders: tuple[int, ...] = ()  # of the things that hold it, their indices
+
+
+def held_pairs(things: Sequence[Thing]) -> list[tuple[int, int]]:
+    """Indices of what is held, each with that of a holder."""
+    return [(index, holder) for index, thing in enumerate(things) for holder in thing.holders]
 
 
 def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
@@ -76,7 +83,14 @@ class _Objects:
         arranged = [relation for index in self.instances for relation in self._arranged(index, places)]
         relations = list(dict.fromkeys([*arranged, *told]))
         relations += implied_by_places(relations)
-        return self.things, with_between_in_order(list(dict.fromkeys(relations)))
+        return self._with_holders(), with_between_in_order(list(dict.fromkeys(relations)))
+
+    def _with_holders(self) -> list[Thing]:
+        """The things, each with those that hold it."""
+        held = (Statement(index, "held by", self._owner(holder)) for index, holder in held_in(self.reading))
+        told = [relation for statement in held for relation in self._relations(statement)]
+        holders = grouped(dict.fromkeys((relation.subject, relation.object) for relation in told))
+        return [replace(thing, holders=tuple(holders.get(n, ()))) for n, thing in enumerate(self.things)]
 
     def _owner(self, index: int) -> int:
         """Of a part its owner, or that one's owner."""
@@ -169,7 +183,8 @@ class _Objects:
             places = self.spread[subject]
             subjects = subjects[places.index(statement.relation) :: len(places)]
         together = product(subjects, *landmarks)
-        if statement.relation in ("on", "inside") and len(subjects) > 1:  # two cats in two boxes: each in its own
+        if statement.relation in ("on", "inside", "held by") and len(subjects) > 1:
+            # two cats in two boxes: each in its own
             together = zip(subjects, cycle(landmarks[0]))
         different = (things for things in together if len({*things}) == len(things))
         return [Relation(first, statement.relation, *others) for first, *others in different]

@@ -7,7 +7,7 @@ from spacy.language import Language
 from .boxes import arrange_boxes
 from .implied import with_stated_depth
 from .language import load_language, read_prompt
-from .objects import Thing, objects_of
+from .objects import Thing, held_pairs, objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout, Region, Relation
 
@@ -54,7 +54,7 @@ def rule_layout(prompt: str, things: Sequence[Thing], relations: Sequence[Relati
     """The layout of things that have been read: see `arrange_boxes`."""
     modifiers = [thing.modifiers for thing in things]
     boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)
-    return with_stated_depth(Layout(regions_of(things, boxes), tuple(relations), prompt))
+    return with_stated_depth(Layout(regions_of(things, boxes), tuple(relations), prompt), held_pairs(things))
 
 
 def regions_of(things: Sequence[Thing], boxes: Sequence[Sequence[float]]) -> list[Region]:

@@ -20,7 +20,9 @@ from spacetime_attn import (
 from spacetime_attn.cli import main
 from spacetime_attn.layout.draw import region_colour
 from spacetime_attn.layout.implied import with_stated_depth
+from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.learned import TransformerLayoutPredictor
+from spacetime_attn.layout.objects import held_pairs, objects_of
 
 
 LEFT, RIGHT = (0.0, 0.0, 0.6, 1.0), (0.5, 0.0, 1.0, 1.0)  # the right one is smaller
@@ -155,6 +157,93 @@ def test_long_chains_are_ordered():
     assert with_stated_depth(layout_of(*boxes, relations=chain)).back_to_front() == list(range(1000))
 
 
+@pytest.mark.parametrize("boxes", [(LEFT, RIGHT), (RIGHT, LEFT)], ids=["larger", "smaller"])
+def test_what_is_held_covers_its_holder_unless_a_relation_tells_otherwise(boxes):
+    assert with_stated_depth(layout_of(*boxes), [(0, 1)]).back_to_front() == [1, 0]
+    for stated in ([Relation(1, "in front of", 0)], [Relation(0, "behind", 1)], [Relation(1, "on", 0)]):
+        layout = layout_of(*boxes, relations=stated)
+        assert with_stated_depth(layout, [(0, 1)]).back_to_front() == [0, 1]
+    between = layout_of(*boxes, LEFT, relations=[Relation(1, "in front of", 2), Relation(2, "in front of", 0)])
+    assert with_stated_depth(between, [(0, 1)]).back_to_front() == [0, 2, 1]
+
+
+# --- what is held ------------------------------------------------------------------------------------------------
+def told_held(prompt: str) -> list[tuple[str, str]]:
+    things, _ = objects_of(read_prompt(prompt))
+    return [(things[held].phrase.lower(), things[holder].phrase.lower()) for held, holder in held_pairs(things)]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a man holding a cup",
+        "A man grips a cup, near a house.",
+        "a man, holding up a cup",
+        "a cup being held by a man",
+        "a man with a cup in his hand",
+        "a man, a cup in hand, facing a dragon",
+        "a cup in the hands of a man",
+        "There is a cup. A man is holding it.",
+        "A man stands beside a car. He is carrying a cup.",
+        "a man in a red coat and with a long beard, holding a cup",
+        "a man in the kitchen holding a cup",
+        "a man on a bench holding a cup",
+        "A man rides a horse and holds a cup.",
+        "a shelf that holds two vases, below a man holding a cup",
+    ],
+)
+def test_texts_tell_who_holds_what(prompt):
+    assert ("a cup", "a man") in told_held(prompt)
+    assert {holder for held, holder in told_held(prompt) if held == "a cup"} == {"a man"}
+
+
+@pytest.mark.parametrize("words", ["carrying", "hugs", "is clutching", "wielding", "cradles", "that embraces"])
+def test_other_words_for_holding(words):
+    assert told_held(f"a robot {words} a doll") == [("a doll", "a robot")]
+
+
+@pytest.mark.parametrize(
+    "prompt, expected",
+    {
+        "a man holding a cup and a spoon": {"a cup": "a man", "a spoon": "a man"},
+        "a knight wielding a sword and holding a shield": {"a sword": "a knight", "a shield": "a knight"},
+        "a man with a cup in his left hand and a spoon in his right hand": {"a cup": "a man", "a spoon": "a man"},
+        "a woman holding a dog holding a bone": {"a dog": "a woman", "a bone": "a dog"},
+        "a robot holding a cup and an alien holding a plate": {"a cup": "a robot", "a plate": "an alien"},
+        "a man holding a cup and a dog": {"a cup": "a man"},
+        "a man holding a cup, a car, a house": {"a cup": "a man"},
+    }.items(),
+)
+def test_of_several_things_each_has_its_holder(prompt, expected):
+    assert sorted(told_held(prompt)) == sorted(expected.items())
+
+
+def test_of_groups_each_holds_its_own_or_all_hold_one():
+    things, _ = objects_of(read_prompt("two girls holding two balloons"))
+    assert [thing.holders for thing in things] == [(), (), (0,), (1,)]
+    things, _ = objects_of(read_prompt("two men carrying a large sofa"))
+    assert [thing.holders for thing in things] == [(), (), (0, 1)]
+    things, _ = objects_of(read_prompt("a man holding three cups"))
+    assert [thing.holders for thing in things] == [(), (0,), (0,), (0,)]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a man next to a cup",
+        "a man and a cup",
+        "a man in a cart",
+        "a man is holding on to a pole",
+        "A car race is held near a castle.",
+        "A man stands by a car. Holding hands, children run past a dog.",
+        "a woman holding her hair, a dog",
+        "a man near a bridge carried away by water",
+    ],
+)
+def test_where_no_thing_is_said_to_be_held_none_is(prompt):
+    assert told_held(prompt) == []
+
+
 # --- predictors --------------------------------------------------------------------------------------------------
 def answer(prompt: str) -> str:
     """A language model that knows where a cat, a mat and a wall are, and nothing of how they stand to each other."""
@@ -189,6 +278,22 @@ def test_a_small_thing_behind_a_large_one_is_behind_it(predictor):
 def test_where_no_depth_is_stated_predictors_set_no_order(predictor):
     layout = predictor("a cat to the left of a mat")
     assert len(layout) == 2 and all(region.order is None for region in layout)
+
+
+def large_kite(prompt: str) -> str:
+    """A language model for which a kite is larger than the boy with it."""
+    boxes = {"a huge kite": [0.3, 0.0, 1.0, 0.7], "a boy": [0.2, 0.5, 0.5, 1.0]}
+    return json.dumps({"objects": [{"phrase": phrase, "box": box} for phrase, box in boxes.items()], "relations": []})
+
+
+@pytest.mark.parametrize("predictor", (PREDICTORS | {"llm": LLMLayoutPredictor(large_kite)}).values(), ids=PREDICTORS)
+@pytest.mark.parametrize(
+    "prompt", ["a boy holding a huge kite", "a huge kite being held by a boy", "a boy with a huge kite in his hand"]
+)
+def test_what_is_held_is_in_front_whatever_its_size(predictor, prompt):
+    layout = predictor(prompt)
+    assert {region.phrase: region.order for region in layout} == {"a boy": -1, "a huge kite": 0}
+    assert layout.relations == ()
 
 
 # --- pictures ----------------------------------------------------------------------------------------------------
