@@ -25,15 +25,18 @@ PREPOSITIONS = {
     """),
     "below": _forms("""
         below, below, below, under, under, under, beneath, beneath, underneath, directly below, just below, right
-        under, lower than, down below, directly beneath, at the foot of, in the shade of
+        under, lower than, down below, directly beneath, in the shade of, on the bottom of
     """),
     "on": _forms("""
-        on, on, on, on, on top of, on top of, atop, atop, upon, right on, directly on, on the edge of, aboard
+        on, on, on, on, on top of, on top of, on the top of, atop, atop, upon, right on, directly on, on the edge
+        of, aboard
     """),
-    "inside": _forms("in, in, in, inside, inside, inside of, within, right inside, deep inside"),
+    "inside": _forms("""
+        in, in, in, inside, inside, inside of, within, right inside, deep inside, enclosed by, enclosed in
+    """),
     "next to": _forms("""
         next to, next to, beside, beside, near, near, by, alongside, close to, by the side of, right next to, right
-        beside, at the side of, adjacent to, not far from, in the vicinity of, around, close by
+        beside, at the side of, at the foot of, adjacent to, not far from, in the vicinity of, around, close by
     """),
     "touching": _forms("""
         touching, in contact with, pressed against, pressed up against, touching the edge of
@@ -45,7 +48,8 @@ PREPOSITIONS = {
     """),
     "behind": _forms("""
         behind, behind, behind, directly behind, just behind, right behind, in back of, at the back of, hidden
-        behind, partly hidden behind, further back than, half concealed by, peeking out from behind
+        behind, partly hidden behind, further back than, half concealed by, hidden by, partly hidden by, peeking out
+        from behind
     """),
 }  # fmt: skip
 WITH_PRONOUN = {relation: forms[:8] for relation, forms in PREPOSITIONS.items()}
