@@ -15,7 +15,7 @@ from spacetime_attn.layout.reading import Entity, Reading, Statement
 
 
 SURE = "a red apple to the left of a blue car"
-UNSURE = "cat mug dog shirt rain"
+UNSURE = "cat mug lamp tree sofa rain"
 FOREIGN = "ein roter Ball neben einem Hund"
 
 

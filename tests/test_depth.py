@@ -261,7 +261,7 @@ PREDICTORS = {
 
 @pytest.mark.parametrize("predictor", PREDICTORS.values(), ids=PREDICTORS)
 def test_predictors_set_the_order_that_the_prompt_states(predictor):
-    layout = predictor("a cat on a mat in front of a wall")
+    layout = predictor("a cat on a mat, and behind the mat a wall")
     cat, mat, wall = map(layout.phrases.index, ("a cat", "a mat", "a wall"))
     assert layout.back_to_front() == [wall, mat, cat]
     assert [layout.regions[index].order for index in (cat, mat, wall)] == [0, -1, -2]

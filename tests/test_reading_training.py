@@ -46,8 +46,9 @@ def scripts():
         import losses
         import markup
         import rewriting
-        import stock
         import targets
+
+        import stock
 
         yield SimpleNamespace(
             corpus=corpus, grammar=grammar, ground_truth=ground_truth, kept_out=kept_out, losses=losses,
@@ -127,6 +128,7 @@ def test_all_marked_and_fresh_prompts_are_records(scripts):
         *(FOLDER / "marked").glob("*.txt"),
         *(FOLDER / "fresh").glob("*.txt"),
         *(FOLDER / "fresh_again").glob("*.txt"),
+        *(FOLDER / "fresh_more").glob("*.txt"),
     ]
     for record in scripts.markup.read(*files):
         for _, what, *others in record.statements:

@@ -4,9 +4,9 @@ Scores what is read of prompts, and where it is placed:
     python examples/reading/evaluate.py FOLDER [--nlp PIPELINE] [--predictor transformer] [--dump ERRORS]
 
 FOLDER holds score.py, with a function `score(records, layouts, errors_file)`, and in dev/ the development sets (JSON
-lines with "id", "prompt" and the ground truth). The prompts in fresh/ beside this script, which nothing
-was chosen by, are scored too, by kind and together; and those of fresh_again/, the same ones marked a second time,
-against the first marks: nothing can be read better than two readers agree.
+lines with "id", "prompt" and the ground truth). The prompts in fresh/ and fresh_more/ beside this script are scored
+too, by kind and together; and those of fresh_again/, the ones of fresh/ marked a second time, against the first marks:
+nothing can be read better than two readers agree. The marked prompts that training left out are scored as well.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+from corpus import is_development, marked_prompts
 from ground_truth import ground_truth
 from markup import read
 from tqdm import tqdm
@@ -29,9 +30,10 @@ KINDS = ("tags", "photo", "art", "messy", "dense", "prose", "plain")
 COLUMNS = {"obj": "found", "prec": "prec", "relM": "relM", "relA": "relA", "promptA": "promptA", "axis": "axis"}
 
 
-def marked_set(path: Path) -> list[dict]:
-    """The prompts of a marked file, as ground truth."""
-    return [ground_truth(record, f"{path.stem}-{number:03}") for number, record in enumerate(read(path))]
+def marked_set(folder: str, name: str) -> list[dict]:
+    """The prompts of a marked file beside this script, as ground truth."""
+    records = read(HERE / folder / f"{name}.txt")
+    return [ground_truth(record, f"{folder}-{name}-{number:03}") for number, record in enumerate(records)]
 
 
 def development_sets(folder: Path) -> dict[str, list[dict]]:
@@ -86,16 +88,21 @@ def main() -> None:
     kind = TransformerLayoutPredictor if options.predictor == "transformer" else RuleLayoutPredictor
     predictor = kind(nlp=options.nlp)
     sets = development_sets(options.folder / "dev")
-    fresh = {name: marked_set(HERE / "fresh" / f"{name}.txt") for name in (*KINDS, "absent", "dsg")}
+    fresh = {name: marked_set("fresh", name) for name in (*KINDS, "absent", "dsg")}
     sets |= {f"fresh: {name}": records for name, records in fresh.items()}
     sets["fresh: all seven"] = [record for name in KINDS for record in fresh[name]]
+    more = {name: marked_set("fresh_more", name) for name in KINDS}
+    sets |= {f"more: {name}": records for name, records in more.items()}
+    sets["more: all seven"] = [record for records in more.values() for record in records]
+    left_out = [record for record in marked_prompts() if is_development(record)]
+    sets["marked, left out"] = [ground_truth(one, f"marked-{number:03}") for number, one in enumerate(left_out)]
     known: dict[str, dict] = {}
     dump = options.dump.open("w", encoding="utf-8") if options.dump else None
     for title, records in sets.items():
         if options.sets and title not in options.sets:
             continue
         known |= predictions(predictor, [record for record in records if record["id"] not in known])
-        print(row(title, score(records, known, dump if title != "fresh: all seven" else None)), flush=True)
+        print(row(title, score(records, known, None if title.endswith("all seven") else dump)), flush=True)
     if not options.sets:
         _print_agreement(score, fresh)
 
@@ -104,16 +111,16 @@ def _print_agreement(score, fresh: dict[str, list[dict]]) -> None:
     """The second marks as if they were read, without boxes: objects found, and precision."""
     records, seconds = [], {}
     for name in KINDS:
-        second = marked_set(HERE / "fresh_again" / f"{name}.txt")
+        second = marked_set("fresh_again", name)
         records += fresh[name]
-        for one in second:
+        for one, first in zip(second, fresh[name], strict=True):
             places = {phrase: index for index, phrase in enumerate(one["objects"])}
             relations = [
                 {"subject": places[r["subject"]], "relation": r["relation"], "object": places[r["object"]]}
                 for r in one["relations"]
             ]
             objects = [{"phrase": phrase, "center": [0.5, 0.5]} for phrase in one["objects"]]
-            seconds[one["id"]] = {"objects": objects, "relations": relations}
+            seconds[first["id"]] = {"objects": objects, "relations": relations}
     scores = score(records, seconds)
     print(
         f"two readers of the seven kinds: found {scores['obj']:.1f}  prec {scores['prec']:.1f}"

@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from evaluate import HERE, KINDS, development_sets, load_scorer, marked_set, predictions
+from evaluate import KINDS, development_sets, load_scorer, marked_set, predictions
 
 from spacetime_attn import TransformerLayoutPredictor
 from spacetime_attn.layout.auto import LEAST_SCORE, sureness
@@ -57,7 +57,7 @@ def main() -> None:
         "development": [one for name in ("challenge", "challenge2", "real_dev") for one in development[name]],
         "DSG-1k": development["dsg_dev"],
         "fresh, by which nothing was chosen": [
-            one for name in KINDS for one in marked_set(HERE / "fresh" / f"{name}.txt")
+            one for name in KINDS for one in marked_set("fresh", name)
         ],
     }
     for title, records in sets.items():
