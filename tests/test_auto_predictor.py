@@ -102,11 +102,11 @@ def test_predict_layout_takes_the_name_and_the_language_model():
 
 
 def test_a_pipeline_takes_them_keeps_the_name_and_changes_either(components, tmp_path):
-    model, other = Model("cat mug"), Model("dog shirt")
+    model, other = Model("cat mug"), Model("lamp")
     pipe = SpaceTimeAttnPipeline(**components, layout_predictor="auto", llm=model)
     assert pipe.predict_layout(UNSURE).phrases == ["cat mug"] and len(pipe.predict_layout(SURE)) == 2
     pipe.llm = other
-    assert pipe.predict_layout(UNSURE).phrases == ["dog shirt"]
+    assert pipe.predict_layout(UNSURE).phrases == ["lamp"]
     pipe.layout_predictor = "llm"
     assert pipe.predict_layout(SURE) and len(other.requests) == 3  # asked twice: it places none of these
     pipe.layout_predictor = "rules"
