@@ -29,7 +29,7 @@ _HOMES = {
     "export_layout": "layout.formats",
     "import_layout": "layout.formats",
     "load_weights": "processors.weights",
-    "save_weights": "processors.weights",
+    "save_weights": "processors.weight_files",
     "save_picture": "pictures",
     "read_picture": "pictures",
     "draw_again": "pictures",

@@ -804,7 +804,7 @@ def _note(seed: int, distances) -> str:
 
 
 def _save_weights(blend: str, weights, layout, latents, path: Path) -> None:
-    from .processors.weights import save_weights
+    from .processors.weight_files import save_weights
 
     save_weights(path, weights, blend, layout.phrases, latents)
 

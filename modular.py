@@ -22,6 +22,7 @@ from .layout.regions import Layout
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
 from .processors.defaults import Defaults, chosen_defaults
+from .processors.denoiser import check_takes
 from .processors.inpainting import filled_part
 from .processors.local_texts import check_negatives, checked_template, regional_control
 from .processors.modular import MODULAR_DENOISERS
@@ -199,6 +200,7 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
         denoiser = self._denoiser(components, state)
         defaults = chosen_defaults(given.preset, components.config, denoiser.preset)
         check_negatives(layouts, denoiser.guided, denoiser.guided_by)
+        check_takes(denoiser, layouts)
         matrices = _matrices(given.weights, layouts, components.scheduler, defaults)
         if crop := state.get("crops_coords"):  # of inpainting
             part = filled_part(crop, state.get("mask_image").size, state.get("width") / state.get("height"))

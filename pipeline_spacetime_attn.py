@@ -96,14 +96,12 @@ from .processors.checks import (
     check_option,
     check_options,
     check_pictures,
-    check_text,
     check_text_to_image,
 )
 from .processors.clip_objective import ClipObjective, ImageTextModel
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, PRESETS, Defaults, chosen_defaults
 from .processors.families import (
-    STOCK_ARGUMENTS,
     check_index,
     cut_texts_untold,
     family_of,
@@ -127,7 +125,6 @@ from .processors.unet import UNetDenoiser
 from .processors.weights import (
     batch_weights,
     choose_blend,
-    has_noise,
     pad_weights,
     read_weights,
     saved_noise,
@@ -272,31 +269,14 @@ class SpaceTimeAttnPipeline(
         llm: Any = None,
         prompt_syntax: str = "plain",
     ):
-        given = dict(locals())
+        given = {name: None if value is _LEFT_OUT else value for name, value in dict(locals()).items()}
         super().__init__()
         defaults = chosen_defaults(preset, given)
         if nlp is not None and layout_predictor not in PREDICTORS:
             raise TypeError(f"`nlp` is for the predictors {', '.join(PREDICTORS)}, got {layout_predictor!r} with it.")
         check_llm(llm, layout_predictor)
-        components = {
-            "vae": vae,
-            "text_encoder": text_encoder,
-            "text_encoder_2": text_encoder_2,
-            "tokenizer": tokenizer,
-            "tokenizer_2": tokenizer_2,
-            "unet": unet,
-            "scheduler": scheduler,
-            "safety_checker": None if safety_checker is _LEFT_OUT else safety_checker,
-            "feature_extractor": None if feature_extractor is _LEFT_OUT else feature_extractor,
-            "image_encoder": image_encoder,
-        }
-        settings = {
-            "requires_safety_checker": requires_safety_checker,
-            "force_zeros_for_empty_prompt": force_zeros_for_empty_prompt,
-            "add_watermarker": add_watermarker,
-        }
-        self._family = family_of(components)
-        components, settings = self._family.components(components), self._family.settings(settings)
+        self._family = family_of(unet, text_encoder_2)
+        components, settings = self._family.components(given), self._family.settings(given)
         self.register_modules(**components)
         self._stock = self._family.stock(**components, **settings)
         self._image_text_models: dict[str, ImageTextModel] = {}
@@ -490,12 +470,9 @@ class SpaceTimeAttnPipeline(
             prompt (`str`): The text. Of a plain one, what lies beyond the text encoder's last token is left out, with
                 a warning.
             height, width (`int`, *optional*): The picture's size in pixels; its ratio matters.
-            objects (`Sequence[str]`, *optional*): The prompt's words for its objects, where the reading is to be
-                corrected (see `read_prompt`).
-            preset (`str`, *optional*): See `__call__`.
             generator (`torch.Generator`, *optional*): That of the call, where a predictor draws layouts: this is the
                 layout of its first picture. Without it layouts are drawn from torch's own.
-            prompt_syntax (`str`, *optional*): See `__call__`.
+            objects, preset, prompt_syntax (*optional*): See `__call__`.
 
         Returns:
             [`Layout`]: May be without regions, with a warning.
@@ -515,24 +492,13 @@ class SpaceTimeAttnPipeline(
         syntax = named_syntax(prompt_syntax or self.prompt_syntax)
         read = encodable(prompt) if syntax else self._read_part(encodable(prompt), _UNREAD_PROMPT)
         generators = [generator] if generator is None else _layout_generators(generator, 1, self._execution_device)
-        return self._predict(read, width / height, objects, defaults, generators, syntax)[0]
+        return self._predict(read, width / height, objects, generators, syntax, defaults)[0]
 
-    def _predict(
-        self,
-        text: str,
-        aspect_ratio: float,
-        objects: Sequence[str] | None,
-        defaults: Defaults,
-        generators: Sequence[torch.Generator | None],
-        syntax: PromptSyntax | None,
-    ) -> list[Layout]:
-        """A layout by each of the generators, fitted to the checkpoint where the predictor ships."""
-        source = syntax.source(text) if syntax else text
-        layouts, for_any_checkpoint = predicted_layouts(
-            self.layout_predictor, source, aspect_ratio, objects, generators, self.nlp
+    def _predict(self, text, aspect_ratio, objects, generators, syntax, defaults: Defaults) -> list[Layout]:
+        """See [`predicted_layouts`]."""
+        return predicted_layouts(
+            self.layout_predictor, text, aspect_ratio, objects, generators, self.nlp, syntax, defaults.fitted
         )
-        layouts = [defaults.fitted(layout) for layout in layouts] if for_any_checkpoint else layouts
-        return [syntax.described(layout, text) for layout in layouts] if syntax else layouts
 
     @property
     def encode_prompt(self) -> Callable[..., tuple[torch.Tensor | None, ...]]:
@@ -654,20 +620,21 @@ class SpaceTimeAttnPipeline(
             ImportError: The syntax needs compel, which is not installed.
         """
         given = dict(locals())
-        options = self._family.options({name: value for name, value in given.items() if name in STOCK_ARGUMENTS})
+        options = self._family.options(given)
         self._check_and_complete(options)
         prompt_syntax = prompt_syntax or self.prompt_syntax
         syntax = named_syntax(prompt_syntax)
         local_prompt_template = checked_template(local_prompt_template)
         check_choice("adapter_layers", adapter_layers, (None, *ADAPTER_LAYERS))
         defaults = chosen_defaults(preset, self.config)
-        steps = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)[-1] + 1
+        columns = _columns(self.scheduler, num_inference_steps, timesteps, sigmas)
         guided = options["guidance_scale"] > 1 and self.unet.config.time_cond_proj_dim is None
         self._check_text_parts(options, guided)
         weights = read_weights(weights)
         blend = choose_blend(blend, weights, guided, defaults.default_blend)
         if options["latents"] is None:
-            options["latents"] = self._saved_noise(weights, options)
+            noise = saved_noise(weights, noise_shape(self._stock, options))
+            options["latents"] = noise if noise is None else noise.to(self._execution_device, self.unet.dtype)
 
         optimizer = self._choose_optimizer(optimize_weights, options)
         ours = ("latents", "callback_on_step_end", "weights", "local_prompt_template", "adapter_layers")
@@ -677,7 +644,7 @@ class SpaceTimeAttnPipeline(
 
         for text in () if syntax else _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")
-        layouts, drawn = self._layouts(layout, options, layout_prompt, objects, defaults, syntax)
+        layouts, own = self._layouts(layout, options, layout_prompt, objects, defaults, syntax, optimizer is not None)
         shows = any(given[name] is not None for name in ("ip_adapter_image", "ip_adapter_image_embeds"))
         making["adapters"] = adapters_of(self._stock, layouts, shows)
         if syntax:
@@ -686,9 +653,8 @@ class SpaceTimeAttnPipeline(
             texts = [_as_list(options[name]) or [] for name in ("prompt", "negative_prompt")]
             warn_of_syntax([*sum(texts, []), *(text for item in layouts for text in item.local_texts)])
         check_negatives(layouts, guided)
-        matrices = _picture_weights(layouts, drawn, weights, steps, blend, defaults)
-        own = num_images_per_prompt if optimizer else drawn  # pictures of a prompt that have weights of their own
-        layouts, matrices = ([item for item in items for _ in range(own // drawn)] for items in (layouts, matrices))
+        phrases, of_blend = [item.phrases for item in layouts], defaults.weights(blend)
+        matrices = batch_weights(weights, phrases, columns[-1] + 1, blend, own, **of_blend)
         copies, loss_history = num_images_per_prompt // own, None
 
         with (
@@ -716,8 +682,9 @@ class SpaceTimeAttnPipeline(
                     adapter_layers=adapter_layers or "all",
                 )
             if optimizer and control:
+                plain = syntax.text if syntax else str
                 found, options["latents"] = self._optimize(
-                    optimizer, options, layouts, control, local_prompt_template, syntax.text if syntax else str
+                    optimizer, options, layouts, control, local_prompt_template, plain, len(columns)
                 )
                 control.weights, loss_history = found.weights, found.loss_history
                 matrices = control.weights.split([len(item) for item in layouts])
@@ -738,22 +705,6 @@ class SpaceTimeAttnPipeline(
             making=making,
         )
         return output if return_dict else tuple(getattr(output, field.name) for field in fields(output))
-
-    def _saved_noise(self, weights, options: dict) -> torch.Tensor | None:
-        """The noise that saved weights were found for, if all pictures have it and are of its size."""
-        shape = noise_shape(self._stock, options)
-        noise = saved_noise(weights, shape[0])
-        if noise is not None and noise.shape == shape:
-            return noise.to(self._execution_device, self.unet.dtype)
-        if has_noise(weights):
-            logger.warning(
-                "The noise that was saved with the weights is not used: %d pictures of %d x %d need noise of another"
-                " size, or some of them have none.",
-                shape[0],
-                options["height"],
-                options["width"],
-            )
-        return None
 
     def _choose_optimizer(self, optimize_weights, options: dict) -> WeightOptimizer | None:
         """What is asked for, checked; gives `options` a generator if there is none, for all epochs share the noise."""
@@ -779,10 +730,11 @@ class SpaceTimeAttnPipeline(
         control: RegionalControl,
         template: str,
         plain: Callable[[str], str],
+        evaluations: int,
     ) -> tuple[OptimizedWeights, torch.Tensor]:
         """
         The weights of all pictures, each with its own layout, their distances and their noise; `plain` gives the texts
-        that CLIP reads.
+        that CLIP reads. A run has so many evaluations.
         """
         prompts = [options["prompt"]] if isinstance(options["prompt"], str) else options["prompt"]
         regions = [region for layout in layouts for region in layout.regions]
@@ -795,9 +747,6 @@ class SpaceTimeAttnPipeline(
             [optimizer.window(region.centre, region.bounds) for region in regions],
             optimizer.local_factor,
             optimizer.official,
-        )
-        evaluations = len(
-            _columns(self.scheduler, *(options[x] for x in ("num_inference_steps", "timesteps", "sigmas")))
         )
         with self.progress_bar(total=optimizer.passes * evaluations) as bar, frozen([clip.model]):
             bar_config = self._progress_bar_config  # after the bar was made, for it may be the stock pipeline's own
@@ -864,16 +813,16 @@ class SpaceTimeAttnPipeline(
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
     def _layouts(
-        self, layout, options: dict, layout_prompt, objects, defaults: Defaults, syntax: PromptSyntax | None
+        self, layout, options: dict, layout_prompt, objects, defaults: Defaults, syntax, for_each_picture: bool
     ) -> tuple[list[Layout], int]:
         """
-        The layouts of all prompts, given or predicted, one for each picture if the predictor draws them; and how many
-        each prompt has.
+        The layouts of all prompts, given or predicted, one for each picture if that is asked for or the predictor
+        draws them; and how many each prompt has.
         """
         prompts = _as_list(options["prompt"]) or [None] * len(options["prompt_embeds"])
         given = list(layout) if isinstance(layout, (list, tuple)) else [layout]
         given = given if layout is not None else given * len(prompts)
-        check_text("layout_prompt", layout_prompt)
+        check_option("layout_prompt", layout_prompt)
         for name, values in {"layout": given, "layout_prompt": _as_list(layout_prompt)}.items():
             check_length(name, values, len(prompts), "prompts")
         if objects is not None and (len(prompts) > 1 or layout is not None):
@@ -885,18 +834,18 @@ class SpaceTimeAttnPipeline(
 
         temperature = getattr(self.layout_predictor, "temperature", 0)  # others' may be of any type
         draws = isinstance(temperature, Real) and temperature > 0 and None in given
-        each = options["num_images_per_prompt"] if draws else 1
-        generators = [None] * len(prompts)
+        each = options["num_images_per_prompt"] if draws or for_each_picture else 1
+        drawn_by = [[None]] * len(prompts)
         if draws:
-            generators = _layout_generators(options["generator"], len(prompts) * each, self._execution_device)
+            made = _layout_generators(options["generator"], len(prompts) * each, self._execution_device)
+            drawn_by = [made[first : first + each] for first in range(0, len(made), each)]
         layouts: list[Layout] = []
-        for text, item in zip(texts, given):
+        for text, item, generators in zip(texts, given, drawn_by):
+            found = [Layout() if item is None else item]
             if item is None and text is not None:
-                own = generators[len(layouts) : len(layouts) + each]
                 aspect_ratio = options["width"] / options["height"]
-                layouts += self._predict(text, aspect_ratio, objects, defaults, own, syntax)
-            else:
-                layouts += [Layout() if item is None else item] * each
+                found = self._predict(text, aspect_ratio, objects, generators, syntax, defaults)
+            layouts += found * (each // len(found))
         return layouts, each
 
     def _layout_texts(
@@ -964,17 +913,6 @@ def _warn_of_spelling(name: str) -> None:
     settings = (*_SETTINGS, "preset", "layout_transformer", "nlp", "llm")
     if name not in settings and (meant := get_close_matches(name, settings, n=1, cutoff=0.92)):
         logger.warning("The pipeline has no setting %r, which is set now without effect: %r is one.", name, meant[0])
-
-
-def _picture_weights(
-    layouts: list[Layout], each: int, weights, steps: int, blend: str, defaults: Defaults
-) -> list[torch.Tensor]:
-    """The weights of every layout, of which each prompt has so many: `weights` are those of each one's prompt."""
-    found = [torch.empty(0)] * len(layouts)
-    for number in range(each):  # every prompt's first picture, second picture, ...
-        phrases = [item.phrases for item in layouts[number::each]]
-        found[number::each] = batch_weights(weights, phrases, steps, blend, **defaults.weights(blend))
-    return found
 
 
 def _as_list(texts: str | list[str] | None) -> list[str] | None:

@@ -17,7 +17,7 @@ from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
-from .processors.denoiser import EncodedTexts
+from .processors.denoiser import EncodedTexts, check_takes
 from .processors.families import text_model_within
 from .processors.flux import FluxDenoiser
 from .processors.inpainting import drawn_part
@@ -29,10 +29,10 @@ from .processors.local_texts import (
     region_times,
     regional_control,
 )
-from .processors.patch import check_kind, regional_attention
+from .processors.patch import regional_attention
 from .processors.pixart import PixArtDenoiser
 from .processors.region_adapters import ADAPTER_LAYERS
-from .processors.replaced import own_method, replaced_method
+from .processors.replaced import own_method, replaced_method, uncompiled
 from .processors.sd3 import SD3Denoiser
 from .processors.text_weights import weighted_encoder
 from .processors.unet import UNetDenoiser
@@ -40,6 +40,18 @@ from .processors.weights import batch_weights, choose_blend, read_weights, saved
 
 
 DENOISERS = (UNetDenoiser, SD3Denoiser, FluxDenoiser, PixArtDenoiser)
+
+# What a [`RegionalControl`] knows of the objects' texts and regions, which belong to what is drawn in a run.
+_OF_TEXTS = (
+    "contexts", "owners", "masks", "negatives", "negated", "backgrounds", "context_masks", "negative_masks",
+    "adapters", "images",
+)  # fmt: skip
+
+# Methods of pipelines that have all else, and yet are not drawn by one batch in each step.
+_OTHER_WAYS = {
+    "get_views": "draws several views of a picture in each step",
+    "invert": "inverts a picture and edits that by several prompts",
+}
 
 
 @contextmanager
@@ -113,6 +125,7 @@ def spacetime_attention(
     check_choice("adapter_layers", adapter_layers, ADAPTER_LAYERS)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
     layouts = [syntax.split_layout(item) for item in layouts] if syntax else layouts
+    check_takes(denoiser, layouts)
     phrases = [item.phrases for item in layouts]
     weights, defaults = read_weights(weights), chosen_defaults(preset, checkpoint_config(pipe.config), denoiser.preset)
     if not denoiser.in_halves and (blend or saved_blend(weights)) == "guided":
@@ -141,6 +154,10 @@ def spacetime_attention(
 
     def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal known
+        if getattr(pipe, "do_perturbed_attention_guidance", False):
+            raise ValueError(
+                "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
+            )
         drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
         if shown := part():
             drawn = [item.cropped(shown) for item in layouts]
@@ -155,7 +172,8 @@ def spacetime_attention(
             of_run, known = controlled(drawn, control.blend, matrices, asked[0]), asked
             if shown and pictures:
                 of_run.images = replace(pictures, objects=_in_part(pictures.objects, drawn, seen, layouts))
-            control.take_texts(of_run)
+            for name in _OF_TEXTS:
+                setattr(control, name, getattr(of_run, name))
 
     known: tuple[dict, tuple | None] = {}, None
     control = controlled(layouts, *settings(guided=blend != "convex"), {})
@@ -216,22 +234,20 @@ def predict_layout(
     if not callable(layout_predictor):
         check_choice("layout_predictor", layout_predictor, PREDICTORS)
         layout_predictor = named_predictor(layout_predictor, nlp=nlp, llm=llm)
-    defaults, syntax = chosen_defaults(preset, {}), named_syntax(prompt_syntax)
-    source = syntax.source(encodable(prompt)) if syntax else encodable(prompt)
-    [layout], for_any_checkpoint = predicted_layouts(
-        layout_predictor, source, width / height, objects, [generator], nlp
+    fit, syntax = chosen_defaults(preset, {}).fitted, named_syntax(prompt_syntax)
+    [layout] = predicted_layouts(
+        layout_predictor, encodable(prompt), width / height, objects, [generator], nlp, syntax, fit
     )
-    layout = defaults.fitted(layout) if for_any_checkpoint else layout
-    return syntax.described(layout, encodable(prompt)) if syntax else layout
+    return layout
 
 
 def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
     """As regional control sees it, or a TypeError if it is of no family that is supported."""
-    check_kind(pipe, "encode_prompt", "scheduler")
+    _check_kind(pipe, "encode_prompt", "scheduler")
     for kind in DENOISERS:
         model = getattr(pipe, kind.component, None)
-        if isinstance(getattr(model, "_orig_mod", model), kind.models):
-            check_kind(pipe, *kind.needs)
+        if isinstance(uncompiled(model), kind.models):
+            _check_kind(pipe, *kind.needs)
             return kind(pipe, texts)
     supported = ", ".join(kind.kind for kind in DENOISERS)
     model = getattr(pipe, "unet", getattr(pipe, "transformer", None))
@@ -239,6 +255,21 @@ def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
         f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(model).__name__}, and only those of"
         f" {supported} can be."
     )
+
+
+def _check_kind(pipe, *needed: str) -> None:
+    """
+    Raises:
+        TypeError: The pipeline has no attribute or method of one of these names, or draws in another way.
+    """
+    missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
+    if missing:
+        raise TypeError(
+            f"{type(pipe).__name__} cannot be controlled: it lacks {', '.join(f'`{name}`' for name in missing)}."
+        )
+    for method, way in _OTHER_WAYS.items():
+        if hasattr(type(pipe), method):
+            raise TypeError(f"{type(pipe).__name__} cannot be controlled: it {way}.")
 
 
 @contextmanager

@@ -9,12 +9,11 @@ import numpy as np
 from .implied import between_in_order
 from .regions import Layout, Region, Relation, grouped
 from .repair import repair_layout
+from .shapes import Box
 from .solver import LEVEL, consistent_relations, place_on_lattice
 from .things import TALL_THINGS, WIDE_THINGS, steps_of_size
 from .vocabulary import AXES, PLACES
 
-
-Box = tuple[float, float, float, float]
 
 _LARGEST_OF_FEW = {1: 0.7, 2: 0.46, 3: 0.44, 4: 0.42}  # longest side of a box where there are so many objects
 _LARGEST_OF_MANY, _LARGEST_INSIDE = 0.36, 0.9

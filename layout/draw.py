@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .shapes import MOST_PIXELS
+from .shapes import MOST_PIXELS, Box
 
 
 _PAPER = (250, 249, 246)
@@ -138,7 +138,7 @@ def _ring(disc: tuple[float, float, float], thickness: int, width: int, height: 
     return inside(0) & ~inside(thickness)
 
 
-def _pixels(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+def _pixels(box: Box, size: tuple[int, int]) -> Box:
     """The first and the last column and row, at least one of each."""
     (x0, y0, x1, y1), (width, height) = box, size
     left, top = min(x0 * width, width - 1), min(y0 * height, height - 1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .holding import CENTRE_REACH, FAR, NEAR
-from .regions import Relation
+from .regions import Relation, reached
 from .vocabulary import AXES, PLACES
 
 
@@ -205,7 +205,8 @@ def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
     if count - len(outer) > _MOST_PARTED:
         return np.full((count, count), np.inf)
     allowed = np.full((count, count), _OVERLAP)
-    holders = [_holders(index, relations) for index in range(count)]
+    held_by = [(r.subject, r.object) for r in relations if r.relation in ("on", "inside")]
+    holders = [reached(index, held_by) for index in range(count)]  # a thing, what it is on or in, and so on
     in_depth = {frozenset((r.subject, r.object)) for r in relations if r.relation in ("in front of", "behind")}
     for a, b in combinations(range(count), 2):
         if a in holders[b] or b in holders[a] or outer.get(a) != outer.get(b):
@@ -215,11 +216,3 @@ def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
         elif any({c, d} in in_depth for c, d in product(holders[a] - holders[b], holders[b] - holders[a])):
             allowed[a, b] = OVERLAP_IN_DEPTH
     return allowed
-
-
-def _holders(index: int, relations: Sequence[Relation]) -> set[int]:
-    """A thing, what it is on or in, what that is on or in, and so on."""
-    found = {index}
-    while more := {r.object for r in relations if r.relation in ("on", "inside") and r.subject in found} - found:
-        found |= more
-    return found

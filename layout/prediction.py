@@ -13,6 +13,7 @@ from .llm import LLMLayoutPredictor
 from .regions import Layout
 from .rules import RuleLayoutPredictor
 from .transformer import LayoutTransformer
+from .weighted_text import PromptSyntax
 
 
 PREDICTORS = ("rules", "transformer", "llm", "auto")
@@ -53,8 +54,10 @@ def predicted_layouts(
     aspect_ratio: float,
     objects: Sequence[str] | None,
     generators: Sequence,
-    nlp: Any = None,
-) -> tuple[list[Layout], bool]:
+    nlp: Any,
+    syntax: PromptSyntax | None,
+    fit: Callable[[Layout], Layout],
+) -> list[Layout]:
     """
     A layout of a text by each of the generators. Where the predictor fails, the rules place the objects, with a
     warning; another tells of texts without objects.
@@ -63,19 +66,19 @@ def predicted_layouts(
         predictor: Called as `predictor(text, aspect_ratio=width / height)`, and with `objects` and `generator` where
             it takes them.
         generators: Of random numbers, or `None`.
-
-    Returns:
-        `tuple[list[Layout], bool]`: The layouts, and whether they are for any checkpoint, to be fitted to it.
+        syntax: That of the text, whose weights go into the descriptions.
+        fit: Fits a layout of the predictors that ship to the checkpoint, see [`Defaults.fitted`].
 
     Raises:
         TypeError: `objects` are given, and the predictor takes none.
     """
+    source = syntax.source(text) if syntax else text
     named, parameters = {} if objects is None else {"objects": objects}, _parameters(predictor)
     if named.keys() - parameters.keys() and all(x.kind is not x.VAR_KEYWORD for x in parameters.values()):
         raise TypeError("`objects` is given, and the `layout_predictor` takes no `objects`: leave them out.")
 
     def predict(predictor: Callable[..., Layout], **options) -> Layout:
-        return Layout.coerce(predictor(text, aspect_ratio=aspect_ratio, **named, **options))
+        return Layout.coerce(predictor(source, aspect_ratio=aspect_ratio, **named, **options))
 
     try:
         draws = "generator" in parameters
@@ -89,9 +92,10 @@ def predicted_layouts(
     if not layouts[0].regions:
         _prediction_logger.warning(
             "No object was found in the prompt %s, which is read as English: the picture is made without regions.",
-            shortened(text),
+            shortened(source),
         )
-    return layouts, getattr(predictor, "for_any_checkpoint", False)
+    layouts = list(map(fit, layouts)) if getattr(predictor, "for_any_checkpoint", False) else layouts
+    return [syntax.described(layout, text) for layout in layouts] if syntax else layouts
 
 
 def _parameters(function: Callable) -> dict[str, inspect.Parameter]:

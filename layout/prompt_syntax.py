@@ -80,9 +80,8 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
 
     Never raises. Takes time linear in the length of the prompt.
     """
-    positive, *_ = _INFOTEXT.split(prompt, 1)
-    positive, *negative = _NEGATIVE.split(positive, 1)
-    scan = _Scan(positive if positive == prompt else positive.rstrip())
+    positive, negative = _parts(prompt)
+    scan = _Scan(positive)
     kept, weights, chunks = scan.kept_characters(), scan.weights(), list(accumulate(scan.chunk_starts))
     pieces = []
     for (weight, chunk), run in groupby(kept, key=lambda index: (weights[index], chunks[index])):
@@ -95,13 +94,18 @@ def split_negative(prompt: str) -> tuple[str, str]:
     """
     A prompt as it was typed without "Negative prompt: ...", "--no a, b" and "Steps: ...", and what the first two name.
     """
-    positive, *_ = _INFOTEXT.split(prompt, 1)
-    positive, *negative = _NEGATIVE.split(positive, 1)
-    scan = _Scan(positive)
-    kept = positive if positive == prompt else positive.rstrip()
+    kept, negative = _parts(prompt)
+    scan = _Scan(kept)
     for start, end in reversed(scan.unwanted_places):
         kept = f"{kept[:start].rstrip()} {kept[end:]}".rstrip()
     return kept, _joined(scan.unwanted + negative)
+
+
+def _parts(prompt: str) -> tuple[str, list[str]]:
+    """What stands before "Negative prompt:" and "Steps:", and what after the first of these."""
+    positive, *_ = _INFOTEXT.split(prompt, 1)
+    positive, *negative = _NEGATIVE.split(positive, 1)
+    return positive if positive == prompt else positive.rstrip(), negative
 
 
 def _joined(texts: list[str]) -> str:

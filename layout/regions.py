@@ -15,6 +15,7 @@ from .draw import draw_layout
 from .files import encodable, read_json, shortened, write_json
 from .shapes import (
     SHAPE_CHECKS,
+    Box,
     box_grid,
     checked_image,
     checked_number,
@@ -42,9 +43,6 @@ _LARGEST_STRENGTH = float(np.finfo(np.float32).max)  # what weights are multipli
 _MOST_ITEMS = 4096  # objects, or relations, of a layout that is read
 
 _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
-_LAYOUT_TYPES = {
-    "prompt": (str, "a string"), "background": (str | None, "a string"), "relations": (list | tuple | None, "a list"),
-}  # fmt: skip
 _NAMES = {int: "a whole number", dict: "a dictionary"}
 
 
@@ -87,7 +85,7 @@ class Region:
     """
 
     phrase: str
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     disc: tuple[float, float, float] | None = None
     polygon: tuple[tuple[float, float], ...] | None = None
     mask: np.ndarray | None = None
@@ -143,7 +141,7 @@ class Region:
         return self.description or self.phrase
 
     @property
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Box:
         """The smallest box `(x0, y0, x1, y1)` in 0..1 around the region's visible part."""
         if self.box is not None:
             return self.box
@@ -180,7 +178,7 @@ class Region:
         x, y, w, h = (x0 + x1) / 2, (y0 + y1) / 2, factor * (x1 - x0) / 2, factor * (y1 - y0) / 2
         return replace(self, box=tuple(min(max(side, 0.0), 1.0) for side in (x - w, y - h, x + w, y + h)))
 
-    def cropped(self, part: tuple[float, float, float, float]) -> "Region | None":
+    def cropped(self, part: Box) -> "Region | None":
         """
         What a part of the picture shows of the region, `None` where that is nothing. Boxes with hard edges stay boxes,
         discs stay discs where the part has the picture's proportions; the rest becomes a mask.
@@ -280,6 +278,16 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list]:
     for first, second in pairs:
         result.setdefault(first, []).append(second)
     return result
+
+
+def reached(start: Any, edges: Iterable[tuple[Any, Any]]) -> set:
+    """A node and all that it leads to, over any number of edges."""
+    following, found, ahead = grouped(edges), {start}, [start]
+    while ahead:
+        new = set(following.get(ahead.pop(), ())) - found
+        found |= new
+        ahead += new
+    return found
 
 
 @dataclass(frozen=True)
@@ -382,13 +390,7 @@ class Layout:
         orders = {index: -behind for behind, index in enumerate(reversed(back_to_front))}
         return replace(self, regions=[replace(region, order=orders[i]) for i, region in enumerate(self.regions)])
 
-    def masks(
-        self,
-        height: int,
-        width: int,
-        depth_order: bool = False,
-        part: tuple[float, float, float, float] | None = None,
-    ) -> np.ndarray:
+    def masks(self, height: int, width: int, depth_order: bool = False, part: Box | None = None) -> np.ndarray:
         """
         All regions on a grid.
 
@@ -412,13 +414,7 @@ class Layout:
                 seen *= covering
         return masks
 
-    def local_masks(
-        self,
-        height: int,
-        width: int,
-        depth_order: bool = False,
-        part: tuple[float, float, float, float] | None = None,
-    ) -> np.ndarray:
+    def local_masks(self, height: int, width: int, depth_order: bool = False, part: Box | None = None) -> np.ndarray:
         """
         Where each of the `local_texts` is: the regions of `masks`, and last the background, which is what they leave,
         `max(0, 1 - sum_i m_i)`.
@@ -429,9 +425,8 @@ class Layout:
 
     def strengths(self, steps: int) -> np.ndarray:
         """The factors on all regions' weights: float32 of shape (objects, steps), 0 where a region does not act."""
-        return np.array([region.strengths(steps) for region in self.regions], dtype=np.float32).reshape(
-            len(self), steps
-        )
+        strengths = [region.strengths(steps) for region in self.regions]
+        return np.array(strengths, dtype=np.float32).reshape(len(self), steps)
 
     def edit(self, phrase: str | int, /, **changes) -> "Layout":
         """
@@ -463,7 +458,7 @@ class Layout:
         """A copy whose boxes have their sides multiplied, see [`Region.scaled`]."""
         return replace(self, regions=tuple(region.scaled(factor) for region in self.regions))
 
-    def cropped(self, box: tuple[float, float, float, float]) -> "Layout":
+    def cropped(self, box: Box) -> "Layout":
         """
         The layout of a part of the picture, as when that part is drawn by itself. Objects outside it are left out, and
         so are relations of theirs and to the picture. The others are in front of each other as they were.
@@ -510,21 +505,16 @@ class Layout:
                 "prompt": "a red kite above the boat",
                 "background": "a calm sea",
                 "objects": [
-                    {"phrase": "a red kite", "box": [0.1, 0.0, 0.5, 0.4], "softness": 0.1, "strength": 1.5,
-                     "start": 0.0, "end": 0.6, "negative_prompt": "blue",
-                     "description": "a red kite with a long tail"},
-                    {"phrase": "the boat", "disc": [0.7, 0.8, 0.2]},
-                    {"phrase": "a tent", "polygon": [[0.1, 1.0], [0.2, 0.7], [0.3, 1.0]]},
-                    {"phrase": "the sea", "mask": [[0, 0, 0], [1, 1, 1]]}
+                    {"phrase": "a red kite", "box": [0.1, 0.0, 0.5, 0.4], "strength": 1.5, "end": 0.6},
+                    {"phrase": "the boat", "mask": [[0, 0, 0], [0, 1, 1]]}
                 ],
                 "relations": [{"subject": 0, "relation": "above", "object": 1}]
             }
 
-        Each object has a `phrase` and one of `box`, `disc`, `polygon` (a list of points `[x, y]`) and `mask` (a list
-        of rows of numbers 0..1, or a PNG as text, `"data:image/png;base64,..."`); the rest are the arguments of
-        [`Region`], with the same defaults. Relations are those of [`Relation`], which count the objects from 0. A file
-        without a version, or of an earlier one, reads the same. The "reading" that the command line adds is passed
-        over. There may be 4096 objects, and as many relations.
+        Each object has the arguments of a [`Region`], with the same defaults; a mask is rows of numbers 0..1, or a
+        PNG as text, `"data:image/png;base64,..."`. Relations count the objects from 0. A file without a version, or of
+        an earlier one, reads the same. The "reading" that the command line adds is passed over. There may be 4096
+        objects, and as many relations.
 
         Raises:
             ValueError, TypeError: Anything that is not a layout: unknown keys too, and a newer version.
@@ -539,15 +529,15 @@ class Layout:
         if version > LAYOUT_VERSION:
             newer = f"Layouts of version {shortened(version)} are newer than this release reads."
             raise ValueError(f"{newer} Update spacetime_attn.")
-        for name, (kinds, wanted) in _LAYOUT_TYPES.items():
-            if name in data and not isinstance(data[name], kinds):
-                raise TypeError(f'"{name}" of a layout has to be {wanted}, got {shortened(data[name])}.')
-        for name in ("objects", "relations"):
-            if len(data.get(name) or ()) > _MOST_ITEMS:
-                raise ValueError(f'"{name}" of a layout has {len(data[name])} entries; up to {_MOST_ITEMS} are read.')
+        relations = () if data.get("relations") is None else data["relations"]
+        if not isinstance(relations, (list, tuple)):
+            raise TypeError(f'"relations" of a layout has to be a list, got {shortened(relations)}.')
+        for name, items in {"objects": data["objects"], "relations": relations}.items():
+            if len(items) > _MOST_ITEMS:
+                raise ValueError(f'"{name}" of a layout has {len(items)} entries; up to {_MOST_ITEMS} are read.')
         return cls(
-            regions=tuple(Region.from_dict(item) for item in data["objects"]),
-            relations=tuple(Relation.from_dict(item) for item in data.get("relations") or ()),
+            regions=tuple(map(Region.from_dict, data["objects"])),
+            relations=tuple(map(Relation.from_dict, relations)),
             prompt=data.get("prompt", ""),
             background=data.get("background"),
         )

@@ -16,6 +16,7 @@ from .holding import broken_relations, check_relations
 from .inequalities import DUTY, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps
 from .least_squares import ACCURACY, least_move
 from .regions import Layout, Relation
+from .shapes import Box
 from .vocabulary import AXES
 
 
@@ -69,7 +70,7 @@ def repair_layout(layout: Layout) -> Layout:
     return result
 
 
-def inside_picture(box: Sequence[float], smallest: float = 0.02) -> tuple[float, float, float, float]:
+def inside_picture(box: Sequence[float], smallest: float = 0.02) -> Box:
     """A box cut off at the picture's edges, its sides at least `smallest` long."""
     low = [min(max(value, 0.0), 1 - smallest) for value in box[:2]]
     high = [min(max(value, start + smallest), 1.0) for value, start in zip(box[2:], low)]

@@ -13,6 +13,8 @@ from PIL.PngImagePlugin import PngImageFile
 from .files import shortened
 
 
+Box = tuple[float, float, float, float]  # (x0, y0, x1, y1) in units of the picture's sides
+
 MOST_PIXELS = 2**26  # of a drawing: 8192 x 8192
 _IMAGE_SIDE = 512  # pixels: image encoders look at 224 or so
 
@@ -68,7 +70,7 @@ def _as_real(value) -> float:
         return math.inf
 
 
-def checked_box(phrase: str, box) -> tuple[float, float, float, float]:
+def checked_box(phrase: str, box) -> Box:
     """A box `(x0, y0, x1, y1)` within the picture."""
     x0, y0, x1, y1 = box = checked_numbers(phrase, "box", box, 4)
     if min(box) < 0 or max(box) > 1:
@@ -236,7 +238,7 @@ def disc_grid(disc: tuple[float, float, float], height: int, width: int) -> np.n
     return inside.astype(np.float32)
 
 
-def box_grid(box: tuple[float, float, float, float], softness: float, height: int, width: int) -> np.ndarray:
+def box_grid(box: Box, softness: float, height: int, width: int) -> np.ndarray:
     """Pixels whose centre lies in the box; a soft edge rises from 0 to 1 over `softness`, 1/2 at the box's side."""
     x0, y0, x1, y1 = box
     return np.outer(interval(y0, y1, height, softness), interval(x0, x1, width, softness)).astype(np.float32)
@@ -289,7 +291,7 @@ def mask_grid(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return grid
 
 
-def cropped_box(box: tuple[float, float, float, float], part: tuple[float, float, float, float]) -> tuple[float, ...]:
+def cropped_box(box: Box, part: Box) -> tuple[float, ...]:
     """What a part of the picture shows of a box, in units of that part; without an area where that is nothing."""
     x0, y0, x1, y1 = part
     return tuple(
@@ -298,14 +300,14 @@ def cropped_box(box: tuple[float, float, float, float], part: tuple[float, float
     )
 
 
-def cropped_mask(mask: np.ndarray, part: tuple[float, float, float, float]) -> np.ndarray:
+def cropped_mask(mask: np.ndarray, part: Box) -> np.ndarray:
     """A part of a drawing on as many pixels as the whole; what lies outside the drawing is empty."""
     height, width = mask.shape
     extent = tuple(side * length for side, length in zip(part, (width, height) * 2))
     return np.asarray(Image.fromarray(np.array(mask)).transform((width, height), Image.Transform.EXTENT, extent))
 
 
-def mask_bounds(mask: np.ndarray) -> tuple[float, float, float, float]:
+def mask_bounds(mask: np.ndarray) -> Box:
     """The smallest box around what is drawn."""
     rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
     corners = (columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)

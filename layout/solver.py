@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .regions import Relation, grouped
+from .regions import Relation, grouped, reached
 from .vocabulary import AXES, DEPTHS, PLACES
 
 
@@ -22,7 +22,7 @@ def consistent_relations(relations: Sequence[Relation]) -> list[Relation]:
     for relation in relations:
         if relation.relation in AXES | DEPTHS:
             low, high, axis = relation.directed
-            if _leads_to(before[axis], high, low):
+            if low in reached(high, before[axis]):
                 continue
             before[axis].add((low, high))
         kept.append(relation)
@@ -96,13 +96,6 @@ def _count_showing(places: np.ndarray, relations: Sequence[Relation]) -> int:
     asked = [relation for relation in relations if relation.relation in AXES]
     offsets = ((spread[r.subject] - spread[r.object], np.array(AXES[r.relation])) for r in asked)
     return sum(offset @ axis > np.abs(offset @ axis[::-1]) for offset, axis in offsets)
-
-
-def _leads_to(edges: set[tuple[int, int]], start: int, goal: int) -> bool:
-    reached = {start}
-    while more := {b for a, b in edges if a in reached} - reached:
-        reached |= more
-    return goal in reached
 
 
 def _placing_order(count: int, relations: Sequence[Relation]) -> list[int]:

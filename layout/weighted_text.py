@@ -30,10 +30,10 @@ class PromptSyntax:
     """
 
     splits_at: str  # where compel splits what is longer than an encoder reads: a name of its `SplitLongTextMode`
+    marks: re.Pattern  # characters that are escaped
+    with_weight: str  # how a text and its weight are written
 
-    def split(self, prompt: str) -> tuple[str, str]:
-        """A prompt without what it says is to be absent, and that; see [`split_negative`]."""
-        return split_negative(prompt)
+    split = staticmethod(split_negative)
 
     def split_layout(self, layout: Layout) -> Layout:
         """
@@ -68,11 +68,12 @@ class PromptSyntax:
 
     def source(self, prompt: str) -> str:
         """What a layout is predicted from."""
-        raise NotImplementedError
+        return self.text(self.split(prompt)[0])
 
     def weighted(self, text: str, weight: float) -> str:
         """A text without syntax, with a weight; the inverse of `words`."""
-        raise NotImplementedError
+        escaped = self.marks.sub(r"\\\1", text)
+        return escaped if weight == 1 else self.with_weight.format(escaped, weight)
 
     def described(self, layout: Layout, prompt: str) -> Layout:
         """
@@ -100,6 +101,7 @@ class _A1111Syntax(PromptSyntax):
     """AUTOMATIC1111's, as [`parse_prompt`] reads it."""
 
     splits_at = "PHRASES"
+    marks, with_weight = re.compile(r"([()\[\]{}\\])"), "({}:{:g})"
 
     def parse(self, text: str):
         from compel.prompt_parser import Conjunction, FlattenedPrompt
@@ -121,15 +123,12 @@ class _A1111Syntax(PromptSyntax):
     def source(self, prompt: str) -> str:
         return self.split(prompt)[0]  # which every predictor that ships reads
 
-    def weighted(self, text: str, weight: float) -> str:
-        escaped = re.sub(r"([()\[\]{}\\])", r"\\\1", text)
-        return escaped if weight == 1 else f"({escaped}:{weight:g})"
-
 
 class _CompelSyntax(PromptSyntax):
     """compel's own. Of texts that are blended the first one counts for the reading."""
 
     splits_at = "SENTENCES"
+    marks, with_weight = re.compile(r'([()"])'), "({}){:g}"
 
     def parse(self, text: str):
         from compel import Compel
@@ -152,13 +151,6 @@ class _CompelSyntax(PromptSyntax):
     def words(self, text: str) -> Words:
         fragments = (fragment for part in self._parts(text) for fragment in part)
         return [(word, weight) for fragment, weight in fragments for word in fragment.split()]
-
-    def source(self, prompt: str) -> str:
-        return self.text(self.split(prompt)[0])
-
-    def weighted(self, text: str, weight: float) -> str:
-        escaped = re.sub(r'([()"])', r"\\\1", text)
-        return escaped if weight == 1 else f"({escaped}){weight:g}"
 
     def _parts(self, text: str) -> list[Words]:
         """The fragments of each part."""

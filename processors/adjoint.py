@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .control import RegionalControl
-from .patch import replaced_forward
+from .replaced import replaced_method
 
 
 class _Recomputed(torch.autograd.Function):
@@ -21,17 +21,12 @@ class _Recomputed(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: torch.Tensor) -> tuple:
-        inputs = [
-            saved.detach().requires_grad_() if needed else saved
-            for saved, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[1:])
-        ]
+        pairs = list(zip(ctx.saved_tensors, ctx.needs_input_grad[1:]))
+        inputs = [saved.detach().requires_grad_() if is_needed else saved for saved, is_needed in pairs]
         with torch.enable_grad():
             output = ctx.evaluate(*inputs)
-        needed = ctx.needs_input_grad[1:]
-        gradients = iter(
-            pull_back(output, [tensor for tensor, is_needed in zip(inputs, needed) if is_needed], gradient)
-        )
-        return None, *(next(gradients) if is_needed else None for is_needed in needed)
+        gradients = iter(pull_back(output, [x for x, (_, is_needed) in zip(inputs, pairs) if is_needed], gradient))
+        return None, *(next(gradients) if is_needed else None for _, is_needed in pairs)
 
 
 @contextmanager
@@ -66,14 +61,13 @@ def recomputed_evaluations(
     def differentiable_forward(sample, timestep, encoder_hidden_states, *further, **options):
         if control.thread.plain or not control.recomputed:
             return forward(sample, timestep, encoder_hidden_states, *further, **options)
-        passes, guided_batch, weights = control.passes, control.guided_batch, control.step_weights
-        adapting, apart = control.adapting, control.apart
+        begun, guided_batch, weights = control.begun, control.guided_batch, control.step_weights
 
         def evaluate(latents, weights):
             if not control.recomputed:
                 raise RuntimeError("Gradients have to be taken before the block of `recomputed_evaluations` ends.")
             rows = torch.cat([latents, latents]) if guided_batch else latents
-            control.evaluate_again(len(rows), passes, weights, adapting, apart)
+            control.evaluate_again(begun, weights)
             output = forward(rows, timestep, encoder_hidden_states, *further, **options)[0]
             on_evaluation()
             return output
@@ -83,7 +77,7 @@ def recomputed_evaluations(
 
     control.recomputed = True
     try:
-        with replaced_forward(unet, differentiable_forward), layer_checkpointing(unet, recompute_layers):
+        with replaced_method(unet, "forward", differentiable_forward), layer_checkpointing(unet, recompute_layers):
             yield
     finally:
         control.recomputed = False

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention, AttnProcessor, AttnProcessor2_0
 
 from .control import Placement, RegionalControl
+from .region_adapters import of_layer
 
 
 class RegionalAttnProcessor:
@@ -142,7 +143,7 @@ class RegionalAttnProcessor:
     def _adapted(self, attn: Attention, query: torch.Tensor, texts, attention_mask, output) -> torch.Tensor:
         """A(D) and A(uncond) where regions have adapters: their queries attend to keys and values under these."""
         step = self.control.adapting
-        place = step.place(query.shape[1])
+        place = of_layer(step.places, query.shape[1])
         key_value = self._key_value(attn, "prompt in regions", texts, step.adapters, step.rows)
         mask = None if attention_mask is None else attention_mask[step.rows]
         inside = _attend(attn, query.flatten(0, 1)[place.index], *key_value, mask)
@@ -152,7 +153,7 @@ class RegionalAttnProcessor:
     def _change_by_inner(self, attn, hidden_states, texts, attention_mask, options: dict, output) -> torch.Tensor:
         """What that changes in a foreign processor's output."""
         step = self.control.adapting
-        place = step.place(hidden_states.shape[1])
+        place = of_layer(step.places, hidden_states.shape[1])
         changes = []
         for names, index in zip(step.adapters, place.index):
             with self.control.reading([names]):

@@ -1,7 +1,7 @@
 """Arguments of a call that make no sense, refused before any model runs: which argument, its value, what to do."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 import torch
@@ -34,41 +34,25 @@ def _is_generator(value) -> bool:
     return bool(values) and all(isinstance(x, torch.Generator) for x in values)
 
 
-_TEXT = (_is_text, "a string, or a list of at least one string")
-_TENSOR = (_is_finite_tensor, "a tensor of finite numbers")
-_SIZE = (_is_pair, "a tuple of two whole numbers, (height, width)")
-_POSITION = (_is_pair, "a tuple of two whole numbers, (top, left)")
-
 # What each argument has to be where it is not None.
-_OPTION_RULES: dict[str, tuple[Callable, str]] = {
-    "prompt": _TEXT,
-    "prompt_2": _TEXT,
-    "negative_prompt": _TEXT,
-    "negative_prompt_2": _TEXT,
-    "height": (_is_count, "a whole number of pixels from 8, divisible by 8"),
-    "width": (_is_count, "a whole number of pixels from 8, divisible by 8"),
-    "num_inference_steps": (_is_count, "a whole number from 1"),
-    "num_images_per_prompt": (_is_count, "a whole number from 1"),
-    "guidance_scale": (_is_finite, "a finite number"),
-    "guidance_rescale": (_is_finite, "a finite number"),
-    "eta": (_is_finite, "a finite number"),
-    "generator": (_is_generator, "a torch.Generator or a list of them"),
-    "latents": _TENSOR,
-    "prompt_embeds": _TENSOR,
-    "negative_prompt_embeds": _TENSOR,
-    "pooled_prompt_embeds": _TENSOR,
-    "negative_pooled_prompt_embeds": _TENSOR,
-    "denoising_end": (lambda value: _is_finite(value) and 0 <= value <= 1, "a number in 0..1"),
-    "original_size": _SIZE,
-    "crops_coords_top_left": _POSITION,
-    "target_size": _SIZE,
-    "negative_original_size": _SIZE,
-    "negative_crops_coords_top_left": _POSITION,
-    "negative_target_size": _SIZE,
-    "clip_skip": (lambda value: isinstance(value, Integral) and value >= 0, "a whole number from 0"),
-    "cross_attention_kwargs": (lambda value: isinstance(value, dict), "a dict"),
-    "callback_on_step_end": (callable, "callable"),
-}
+_RULES = (
+    ("prompt prompt_2 negative_prompt negative_prompt_2", _is_text, "a string, or a list of at least one string"),
+    ("layout_prompt", _is_text, "a string, or a list of at least one string"),
+    ("height width", _is_count, "a whole number of pixels from 8, divisible by 8"),
+    ("num_inference_steps num_images_per_prompt", _is_count, "a whole number from 1"),
+    ("guidance_scale guidance_rescale eta", _is_finite, "a finite number"),
+    ("generator", _is_generator, "a torch.Generator or a list of them"),
+    ("latents prompt_embeds negative_prompt_embeds", _is_finite_tensor, "a tensor of finite numbers"),
+    ("pooled_prompt_embeds negative_pooled_prompt_embeds", _is_finite_tensor, "a tensor of finite numbers"),
+    ("denoising_end", lambda value: _is_finite(value) and 0 <= value <= 1, "a number in 0..1"),
+    ("original_size target_size", _is_pair, "a tuple of two whole numbers, (height, width)"),
+    ("negative_original_size negative_target_size", _is_pair, "a tuple of two whole numbers, (height, width)"),
+    ("crops_coords_top_left negative_crops_coords_top_left", _is_pair, "a tuple of two whole numbers, (top, left)"),
+    ("clip_skip", lambda value: isinstance(value, Integral) and value >= 0, "a whole number from 0"),
+    ("cross_attention_kwargs", lambda value: isinstance(value, dict), "a dict"),
+    ("callback_on_step_end", callable, "callable"),
+)
+_OPTION_RULES = {name: (fits, wanted) for names, fits, wanted in _RULES for name in names.split()}
 _NEEDED = ("guidance_scale", "guidance_rescale", "num_images_per_prompt")
 
 
@@ -83,23 +67,16 @@ def check_options(options: dict) -> None:
     Raises:
         ValueError, TypeError: Names the argument, its value and what it has to be.
     """
-    for name, (fits, wanted) in _OPTION_RULES.items():
-        value = options.get(name)
-        if (value is None and name in _NEEDED) or (value is not None and not fits(value)):
-            raise _misfit(name, wanted, value)
+    for name, (_, wanted) in _OPTION_RULES.items():
+        if name in _NEEDED and options[name] is None:
+            raise _misfit(name, wanted, None)
+        check_option(name, options.get(name))
     if options["num_inference_steps"] is None and options["timesteps"] is None and options["sigmas"] is None:
         raise ValueError("`num_inference_steps` is None: pass a whole number from 1, `timesteps` or `sigmas`.")
 
 
-def check_text(name: str, value) -> None:
-    """Raises a ValueError or TypeError unless the argument `name` is a text, some texts, or `None`."""
-    fits, wanted = _TEXT
-    if value is not None and not fits(value):
-        raise _misfit(name, wanted, value)
-
-
 def check_option(name: str, value) -> None:
-    """Raises a ValueError or TypeError unless an argument of the stock pipeline is `None` or what it has to be."""
+    """Raises a ValueError or TypeError unless one of these arguments is `None` or what it has to be."""
     fits, wanted = _OPTION_RULES[name]
     if value is not None and not fits(value):
         raise _misfit(name, wanted, value)
@@ -110,16 +87,13 @@ def _misfit(name: str, wanted: str, value) -> Exception:
     return error(f"`{name}` has to be {wanted}, got {shortened(value)}.")
 
 
-def check_batch(options: dict, context_width: int) -> int:
+def check_batch(options: dict, context_width: int) -> None:
     """
     Checks that the arguments belong to one batch.
 
     Args:
         options (`dict`): The arguments by name, each sound by itself.
         context_width (`int`): Channels of the UNet's cross-attention, the last size of `prompt_embeds`.
-
-    Returns:
-        `int`: The number of prompts.
 
     Raises:
         ValueError, TypeError: Names the arguments that disagree.
@@ -145,7 +119,6 @@ def check_batch(options: dict, context_width: int) -> int:
         check_length(name, options.get(name), prompts, "prompts")
     for name in ("generator", "latents"):
         check_length(name, options[name], pictures, "pictures")
-    return prompts
 
 
 def check_text_to_image(in_channels: int, out_channels: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .region_adapters import AdapterStep, RegionAdapters, adapter_amounts
+from .region_adapters import AdapterStep, RegionAdapters, adapter_amounts, of_layer
 from .region_images import RegionImages
 from .separation import Separation, memberships, separated
 
@@ -154,14 +154,6 @@ class RegionalControl:
     _regions: dict[int, _LayerRegions] = field(default_factory=dict, init=False, repr=False)
     _known_regions: dict = field(default_factory=dict, init=False, repr=False)
 
-    def take_texts(self, other: "RegionalControl") -> None:
-        """Takes over another control's objects, with their texts and regions; blend and weights stay its own."""
-        self.contexts, self.owners, self.masks = other.contexts, other.owners, other.masks
-        self.negatives, self.negated = other.negatives, other.negated
-        self.backgrounds = other.backgrounds
-        self.context_masks, self.negative_masks = other.context_masks, other.negative_masks
-        self.adapters, self.images = other.adapters, other.images
-
     def begin_run(self) -> None:
         """Forgets what belonged to the last run."""
         self.run += 1
@@ -214,17 +206,15 @@ class RegionalControl:
             regions = self._regions.items()
             self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
 
-    def evaluate_again(
-        self,
-        rows: int,
-        passes: str,
-        weights: torch.Tensor | None,
-        adapting: AdapterStep | None,
-        apart: dict[int, Separation],
-    ) -> None:
-        """Prepares an evaluation of this run that was begun before to be made once more, in this thread."""
+    @property
+    def begun(self) -> tuple:
+        """What `evaluate_again` has to know of the evaluation that was begun, beside its weights."""
+        return self.rows, self.passes, self.adapting, self.apart
+
+    def evaluate_again(self, begun: tuple, weights: torch.Tensor | None) -> None:
+        """Prepares an evaluation of this run that was `begun` before to be made once more, in this thread."""
         self.thread.plain = False
-        self.rows, self.passes, self.adapting, self.apart = rows, passes, adapting, apart
+        self.rows, self.passes, self.adapting, self.apart = begun
         self.weigh(weights)
 
     @property
@@ -289,23 +279,13 @@ class RegionalControl:
         return output.unflatten(0, (2, -1)).transpose(0, 1) if self.guided_batch else output
 
     def placement(self, tokens: int) -> Placement:
-        """
-        Where the objects act in a layer with `tokens` tokens of each picture.
-
-        Raises:
-            ValueError: No layer is to have so many.
-        """
-        return _of_layer(self.placements, tokens)
+        """Where the objects act in a layer with `tokens` tokens of each picture, see [`of_layer`]."""
+        return of_layer(self.placements, tokens)
 
     def separation(self, rows: int, tokens: int) -> Separation:
-        """
-        What keeps neighbours apart in a layer with so many rows, and so many tokens of each picture.
-
-        Raises:
-            ValueError: No layer is to have so many.
-        """
+        """What keeps neighbours apart in a layer with so many rows, and so many tokens of each picture."""
         self.conditional_rows(rows)
-        return _of_layer(self.apart, tokens)
+        return of_layer(self.apart, tokens)
 
     def _of_texts(self, weights: torch.Tensor) -> torch.Tensor:
         """The objects' weights (O, 1) as those of all local descriptions, (E, 1)."""
@@ -354,13 +334,8 @@ class RegionalControl:
             amounts[tokens] = adapter_amounts(strengths, place.index, place.amount[..., 0], (images, tokens))
             index = torch.cat([place.index[own] + start * tokens for start in halves])
             places[tokens] = Placement(index, place.amount[own].repeat(len(halves), 1, 1))
-        return AdapterStep(
-            strengths,
-            [start + row for start in halves for row in first_rows],
-            tuple(strengths[number] for number in own) * len(halves),
-            places,
-            amounts,
-        )
+        rows = [start + row for start in halves for row in first_rows]
+        return AdapterStep(strengths, rows, tuple(strengths[e] for e in own) * len(halves), places, amounts)
 
     def _apart(self, strength: float) -> dict[int, Separation]:
         """What keeps neighbours apart so strongly, in all rows alike; nothing where no object has any."""
@@ -391,13 +366,3 @@ class RegionalControl:
         if max(map(len, neighbours), default=0) > 1:
             members = memberships([masks[own] for own in neighbours]).repeat_interleave(copies, dim=0).to(like)
         return _LayerRegions(index.flatten(1).to(like.device), values.flatten(1).to(like), queries, members)
-
-
-def _of_layer(parts: dict, tokens: int):
-    """What belongs to layers with so many tokens of each picture, or a ValueError if there are none."""
-    if tokens not in parts:
-        raise ValueError(
-            f"A layer has {tokens} tokens of each picture, and none of this denoiser has other than"
-            f" {', '.join(map(str, parts))}."
-        )
-    return parts[tokens]

@@ -1,6 +1,6 @@
 """What the families with transformers have in common for regional control: `Denoiser`, and what its runs encode."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import nn
 
 from .control import Evaluation, RegionalControl
 from .steps import StepClock
-from .unet import UNetDenoiser, check_perturbed_attention
+from .unet import UNetDenoiser
 
 
 class EncodedTexts:
@@ -143,10 +143,21 @@ class Denoiser:
 
     def check_run(self) -> None:
         """Raises a ValueError if the run is one that cannot be controlled."""
-        check_perturbed_attention(self.pipe)
         registries = (getattr(module, "_diffusers_hook", None) for module in self.model.modules())
         if any(hook._is_stateful for registry in registries if registry for hook in registry.hooks.values()):
             raise ValueError(
                 "Regions do not go together with what diffusers caches from step to step: take it out, as"
                 f" `{self.component}.disable_cache()` does."
             )
+
+
+def check_takes(denoiser: Denoiser | UNetDenoiser, layouts: Sequence) -> None:
+    """Raises a ValueError if regions have adapters or pictures, and nothing of that kind can act in this model."""
+    ways = {"adapters": "let them act everywhere, without naming them", "image": "leave it out of the layout"}
+    for region in () if denoiser.takes_adapters else (region for layout in layouts for region in layout):
+        for name, way in ways.items():
+            if getattr(region, name):
+                raise ValueError(
+                    f"`{name}` of {region.phrase!r} acts in a region only with {UNetDenoiser.kind}, in one picture at"
+                    f" a time, and not with {type(denoiser.pipe).__name__}: {way}."
+                )

@@ -2,13 +2,18 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from transformers.utils import logging as transformers_logging
 
+from .replaced import uncompiled
+
+
+# What the constructors of stock pipelines take beside components.
+_STOCK_SETTINGS = ("requires_safety_checker", "force_zeros_for_empty_prompt", "add_watermarker")
 
 # Arguments for which each family has a default of its own.
 _DEFAULTED = ("guidance_scale", "crops_coords_top_left", "negative_crops_coords_top_left")
@@ -31,26 +36,15 @@ class Family:
     unread_layers: int
     upcasts_vae: bool
 
-    def components(self, given: dict) -> dict:
-        """
-        The stock pipeline's share of both families' components, by name; `None` where there is none.
+    def components(self, arguments: dict) -> dict:
+        """The stock pipeline's components among a constructor's arguments, see [`Family.options`]."""
+        parts = {name: value for name, value in arguments.items() if name not in _STOCK_SETTINGS}
+        return self._share("__init__", "component", parts)
 
-        Raises:
-            ValueError: A component that this family does not have.
-        """
-        return self._known(self.stock.__init__, given, "component")
-
-    def settings(self, given: dict) -> dict:
-        """
-        The stock pipeline's share of what its constructor takes beside components, its own defaults in the place of
-        `None`.
-
-        Raises:
-            ValueError: A setting that this family does not have.
-        """
-        settings = self._known(self.stock.__init__, given, "setting")
-        defaults = inspect.signature(self.stock.__init__).parameters
-        return {name: defaults[name].default if value is None else value for name, value in settings.items()}
+    def settings(self, arguments: dict) -> dict:
+        """What its constructor takes beside these, its own defaults in the place of `None`."""
+        settings = self._share("__init__", "setting", {name: arguments[name] for name in _STOCK_SETTINGS})
+        return self._with_defaults("__init__", settings, settings)
 
     def options(self, arguments: dict) -> dict:
         """
@@ -58,19 +52,26 @@ class Family:
         defaults differ.
 
         Raises:
-            ValueError: An argument that this family does not have.
+            ValueError: An argument of the other family.
         """
-        options = self._known(self.stock.__call__, arguments, "argument")
-        defaults = inspect.signature(self.stock.__call__).parameters
-        left_open = (name for name in _DEFAULTED if name in options and options[name] is None)
-        return options | {name: defaults[name].default for name in left_open}
+        return self._with_defaults("__call__", self._share("__call__", "argument", arguments), _DEFAULTED)
 
-    def _known(self, function: Callable, given: dict, kind: str) -> dict:
-        known = inspect.signature(function).parameters
-        for name, value in given.items():
-            if name not in known and value is not None:
+    def _share(self, method: str, kind: str, given: dict) -> dict:
+        own = _taken_by(self.stock, method)
+        for name in {**_taken_by(STABLE_DIFFUSION.stock, method), **_taken_by(SDXL.stock, method)}:
+            if name not in own and given.get(name) is not None:
                 raise ValueError(f"This checkpoint is {self.name}, which has no {kind} `{name}`: leave it out.")
-        return {name: value for name, value in given.items() if name in known}
+        return {name: value for name, value in given.items() if name in own}
+
+    def _with_defaults(self, method: str, given: dict, names: Iterable[str]) -> dict:
+        own = _taken_by(self.stock, method)
+        return given | {name: own[name].default for name in names if name in given and given[name] is None}
+
+
+def _taken_by(stock: type[DiffusionPipeline], method: str) -> dict[str, inspect.Parameter]:
+    """The arguments of a stock pipeline's method, but whether it returns a dictionary."""
+    parameters = inspect.signature(getattr(stock, method)).parameters
+    return {name: parameter for name, parameter in parameters.items() if name not in ("self", "return_dict")}
 
 
 STABLE_DIFFUSION = Family("Stable Diffusion 1.x or 2.x", StableDiffusionPipeline, unread_layers=0, upcasts_vae=False)
@@ -84,26 +85,17 @@ _CONDITIONS = {
     "num_class_embeds": (None,),
 }
 
-# What a call of either stock pipeline takes.
-STOCK_ARGUMENTS = {
-    name
-    for family in (STABLE_DIFFUSION, SDXL)
-    for name in inspect.signature(family.stock.__call__).parameters
-    if name not in ("self", "return_dict")
-}
 
-
-def family_of(components: dict) -> Family:
+def family_of(unet, text_encoder_2) -> Family:
     """
     The family of a checkpoint, by its UNet if it has one, otherwise by whether there is a second text encoder.
 
     Raises:
         ValueError: The UNet is of neither family.
     """
-    unet = components["unet"]
     if unet is None:
-        return STABLE_DIFFUSION if components["text_encoder_2"] is None else SDXL
-    unet = getattr(unet, "_orig_mod", unet)  # of a compiled one
+        return STABLE_DIFFUSION if text_encoder_2 is None else SDXL
+    unet = uncompiled(unet)
     if not isinstance(unet, UNet2DConditionModel):
         raise _unsupported(f"a {type(unet).__name__}")
     for name, known in _CONDITIONS.items():

@@ -1,6 +1,6 @@
 """The objects' local descriptions: checked, encoded, and brought together with their regions and weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -117,45 +117,34 @@ def _filled_up(length: int, contexts: torch.Tensor | None, empty: torch.Tensor |
 
 
 def named_adapters(denoiser: UNetDenoiser, layouts: Sequence, adapter_layers: str) -> RegionAdapters | None:
-    """
-    The LoRA adapters that regions name; `None` where none does.
-
-    Raises:
-        ValueError: One of them cannot act in a region, or nothing can in this model.
-    """
+    """The LoRA adapters that regions name; `None` where none does. See [`check_region_adapters`]."""
     regions = _acting(layouts)
     asked = {name: region.phrase for region in regions if region for name in region.adapters or {}}
     if not asked:
         return None
-    if not denoiser.takes_adapters:
-        name, phrase = next(iter(asked.items()))
-        raise ValueError(
-            f"`adapters` of {phrase!r} names {name!r}, but adapters act in regions only with Stable Diffusion 1.x, 2.x"
-            f" and XL, in one picture at a time, and not with {type(denoiser.pipe).__name__}: let it act everywhere,"
-            " without naming it."
-        )
     check_region_adapters(denoiser.pipe, denoiser.model, asked, adapter_layers)
     return RegionAdapters(tuple(region.adapters or {} if region else {} for region in regions), adapter_layers)
 
 
 def region_times(layouts: Sequence, steps: int) -> torch.Tensor:
     """Whether each region acts at each step: 1 or 0, and 1 for backgrounds."""
-    times = [region.times(steps) if region else np.ones(steps) for region in _acting(layouts)]
-    return torch.from_numpy(np.array(times, dtype=np.float32).reshape(len(times), steps))
+    return _over_time(layouts, steps, lambda region: region.times(steps))
+
+
+def region_strengths(layouts: Sequence, steps: int) -> torch.Tensor | None:
+    """The factors on all weights at each step, with 1 for backgrounds; `None` where no region has any."""
+    strengths = _over_time(layouts, steps, lambda region: region.strengths(steps))
+    return None if (strengths == 1).all() else strengths
+
+
+def _over_time(layouts: Sequence, steps: int, of_region: Callable[[Any], np.ndarray]) -> torch.Tensor:
+    values = [of_region(region) if region else np.ones(steps) for region in _acting(layouts)]
+    return torch.from_numpy(np.array(values, dtype=np.float32).reshape(len(values), steps))
 
 
 def _acting(layouts: Sequence) -> list:
     """The regions of all layouts, with a `None` where a background has a description."""
     return [region for layout in layouts for region in (*layout.regions, *[None] * layout.has_background)]
-
-
-def region_strengths(layouts: Sequence, steps: int) -> torch.Tensor | None:
-    """The factors on all weights at each step, with 1 for backgrounds; `None` where no region has any."""
-    of_background = np.ones((1, steps), dtype=np.float32)
-    strengths = np.concatenate(
-        [part for layout in layouts for part in (layout.strengths(steps), of_background[: layout.has_background])]
-    )
-    return None if (strengths == 1).all() else torch.from_numpy(strengths)
 
 
 def check_negatives(layouts: Sequence, guided: bool, how: str = "a `guidance_scale` above 1") -> None:

@@ -19,15 +19,9 @@ from torch import nn
 from .checks import check_pictures
 from .control import RegionalControl
 from .region_adapters import adapter_forwards, encoded_so
+from .replaced import uncompiled
 from .self_attention import SeparatedAttnProcessor
 from .unet import UNetDenoiser
-
-
-# Methods of pipelines that have all else, and yet are not drawn by one batch in each step.
-_OTHER_WAYS = {
-    "get_views": "draws several views of a picture in each step",
-    "invert": "inverts a picture and edits that by several prompts",
-}
 
 
 @contextmanager
@@ -59,11 +53,10 @@ def regional_attention(
             evaluated: guided control without guidance; weights of another number of steps than the scheduler's;
             evaluations that are not the scheduler's steps, or not of the pipeline. At the end of a run, or of the
             block: NaN or infinity.
-        TypeError: A pipeline of another kind.
+        TypeError: A denoiser of another kind.
     """
     pipe = denoiser.pipe
-    check_kind(pipe, denoiser.component)
-    model, plain_model = denoiser.model, _uncompiled(denoiser.model)
+    model, plain_model = denoiser.model, uncompiled(denoiser.model)
     if not isinstance(plain_model, denoiser.models):
         raise TypeError(f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(plain_model).__name__}.")
     layers = denoiser.layers(control.contexts)
@@ -156,12 +149,12 @@ class _Block:
         self._replaced.append((module, forward, vars(module).get("forward")))
         vars(module)["forward"] = forward
 
-    def put_back(self, only: nn.Module | None = None) -> None:
-        """Undoes all of it, or what was replaced of one module; may be interrupted and called again."""
-        for hook in self.hooks if only is None else ():
+    def put_back(self) -> None:
+        """Undoes all of it; may be interrupted and called again."""
+        for hook in self.hooks:
             hook.remove()
         for module, forward, before in reversed(self._replaced):
-            if only not in (None, module) or vars(module).get("forward") is not forward:
+            if vars(module).get("forward") is not forward:
                 continue
             if before is None:
                 del vars(module)["forward"]
@@ -225,7 +218,7 @@ def own_run(pipe) -> Iterator[None]:
     One call of a pipeline at a time: those of other threads wait. A call within another of its thread, or within that
     thread's block on the UNet, goes on. So nobody who has the UNet waits for a pipeline.
     """
-    if _has_turn(pipe) or _has_turn(_uncompiled(pipe.unet)):
+    if _has_turn(pipe) or _has_turn(uncompiled(pipe.unet)):
         yield
         return
     with own_turn(pipe, ""):
@@ -237,22 +230,6 @@ def _has_turn(thing) -> bool:
     with _blocks_lock:
         block = _blocks.get(thing)
         return block is not None and not block.over and block.thread == get_ident()
-
-
-@contextmanager
-def replaced_forward(model: nn.Module, forward: Callable) -> Iterator[None]:
-    """Another `forward` for a denoiser within its block of [`regional_attention`]."""
-    block = _blocks[_uncompiled(model)]
-    try:
-        block.replace_forward(model, forward)
-        yield
-    finally:
-        block.put_back(model)
-
-
-def _uncompiled(model: nn.Module) -> nn.Module:
-    """The module itself where `torch.compile` has wrapped it."""
-    return getattr(model, "_orig_mod", model)
 
 
 def _controlled_forward(
@@ -276,21 +253,6 @@ def _argument_names(module: nn.Module | None) -> list[str]:
     return [] if module is None else list(inspect.signature(type(module).forward).parameters)[1:]
 
 
-def check_kind(pipe, *needed: str) -> None:
-    """
-    Raises:
-        TypeError: The pipeline has no attribute or method of one of these names, or draws in another way.
-    """
-    missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
-    if missing:
-        raise TypeError(
-            f"{type(pipe).__name__} cannot be controlled: it lacks {', '.join(f'`{name}`' for name in missing)}."
-        )
-    for method, way in _OTHER_WAYS.items():
-        if hasattr(type(pipe), method):
-            raise TypeError(f"{type(pipe).__name__} cannot be controlled: it {way}.")
-
-
 def _is_run_of(pipe, block: _Block) -> bool:
     """Whether the evaluation that begins is the pipeline's, or one of the block's thread without any pipeline."""
     caller, in_its_thread = _calling_pipeline(), get_ident() == block.thread
@@ -306,29 +268,28 @@ def _is_run_of(pipe, block: _Block) -> bool:
 
 def _is_under_way(model: nn.Module) -> bool:
     """Whether this is part of an evaluation of the model, and not of what autograd computes again of one."""
-    frame = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "forward" and frame.f_locals.get("self") is model:
-            return True
-        frame = frame.f_back
-    return False
+    return any(owner is model for owner in _callers("forward"))
 
 
 def _calling_pipeline() -> DiffusionPipeline | None:
     """The pipeline whose call this is part of."""
+    return next((owner for owner in _callers("__call__") if isinstance(owner, DiffusionPipeline)), None)
+
+
+def _callers(method: str) -> Iterator[Any]:
+    """The objects in whose method of that name this is, from the inside out."""
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_name == "__call__" and isinstance(frame.f_locals.get("self"), DiffusionPipeline):
-            return frame.f_locals["self"]
+        if frame.f_code.co_name == method:
+            yield frame.f_locals.get("self")
         frame = frame.f_back
-    return None
 
 
 def _check_shareable(model: nn.Module) -> None:
     """A compiled model does not ask which thread it runs in."""
-    if model is not _uncompiled(model) or any(module._compiled_call_impl for module in model.modules()):
+    if model is not uncompiled(model) or any(module._compiled_call_impl for module in model.modules()):
         raise ValueError(
-            f"The {type(_uncompiled(model)).__name__} is compiled, and under regional control in another thread. Wait"
+            f"The {type(uncompiled(model)).__name__} is compiled, and under regional control in another thread. Wait"
             " for that to end, or share one that is not compiled."
         )
 

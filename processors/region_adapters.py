@@ -11,7 +11,7 @@ from diffusers.models.attention_processor import Attention
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 
-from .replaced import replaced_method
+from .replaced import replaced_method, uncompiled
 
 
 ADAPTER_LAYERS = ("all", "cross_attention")
@@ -58,24 +58,20 @@ class AdapterStep:
     places: dict[int, Any]
     amounts: dict[int, dict[str, torch.Tensor]]
 
-    def place(self, tokens: int) -> Any:
-        """That of a layer with so many tokens of each picture, see `amounts_on`."""
-        self.amounts_on(tokens)
-        return self.places[tokens]
 
-    def amounts_on(self, tokens: int) -> dict[str, torch.Tensor]:
-        """
-        Those of a layer with so many tokens of each picture.
+def of_layer(parts: Mapping[int, Any], tokens: int) -> Any:
+    """
+    What belongs to layers with so many tokens of each picture.
 
-        Raises:
-            ValueError: No layer is to have so many.
-        """
-        if tokens not in self.amounts:
-            raise ValueError(
-                f"A layer with region adapters has {tokens} tokens of each picture, and none of this UNet has other"
-                f" than {', '.join(map(str, self.amounts))}: what merges or splits tokens does not go with them."
-            )
-        return self.amounts[tokens]
+    Raises:
+        ValueError: No layer is to have so many.
+    """
+    if tokens not in parts:
+        raise ValueError(
+            f"A layer has {tokens} tokens of each picture, and none of this denoiser has other than"
+            f" {', '.join(map(str, parts))}: what merges or splits tokens does not go together with regions."
+        )
+    return parts[tokens]
 
 
 def adapter_amounts(
@@ -129,7 +125,7 @@ def _adapted_forward(
 
     def place_amounts(output: torch.Tensor) -> dict[str, torch.Tensor]:
         tokens = output.shape[2:].numel() if output.ndim == 4 else output.shape[1]
-        return {} if control.adapting is None else control.adapting.amounts_on(tokens)
+        return {} if control.adapting is None else of_layer(control.adapting.amounts, tokens)
 
     amounts_for = text_amounts if reads_text else place_amounts
 
@@ -194,7 +190,7 @@ def check_region_adapters(pipe, unet: nn.Module, asked: Mapping[str, str], layer
         asked (`Mapping[str, str]`): The adapters by name, each with the phrase of a region that names it.
         layers (`str`): As in [`RegionAdapters`].
     """
-    plain_unet = getattr(unet, "_orig_mod", unet)
+    plain_unet = uncompiled(unet)
     parts = [plain_unet, *_text_encoders(pipe)]
     loaded = {name for part in parts for layer in part.modules() if hasattr(layer, "lora_A") for name in layer.scaling}
     for name, phrase in asked.items():

@@ -71,16 +71,11 @@ def region_images(denoiser, pictures: Mapping[int, Any]) -> RegionImages | None:
         pictures (`Mapping[int, Region]`): The objects that have one, by number.
 
     Raises:
-        ValueError: The pipeline has not one IP-Adapter with its image encoder, or cannot have any.
+        ValueError: The pipeline has not one IP-Adapter with its image encoder.
     """
     if not pictures:
         return None
     pipe, phrase = denoiser.pipe, next(iter(pictures.values())).phrase
-    if not denoiser.takes_adapters:
-        raise ValueError(
-            f"`image` of {phrase!r} acts only with Stable Diffusion 1.x, 2.x and XL, in one picture at a time, and not"
-            f" with {type(pipe).__name__}: leave it out of the layout."
-        )
     projection = getattr(denoiser.model, "encoder_hid_proj", None)
     loaded = getattr(projection, "image_projection_layers", ())
     if len(loaded) != 1 or pipe.image_encoder is None:

@@ -1,8 +1,10 @@
-"""Another method for an object, for a while."""
+"""What stands in the place of something else: another method for a while, a compiled module."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from torch import nn
 
 
 def own_method(owner: Any, name: str) -> Callable:
@@ -16,11 +18,16 @@ def replaced_method(owner: Any, name: str, method: Callable) -> Iterator[None]:
     """A function in the place of an object's own within the block; after it, what a user has put there is again."""
     method.in_place_of = own_method(owner, name)
     before = vars(owner).get(name)
-    vars(owner)[name] = method
     try:
+        vars(owner)[name] = method
         yield
     finally:
         if before is None:
-            del vars(owner)[name]
+            vars(owner).pop(name, None)
         else:
             vars(owner)[name] = before
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """The module itself where `torch.compile` has wrapped it."""
+    return getattr(model, "_orig_mod", model)

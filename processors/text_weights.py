@@ -12,8 +12,9 @@ from diffusers.utils.torch_utils import get_module_execution_device
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
+from .checks import check_length
 from .families import STABLE_DIFFUSION, cut_texts_untold
-from .replaced import own_method
+from .replaced import own_method, uncompiled
 
 
 def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
@@ -32,7 +33,7 @@ def weighted_encoder(pipe, syntax) -> Callable[..., tuple]:
     """
     encode, signature = own_method(pipe, "encode_prompt"), inspect.signature(type(pipe).encode_prompt)
     for _, encoder in _text_pairs(pipe):
-        if not isinstance(_uncompiled_encoder(encoder), CLIPTextModel | CLIPTextModelWithProjection):
+        if not isinstance(uncompiled(encoder), CLIPTextModel | CLIPTextModelWithProjection):
             raise ValueError(
                 f"`prompt_syntax` is for the text encoders of CLIP, and {type(pipe).__name__} has a"
                 f" {type(encoder).__name__}: leave it out."
@@ -85,8 +86,7 @@ def _texts(syntax, prompts: str | list[str], negatives: str | list[str] | None) 
     """Prompts without what they say is to be absent, and the negative prompts with it; `None` where there is none."""
     prompts = [prompts] if isinstance(prompts, str) else prompts
     given = negatives if isinstance(negatives, list) else [negatives or ""] * len(prompts)
-    if len(given) != len(prompts):
-        raise ValueError(f"`negative_prompt` holds {len(given)} texts, but there are {len(prompts)} prompts.")
+    check_length("negative_prompt", given, len(prompts), "prompts")
     kept, found = zip(*map(syntax.split, prompts))
     joined = [", ".join(filter(None, both)) for both in zip(given, found)]
     return list(kept), joined if negatives is not None or any(joined) else None
@@ -96,11 +96,6 @@ def _text_pairs(pipe) -> list[tuple[Any, nn.Module]]:
     """Tokenizers and text encoders, in order; SDXL's refiner has no first ones."""
     pairs = [(getattr(pipe, f"tokenizer{n}", None), getattr(pipe, f"text_encoder{n}", None)) for n in ("", "_2")]
     return [(tokenizer, encoder) for tokenizer, encoder in pairs if tokenizer is not None and encoder is not None]
-
-
-def _uncompiled_encoder(encoder: nn.Module) -> nn.Module:
-    """It without what `torch.compile` wraps around it."""
-    return getattr(encoder, "_orig_mod", encoder)
 
 
 @contextmanager
@@ -144,7 +139,7 @@ class _Encoder:
         elif self.clip_skip is None:
             states = output[0]
         else:
-            model = _uncompiled_encoder(self.encoder)
+            model = uncompiled(self.encoder)
             norm = getattr(model, "text_model", model).final_layer_norm
             states = norm(output.hidden_states[-1 - self.clip_skip])
         return SimpleNamespace(last_hidden_state=states, pooler_output=output[0])

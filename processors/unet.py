@@ -10,6 +10,7 @@ from torch import nn
 
 from .attention import RegionalAttnProcessor
 from .control import Evaluation, RegionalControl
+from .replaced import uncompiled
 from .steps import StepClock
 
 
@@ -44,7 +45,7 @@ class UNetDenoiser:
     @property
     def takes_adapters(self) -> bool:
         """Whether LoRA adapters can act in regions: not along the frames of a video."""
-        return not isinstance(getattr(self.model, "_orig_mod", self.model), UNetMotionModel)
+        return not isinstance(uncompiled(self.model), UNetMotionModel)
 
     @property
     def guided(self) -> bool:
@@ -117,16 +118,7 @@ class UNetDenoiser:
         """No texts have to join."""
 
     def check_run(self) -> None:
-        """Raises a ValueError if the run is one that cannot be controlled."""
-        check_perturbed_attention(self.pipe)
-
-
-def check_perturbed_attention(pipe) -> None:
-    """Raises a ValueError if a pipeline's run is under perturbed-attention guidance."""
-    if getattr(pipe, "do_perturbed_attention_guidance", False):
-        raise ValueError(
-            "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
-        )
+        """All runs can be controlled."""
 
 
 def unet_evaluation(latents: torch.Tensor, guided: bool, timestep: torch.Tensor | float = 0.0) -> Evaluation:

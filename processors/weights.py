@@ -1,7 +1,8 @@
-"""The combination weights: a matrix (objects x steps) for each picture; defaults, checks, files."""
+"""The combination weights: a matrix (objects x steps) for each picture; defaults, checks, reading of files."""
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from ..layout.files import check_size, read_json, write_json, write_whole
+from ..layout.files import check_size, read_json
 from .checks import check_choice
 from .control import BLENDS
 
@@ -21,6 +21,7 @@ from .control import BLENDS
 GUIDED_STRENGTH = 5.0  # shared by the objects of a picture: 5/N each (arXiv:2304.03869, official code)
 CONVEX_WEIGHT = 0.5  # of every object; a plain choice, measured on no checkpoint
 WEIGHT_SCHEDULES = ("constant", "linear")
+_weights_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def batch_weights(
     phrases: Sequence[Sequence[str]],
     num_steps: int | None,
     blend: str,
+    pictures: int = 1,
     **defaults,
 ) -> list[torch.Tensor]:
     """
@@ -113,30 +115,31 @@ def batch_weights(
             num_steps) or [`SavedWeights`], which are resampled; for several prompts a list of any of these, or one
             tensor (prompts, most objects, num_steps) padded with zeros. Guided weights are any finite numbers, convex
             ones lie in 0..1.
-        phrases (`Sequence[Sequence[str]]`): The objects of each prompt.
+        phrases (`Sequence[Sequence[str]]`): The objects of each picture.
         num_steps (`int`, *optional*): The columns; without it a matrix may have any number, and numbers have one.
         blend (`str`), defaults: See [`default_weights`].
+        pictures (`int`): How many of them each prompt has, one after the other.
 
     Returns:
-        `list[torch.Tensor]`: For each prompt a float32 matrix (objects, steps).
+        `list[torch.Tensor]`: For each picture a float32 matrix (objects, steps).
 
     Raises:
         ValueError, TypeError: Another shape, numbers that are not finite, convex weights outside 0..1, saved weights
             of other objects or another blend.
     """
+    prompts = len(phrases) // pictures
     if _is_batch(weights):
-        if len(weights) != len(phrases):
+        if len(weights) != prompts:
             raise ValueError(
-                f"`weights` holds {len(weights)} entries, but the number of prompts is {len(phrases)}. A list has an"
+                f"`weights` holds {len(weights)} entries, but the number of prompts is {prompts}. A list has an"
                 " entry for each prompt; a matrix has a row for each object and a column for each step."
             )
         parts = list(weights)
-    elif len(phrases) == 1 or weights is None or np.ndim(weights) == 0:
-        parts = [weights] * len(phrases)
+    elif prompts == 1 or weights is None or np.ndim(weights) == 0:
+        parts = [weights] * prompts
     else:
-        raise ValueError(
-            f"`weights` is one matrix, but there are {len(phrases)} prompts. Pass a list with one matrix for each."
-        )
+        raise ValueError(f"`weights` is one matrix, but there are {prompts} prompts. Pass a list with one for each.")
+    parts = [part for part in parts for _ in range(pictures)]
     return [_prompt_weights(part, names, num_steps, blend, defaults) for part, names in zip(parts, phrases)]
 
 
@@ -229,41 +232,6 @@ def pad_weights(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([F.pad(matrix, (0, 0, 0, most - len(matrix))) for matrix in matrices])
 
 
-def save_weights(
-    path: str | os.PathLike,
-    weights: torch.Tensor,
-    blend: str,
-    phrases: Sequence[str],
-    latents: torch.Tensor | None = None,
-) -> None:
-    """
-    Writes the weights of one picture, as safetensors or, if the name ends in .json, as JSON; whole or not at all.
-
-    Args:
-        weights (`torch.Tensor` of shape (objects, steps)): May be padded with further rows, which are left out.
-        blend (`str`): The blend they belong to.
-        phrases (`Sequence[str]`): The object of each row.
-        latents (`torch.Tensor` of shape (channels, rows, columns), *optional*): The picture's noise.
-
-    Raises:
-        OSError: The file cannot be written; it is named, and what it held before stays.
-        ValueError, TypeError: Weights of another number of objects, or what [`SavedWeights`] refuses.
-    """
-    if weights.ndim != 2 or len(weights) < len(phrases) or weights[len(phrases) :].any():
-        raise ValueError(
-            f"`weights` has shape {tuple(weights.shape)}, but a picture of {len(phrases)} objects has"
-            f" ({len(phrases)}, steps). Pass those of one picture, such as `out.weights[0]`."
-        )
-    saved = SavedWeights(weights[: len(phrases)], blend, list(phrases), latents)
-    tensors = {"weights": saved.weights} | ({} if latents is None else {"latents": saved.latents})
-    if _is_json(path):
-        data = {"blend": blend, "phrases": saved.phrases} | {name: part.tolist() for name, part in tensors.items()}
-        write_json(path, data)
-    else:
-        tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        write_whole(path, save(tensors, metadata={"blend": blend, "phrases": json.dumps(saved.phrases)}))
-
-
 def read_weights(weights):
     """Replaces every path in what a user may pass as weights by the [`SavedWeights`] it leads to."""
     if isinstance(weights, (str, os.PathLike)):
@@ -291,21 +259,22 @@ def choose_blend(blend: str | None, weights, guided: bool, default: str) -> str:
     return blend
 
 
-def has_noise(weights) -> bool:
-    """Whether any of what `read_weights` gave brings noise."""
-    return any(noise is not None for noise in _noises_of(weights))
-
-
-def saved_noise(weights, pictures: int) -> torch.Tensor | None:
-    """The noise (pictures, channels, rows, columns) in what `read_weights` gave, if that has it for every picture."""
-    noises = _noises_of(weights)
-    if len(noises) != pictures or any(noise is None for noise in noises):
-        return None
-    return torch.stack(noises) if len({noise.shape for noise in noises}) == 1 else None
-
-
-def _noises_of(weights) -> list[torch.Tensor | None]:
-    return [getattr(part, "latents", None) for part in _entries(weights)]
+def saved_noise(weights, shape: tuple[int, int, int, int]) -> torch.Tensor | None:
+    """
+    The noise of that shape (pictures, channels, rows, columns) in what `read_weights` gave, if that has it for every
+    picture; a warning tells of other noise.
+    """
+    noises = [getattr(part, "latents", None) for part in _entries(weights)]
+    if len(noises) == shape[0] and all(noise is not None and noise.shape == shape[1:] for noise in noises):
+        return torch.stack(noises)
+    if any(noise is not None for noise in noises):
+        _weights_logger.warning(
+            "The noise that was saved with the weights is not used: %d pictures of this size need noise of shape %s,"
+            " and some of them have another or none.",
+            shape[0],
+            shape[1:],
+        )
+    return None
 
 
 def _entries(weights) -> Sequence:
@@ -321,7 +290,7 @@ def load_weights(path: str | os.PathLike) -> SavedWeights:
         ValueError: No such file, or one that does not hold weights; it is named with what is wrong.
     """
     try:
-        data = read_json(path) if _is_json(path) else _read_tensors(path)
+        data = read_json(path) if is_json(path) else _read_tensors(path)
         missing = [name for name in ("weights", "blend", "phrases") if not isinstance(data, dict) or name not in data]
         if missing:
             raise ValueError(f"it lacks {missing}.")
@@ -344,5 +313,6 @@ def _read_tensors(path: str | os.PathLike) -> dict:
     return metadata | tensors
 
 
-def _is_json(path: str | os.PathLike) -> bool:
+def is_json(path: str | os.PathLike) -> bool:
+    """Whether a file of weights is JSON, by its name."""
     return Path(path).suffix.lower() == ".json"

@@ -9,7 +9,7 @@ from itertools import product
 import torch
 
 from .control import RegionalControl
-from .patch import replaced_forward
+from .replaced import replaced_method
 from .unet import UNetDenoiser
 
 
@@ -56,7 +56,7 @@ def in_windows(denoiser: UNetDenoiser, control: RegionalControl, size: tuple[int
             weight[part] += soft
         return ((total / weight.to(total.device)).to(sample.dtype),)
 
-    with replaced_forward(denoiser.model, forward):
+    with replaced_method(denoiser.model, "forward", forward):
         yield
 
 

@@ -336,13 +336,6 @@ def test_gradients_over_a_run_with_gradient_checkpointing_are_refused_for_they_w
             pipe.unet(torch.randn(2, 4, 8, 8), pipe.scheduler.timesteps[0], torch.randn(2, TOKENS, 16))
 
 
-def test_a_batch_of_three_kinds_of_rows_is_an_error(pipe):
-    pipe.do_perturbed_attention_guidance = True
-    with pytest.raises(ValueError, match="Perturbed-attention guidance"):
-        with regional_attention(UNetDenoiser(pipe), control_for(pipe)):
-            evaluate(pipe, rows=3)
-
-
 def test_a_unet_without_cross_attention_is_an_error():
     unet = UNet2DConditionModel(
         block_out_channels=(32, 32), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,

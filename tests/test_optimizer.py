@@ -12,7 +12,7 @@ from spacetime_attn import Layout, Region, SpaceTimeAttnPipeline, WeightOptimize
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.clip_objective import ClipObjective, ImageTextModel
 from spacetime_attn.processors.optimizer import cosines
-from spacetime_attn.processors.weights import save_weights
+from spacetime_attn.processors.weight_files import save_weights
 
 
 PROMPT = "a red cat to the left of a green bus"

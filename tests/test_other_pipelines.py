@@ -14,6 +14,7 @@ from diffusers import (
     StableDiffusionControlNetXSPipeline,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionInpaintPipeline,
+    StableDiffusionPAGPipeline,
     StableDiffusionPanoramaPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLInpaintPipeline,
@@ -219,6 +220,14 @@ def test_the_editing_of_inverted_pictures_is_refused_by_name(make):
     with pytest.raises(TypeError, match="LEditsPP.* cannot be controlled: it inverts a picture"):
         with spacetime_attention(pipe, LAYOUT):
             pass
+
+
+def test_perturbed_attention_guidance_is_refused_by_name(make):
+    pipe = StableDiffusionPAGPipeline.from_pipe(make("SD")[1], pag_applied_layers=["mid"])
+    with spacetime_attention(pipe, LAYOUT):
+        run(pipe, pag_scale=0.0)
+        with pytest.raises(ValueError, match="Perturbed-attention guidance .* switch it off"):
+            run(pipe, pag_scale=3.0)
 
 
 def test_a_unet_of_another_kind_is_refused_by_name(make_components):

@@ -35,7 +35,7 @@ from spacetime_attn import (
 from spacetime_attn.layout.draw import picture_rows
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 from spacetime_attn.processors.control import RegionalControl
-from spacetime_attn.processors.weights import save_weights
+from spacetime_attn.processors.weight_files import save_weights
 
 
 PROMPT = "a red cat to the left of a green bus"
@@ -833,7 +833,7 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
         ({"layout": '{"objects": []}' * 99}, "`layout` names no file that can be read"),
         ({"layout": {"objects": [{"phrase": "a cat", "mask": [[1, 0], [1]]}]}}, "`mask` of 'a cat' has rows of diff"),
         ({"layout": LAYOUT.to_dict() | {"relations": [{"subject": None, "relation": "left of"}]}}, "object None"),
-        ({"layout": LAYOUT.to_dict() | {"prompt": 5}}, '"prompt" of a layout has to be a string, got 5'),
+        ({"layout": LAYOUT.to_dict() | {"prompt": 5}}, '`prompt` of a layout has to be a string, got 5'),
         ({"weights": "."}, "is no file of weights"),
         ({"weights": torch.ones(2, 3, dtype=torch.complex64)}, "`weights` has to be a real number"),
         ({"blend": ""}, "`blend` has to be one of 'guided', 'convex', got ''"),

@@ -348,6 +348,6 @@ def test_videos_and_transformers_refuse_it_by_name(components, make):
     components["unet"] = UNetMotionModel.from_unet2d(components["unet"], adapter)
     video = AnimateDiffPipeline(**components, motion_adapter=adapter)
     for pipe in (video, stable_diffusion_3()):
-        message = f"'a cat' names 'one', but .* not with {type(pipe).__name__}"
+        message = f"`adapters` of 'a cat' acts in a region only with .* not with {type(pipe).__name__}"
         with pytest.raises(ValueError, match=message), spacetime_attention(pipe, Layout((cat(adapters={"one": 1}),))):
             pass

@@ -151,7 +151,7 @@ def test_what_cannot_show_it_is_refused_by_name(make, vision):
             which(PROMPT, num_inference_steps=1, **options)
 
     refused("`image` of 'a cat' needs one IP-Adapter, and 0 are loaded: call `load_ip_adapter`")
-    refused("`image` of 'a cat' acts only with .* not with StableDiffusion3Pipeline", stable_diffusion_3())
+    refused("`image` of 'a cat' acts in a region only with .* not with StableDiffusion3Pipeline", stable_diffusion_3())
     add_ip_adapter(stock)
     refused("needs one IP-Adapter, and its image encoder is not loaded")
     stock.register_modules(**vision)

@@ -211,7 +211,7 @@ def test_the_form_in_the_documentation_is_read():
     text = Layout.from_dict.__doc__
     data = json.loads(text[text.index("{\n") : text.index("Each object")])
     assert Layout.from_dict(data).to_dict() == data | {"objects": Layout.from_dict(data).to_dict()["objects"]}
-    assert Layout.from_dict(data).regions[0].local_text == "a red kite with a long tail"
+    assert Layout.from_dict(data).regions[0].end == 0.6
 
 
 def test_what_has_its_default_is_left_out_of_json():

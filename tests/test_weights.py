@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from spacetime_attn.processors.weight_files import save_weights
 from spacetime_attn.processors.weights import (
     batch_weights,
     default_weights,
     load_weights,
     pad_weights,
     read_weights,
-    save_weights,
     saved_noise,
 )
 
@@ -110,9 +110,11 @@ def test_a_file_may_keep_the_noise_too(tmp_path, name):
     latents = torch.rand(4, 2, 3)
     save_weights(tmp_path / name, torch.ones(2, 5), "guided", TWO, latents)
     saved = read_weights(tmp_path / name)
-    torch.testing.assert_close(saved_noise(saved, 1), latents[None])
-    torch.testing.assert_close(saved_noise([saved, saved], 2), torch.stack([latents] * 2))
-    assert saved_noise(saved, 2) is None and saved_noise([saved, None], 2) is None and saved_noise(1.0, 1) is None
+    torch.testing.assert_close(saved_noise(saved, (1, 4, 2, 3)), latents[None])
+    torch.testing.assert_close(saved_noise([saved, saved], (2, 4, 2, 3)), torch.stack([latents] * 2))
+    for weights, shape in ((saved, (2, 4, 2, 3)), ([saved, None], (2, 4, 2, 3)), (saved, (1, 4, 3, 3))):
+        assert saved_noise(weights, shape) is None
+    assert saved_noise(1.0, (1, 4, 2, 3)) is None
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "weights.json", "WEIGHTS.JSON"])
