@@ -75,6 +75,7 @@ def captions(seed: int) -> Iterator[str]:
     from grammar import Grammar
     from kept_out import is_kept_out
     from markup import read
+
     from stock import Stock
 
     marked = read(*sorted((READING / "marked").glob("*.txt")))

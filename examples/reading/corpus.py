@@ -9,9 +9,10 @@ from grammar import Grammar
 from kept_out import digest, is_kept_out
 from markup import Marked, read
 from rewriting import cleaned, rewritten
-from stock import Stock
 from targets import Example, example
 from tokenizers import Tokenizer
+
+from stock import Stock
 
 
 HERE = Path(__file__).parent

@@ -21,9 +21,9 @@ from phrases import (
     WITH_PRONOUN,
 )
 from scribe import Scribe
-from stock import Name, Stock
 
 from spacetime_attn.layout.vocabulary import OPPOSITES, PLACES
+from stock import Name, Stock
 
 
 _SLOT = re.compile(r"\{([^}]+)\}")

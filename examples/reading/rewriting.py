@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from markup import Marked
-from stock import Stock
 
 from spacetime_attn.layout.prompt_syntax import parse_prompt
+from stock import Stock
 
 
 _ARTICLE = re.compile(r"\b(?:a|an|the) ", re.IGNORECASE)

@@ -5,6 +5,7 @@ import re
 import string
 
 from markup import LATER, Marked, Mention
+
 from stock import NUMERALS, Name, Stock
 
 

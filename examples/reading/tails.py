@@ -17,10 +17,10 @@ from pathlib import Path
 
 from corpus import words
 from rewriting import style
-from stock import Stock
 from tqdm import tqdm
 
 from spacetime_attn import RuleLayoutPredictor
+from stock import Stock
 
 
 DEVELOPMENT = Path(__file__).parents[1] / "icon_world" / "prompts_dev.jsonl"
