@@ -394,7 +394,7 @@ class SpaceTimeAttnPipeline(
     @property
     def layout_predictor(self) -> Callable[..., Layout]:
         """What predicts layouts; may be set to another one, also by name."""
-        return self._layout_predictor
+        return self._predictor
 
     @layout_predictor.setter
     def layout_predictor(self, predictor: str | Callable[..., Layout]) -> None:
@@ -403,7 +403,7 @@ class SpaceTimeAttnPipeline(
             check_choice("layout_predictor", predictor, PREDICTORS)
             made = named_predictor(predictor, self.layout_transformer, self.nlp, self.llm)
             self.register_to_config(layout_predictor=predictor)
-        self._layout_predictor, self._predictor_is_named = made if named else predictor, named
+        self._predictor, self._predictor_is_named = made if named else predictor, named
 
     @property
     def stock(self) -> StableDiffusionPipeline | StableDiffusionXLPipeline:

@@ -124,6 +124,8 @@ def spacetime_attention(
     local_prompt_template = checked_template(local_prompt_template)
     check_choice("adapter_layers", adapter_layers, ADAPTER_LAYERS)
     layouts = [Layout.coerce(item) for item in (layout if isinstance(layout, (list, tuple)) else [layout])]
+    if not layouts:
+        raise ValueError("`layout` is an empty list: pass one layout for each prompt.")
     layouts = [syntax.split_layout(item) for item in layouts] if syntax else layouts
     check_takes(denoiser, layouts)
     phrases = [item.phrases for item in layouts]

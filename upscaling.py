@@ -70,15 +70,11 @@ def upscale(
     Raises:
         ValueError, TypeError: Arguments that make no sense, before any work.
     """
-    check_range("factor", factor, 1, LARGEST_FACTOR)
-    check_range("strength", strength, 0, 1)
     img2img = _image_to_image(pipe)
     first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
     windows = _windows(img2img, stride, first.layouts)
     check_length("generator", generator, len(first.images), "pictures")
-    steps = first.of_pipeline.get("num_inference_steps") or _names(img2img)["num_inference_steps"].default
-    if int(steps * strength) < 1:
-        raise ValueError(f"`strength` {strength} leaves none of {steps} steps: raise it.")
+    _check_amounts(img2img, factor, strength, first.of_pipeline.get("num_inference_steps"))
     said = {"factor": factor, "strength": strength, "stride": stride, "weights": weights, "prompt": prompt}
     said["layout"] = layout
     making = first.making and _extended(first.making, img2img, said | options | {"generator": generator})
@@ -111,18 +107,36 @@ def upscale(
     )
 
 
-def check_second_pass(pipe, layouts: Iterable[Layout] = (), stride: int | None = None) -> None:
+def check_second_pass(
+    pipe,
+    layouts: Iterable[Layout] = (),
+    factor: float = 2.0,
+    strength: float = 0.4,
+    stride: int | None = None,
+    steps: int | None = None,
+) -> None:
     """
     What can be told of a second pass before the first.
 
     Args:
-        pipe, stride: See [`upscale`].
+        pipe, factor, strength, stride: See [`upscale`].
         layouts (`Iterable[Layout]`): Those that it is to be drawn under, as far as they are known.
+        steps (`int`, *optional*): The first pass's number, if it is not the pipeline's own.
 
     Raises:
         ValueError, TypeError: `upscale` would refuse it.
     """
-    _windows(_image_to_image(pipe), stride, list(layouts))
+    img2img = _image_to_image(pipe)
+    _check_amounts(img2img, factor, strength, steps)
+    _windows(img2img, stride, list(layouts))
+
+
+def _check_amounts(img2img, factor: float, strength: float, steps: int | None = None) -> None:
+    check_range("factor", factor, 1, LARGEST_FACTOR)
+    check_range("strength", strength, 0, 1)
+    steps = steps or _names(img2img)["num_inference_steps"].default
+    if int(steps * strength) < 1:
+        raise ValueError(f"`strength` {strength} leaves none of {steps} steps: raise it.")
 
 
 @dataclass(frozen=True)
@@ -144,24 +158,27 @@ class _FirstPass:
         images = output.images if told else [output] if isinstance(output, Image.Image) else list(output)
         if not isinstance(images, list) or not all(isinstance(image, Image.Image) for image in images):
             raise TypeError("`output` has to hold pictures of PIL: call the pipeline with `output_type='pil'`.")
-        prompt = prompt or (making and making["prompt"])
+        prompt = making and making["prompt"] if prompt is None else prompt
         if prompt is None or layout is None and not told:
             missing = "prompt" if prompt is None else "layout"
             raise ValueError(f"`output` does not tell the `{missing}` of its pictures: pass it.")
         layouts = output.layouts if layout is None else layout
         of_pipeline, of_control = _arguments(making, img2img, options)
         for name, values in of_pipeline.items():
-            check_length(name, values if _are_texts(values) else None, len(images), "pictures")
+            if _are_texts(values) and name not in options:  # the first pass's, of each prompt
+                of_pipeline[name] = [text for text in values for _ in range(len(images) // len(values))]
+            check_length(name, of_pipeline[name] if _are_texts(values) else None, len(images), "pictures")
         if weights is None and making:
             kept = making["weights"]
-            by_step = making["optimize_weights"] or not isinstance(kept, (Real, type(None)))
-            weights = output.weights if by_step else kept
+            is_number = isinstance(kept, (Real, type(None))) and "weights" not in making["lost"]
+            weights = output.weights if making["optimize_weights"] or not is_number else kept
         weights = torch.tensor(weights) if isinstance(weights, list) else weights  # as JSON has them
+        of_each = weights if getattr(weights, "ndim", 0) == 3 else [weights] * len(images)
         return cls(
             images,
             _one_each("prompt", prompt, len(images)),
             [Layout.coerce(item) for item in _one_each("layout", layouts, len(images))],
-            _one_each("weights", list(weights) if getattr(weights, "ndim", 0) == 3 else weights, len(images)),
+            _one_each("weights", of_each, len(images)),
             of_pipeline,
             of_control,
             making,
@@ -198,6 +215,7 @@ def _extended(making: dict, img2img, given: dict) -> dict:
     record = record_of(img2img, given | prompt, Defaults(**making["defaults"]))
     own = ("prompt", "seed", "generator", "weights")
     this = {name: record[name] for name in own if record[name] not in (None, "")}
+    this |= {} if given["prompt"] is None else {"prompt": record["prompt"]}
     not_kept = {"layout": given["layout"] is not None, "weights": isinstance(record["weights"], dict)}
     not_kept |= {"generator": "seed" not in this} | dict.fromkeys(record["lost"], True)
     lost = [f"{name} of the second pass" for name, is_lost in not_kept.items() if is_lost]
@@ -256,8 +274,9 @@ def _size(image: Image.Image, img2img) -> dict[str, int]:
 
 def _one_each(name: str, values, count: int) -> list:
     """A value for each picture."""
+    values = list(values) if isinstance(values, (list, tuple, torch.Tensor)) else [values] * count
     check_length(name, values, count, "pictures")
-    return list(values) if isinstance(values, (list, tuple)) else [values] * count
+    return values
 
 
 def _names(function) -> dict[str, inspect.Parameter]:

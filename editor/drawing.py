@@ -141,7 +141,8 @@ class Studio:
         options = settings.options(layout, blend_of(self.pipe, settings.blend, settings.guidance))
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
         if settings.upscale > 1:
-            check_second_pass(self.pipe, [layout], settings.stride or None)
+            larger = settings.upscale, settings.upscale_strength, settings.stride or None
+            check_second_pass(self.pipe, [layout], *larger, settings.steps)
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
         plain = None
         if settings.compare:

@@ -4,6 +4,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def interpolated_layouts(key_frames: Mapping[int, Layout | dict | str | os.PathL
     if not isinstance(key_frames, Mapping) or not key_frames:
         raise ValueError(f"`key_frames` has to be a dictionary of layouts by frame, got {shortened(key_frames)}.")
     for frame in key_frames:
-        if isinstance(frame, bool) or not isinstance(frame, int) or not 0 <= frame < num_frames:
+        if isinstance(frame, bool) or not isinstance(frame, Integral) or not 0 <= frame < num_frames:
             raise ValueError(f"`key_frames` has a layout for frame {frame!r}, but the frames are 0..{num_frames - 1}.")
     frames = sorted(key_frames)
     layouts = [Layout.coerce(key_frames[frame]) for frame in frames]

@@ -45,7 +45,8 @@ def read_prompt(prompt: str, nlp: str | Language | None = None, objects: Sequenc
     parsed = parse_prompt(text)
     if is_foreign(parsed.text):
         warnings.warn("the prompt is not English, so no objects were read from it", stacklevel=3)
-        return Reading(parsed.text)
+        reading = Reading(parsed.text)
+        return reading if objects is None else _with_objects(reading, objects)
     reading = load_language(nlp)(parsed.text)._.reading if parsed.text.strip() else Reading(parsed.text)
     if parsed.negative_prompt:
         warnings.warn(
@@ -61,6 +62,8 @@ def _with_objects(reading: Reading, names: Sequence[str]) -> Reading:
     """The reading with just these objects."""
     if isinstance(names, str):
         raise TypeError(f"`objects` has to be a list of strings, got the string {names!r}.")
+    if others := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(f"`objects` has to be a list of strings, got {others[0]!r} in it.")
     entities, named, taken = list(reading.entities), set(), set()
     for name in names:
         start, end = _find(reading.prompt, name, taken)
@@ -81,7 +84,7 @@ def _find(text: str, name: str, taken: set[int]) -> tuple[int, int]:
     for found in re.finditer(rf"(?<!\w){re.escape(name.strip())}(?!\w)", text, re.IGNORECASE):
         if name.strip() and found.start() not in taken:
             return found.span()
-    raise ValueError(f"`objects` has {name!r}, which does not stand in the prompt: {text!r}.")
+    raise ValueError(f"`objects` has {name!r}, which does not stand in the prompt, or not so often: {text!r}.")
 
 
 def load_language(nlp: str | Path | Language | None = None) -> Language:

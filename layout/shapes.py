@@ -200,6 +200,8 @@ def checked_image(phrase: str, image) -> Image.Image:
     if not isinstance(image, Image.Image):
         raise TypeError(f"`image` of {phrase!r} has to be a PIL.Image, got {shortened(image)}.")
     _check_pixels(phrase, "image", *image.size)
+    if 0 in image.size:
+        raise ValueError(f"`image` of {phrase!r} is empty: it has {image.width} x {image.height} pixels.")
     try:
         image = image.convert("RGB")
     except Exception as error:  # Pillow has many kinds for broken files

@@ -1,6 +1,7 @@
 """Regional attention: the cross-attention of the whole prompt blended with each object's own, inside its region."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -155,10 +156,10 @@ class RegionalAttnProcessor:
         step = self.control.adapting
         place = of_layer(step.places, hidden_states.shape[1])
         changes = []
-        for names, index in zip(step.adapters, place.index):
+        for names, rows in groupby(zip(step.adapters, place.index), key=lambda row: row[0]):
             with self.control.reading([names]):
-                inside = self.inner(attn, hidden_states, texts, attention_mask, **options).flatten(0, 1)[index]
-            changes.append(inside - output.flatten(0, 1)[index])
+                inside = self.inner(attn, hidden_states, texts, attention_mask, **options)
+            changes += [(inside - output).flatten(0, 1)[index] for _, index in rows]
         change = place.amount.to(output.dtype) * torch.stack(changes)
         return _added(torch.zeros_like(output), slice(None), place.index, change)
 

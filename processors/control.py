@@ -325,17 +325,19 @@ class RegionalControl:
     def _adapting(self, strengths: tuple[dict[str, float], ...], evaluation: Evaluation) -> AdapterStep:
         """What adapters of so many strengths do. Where their regions overlap at a place, each has its share of it."""
         images, halves = evaluation.images, range(0, evaluation.rows, evaluation.images)
-        own = [number for number, names in enumerate(strengths) if names]
-        first_rows = [self.owners[number] * (images // self.num_prompts) for number in own]
+        own, copies = [number for number, names in enumerate(strengths) if names], images // self.num_prompts
+        first_rows = [self.owners[number] * copies + copy for number in own for copy in range(copies)]
         acting = torch.tensor([[float(bool(names))] for names in strengths], device=evaluation.like.device)
         places, amounts = {}, {}
         for tokens, layer in self._regions.items():
             place = layer.placement(acting, "convex")
             amounts[tokens] = adapter_amounts(strengths, place.index, place.amount[..., 0], (images, tokens))
-            index = torch.cat([place.index[own] + start * tokens for start in halves])
-            places[tokens] = Placement(index, place.amount[own].repeat(len(halves), 1, 1))
+            of_each = len(own) * copies, place.index.shape[1] // copies  # objects in each of their pictures, queries
+            index = torch.cat([place.index[own].reshape(of_each) + start * tokens for start in halves])
+            places[tokens] = Placement(index, place.amount[own].reshape(*of_each, 1).repeat(len(halves), 1, 1))
         rows = [start + row for start in halves for row in first_rows]
-        return AdapterStep(strengths, rows, tuple(strengths[e] for e in own) * len(halves), places, amounts)
+        of_rows = tuple(strengths[e] for e in own for _ in range(copies)) * len(halves)
+        return AdapterStep(strengths, rows, of_rows, places, amounts)
 
     def _apart(self, strength: float) -> dict[int, Separation]:
         """What keeps neighbours apart so strongly, in all rows alike; nothing where no object has any."""

@@ -44,7 +44,8 @@ class AdapterStep:
 
     Args:
         strengths (`tuple[dict[str, float], ...]` of length E): The adapters that act, of each object.
-        rows (`list[int]` of length R): A row with the text of its prompt for each pass and object with adapters.
+        rows (`list[int]` of length R): A row with the text of its prompt for each pass, each object with adapters and
+            each picture of that prompt.
         adapters (`tuple[dict[str, float], ...]` of length R): The objects' adapters.
         places (`dict[int, Placement]`): By a layer's tokens, the object's share in all flattened queries of that pass,
             0..1, with an index (R, Q).

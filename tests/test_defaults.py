@@ -378,3 +378,9 @@ def test_defaults_are_read_from_any_pipelines_config():
     assert Defaults.of(asdict(own)) == own
     assert Defaults.of({f"_{name}": value for name, value in asdict(own).items()}) == own
     assert Defaults.of({"sample_size": 64}) == Defaults()
+
+
+def test_the_stock_pipeline_can_be_saved_after_another_predictor_was_set(pipe, tmp_path):
+    for predictor in ("rules", lambda prompt, aspect_ratio: Layout()):
+        pipe.layout_predictor = predictor
+        pipe.stock.save_pretrained(tmp_path)

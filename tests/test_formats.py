@@ -54,6 +54,16 @@ def test_files_are_read_as_they_were_written(name, layout, tmp_path):
     assert np.allclose([region.box for region in read.regions], [APPLE, CAR], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["comfyui", "regional-prompter", "prompt-control"])
+def test_masks_have_the_name_of_their_file(name, tmp_path):
+    layouts = [Layout([Region("the sun", disc=(x, 0.5, 0.2))], prompt="the sun") for x in (0.25, 0.75)]
+    paths = [tmp_path / f"{stem}{FORMATS[name].suffix}" for stem in ("first", "second")]
+    for path, layout in zip(paths, layouts):
+        export_layout(layout, name).save(path)
+    for path, layout in zip(paths, layouts):
+        assert np.allclose(import_layout(path, name)[0].centre, layout[0].centre, atol=0.02)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_a_format_cannot_hold_is_told(name, caplog):
     told = {"softness": 0.1, "strength": 2.0, "end": 0.5, "negative_prompt": "", "order": 1, "adapters": {"a": 1}}

@@ -453,3 +453,8 @@ def test_a_block_around_a_pipeline_with_control_of_its_own_names_what_to_do(make
     with pytest.raises(TypeError, match="call it with `layout`, or pass `pipe.stock`"):
         with spacetime_attention(pipe, LAYOUT):
             pass
+
+
+def test_no_layout_at_all_is_refused(inpainting):
+    with pytest.raises(ValueError, match="`layout` is an empty list"), spacetime_attention(inpainting, []):
+        pass

@@ -228,6 +228,10 @@ def test_the_prompts_own_layout_is_predicted(pipe):
 def test_the_objects_of_a_prompt_may_be_named(pipe):
     assert pipe.predict_layout(PROMPT, objects=["green bus"]).phrases == ["a green bus"]
     assert run(pipe, objects=["green bus"]).layouts[0].phrases == ["a green bus"]
+    with pytest.warns(UserWarning, match="not English"):
+        assert pipe.predict_layout("una mela rossa accanto a una macchina blu", objects=["mela"]).phrases == ["mela"]
+    with pytest.raises(TypeError, match="`objects` has to be a list of strings, got None"):
+        pipe.predict_layout(PROMPT, objects=[None])
 
 
 def test_a_prompt_without_objects_gives_the_plain_picture_and_a_warning(pipe, stock, caplog):

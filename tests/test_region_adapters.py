@@ -191,6 +191,21 @@ def test_each_picture_of_a_batch_has_its_own(make):
     same(*in_a_batch_and_alone(pipe, layouts))
 
 
+@pytest.mark.parametrize("inner", [None, "sliced"])
+def test_prompts_that_share_a_layout_are_read_each_by_itself(make, inner):
+    _, stock = make("SD")
+    add_adapter(stock, "one")
+    if inner:
+        stock.enable_attention_slicing(1)
+    noise, options = torch.randn(2, 4, 16, 16), {"num_inference_steps": 2, "output_type": "latent"}
+    with spacetime_attention(stock, Layout((cat(adapters={"one": 1.0}),))):
+        together = stock(["a cat", "a dog"], latents=noise, **options).images
+        alone = [
+            stock(prompt, latents=noise[n : n + 1], **options).images for n, prompt in enumerate(["a cat", "a dog"])
+        ]
+    same(together, torch.cat(alone))
+
+
 def test_its_text_part_reads_the_texts_of_its_region_and_no_other(make, family):
     _, stock = make(family)
     add_adapter(stock, "one", text=True)

@@ -9,7 +9,17 @@ from diffusers import AutoPipelineForImage2Image
 from PIL import Image
 from transformer_pipelines import made
 
-from spacetime_attn import Layout, Region, draw_again, read_picture, save_picture, spacetime_attention, upscale
+from spacetime_attn import (
+    Layout,
+    Region,
+    draw_again,
+    load_weights,
+    read_picture,
+    save_picture,
+    save_weights,
+    spacetime_attention,
+    upscale,
+)
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.pictures import making_of
@@ -67,6 +77,45 @@ def test_weights_for_each_step_act_with_their_late_columns(pipe):
     off = upscale(pipe, first, strength=0.5, layout=Layout(), weights=0, generator=seeded())
     assert same(late.images, off.images)
     assert not same(late.images, upscale(pipe, first, strength=0.5, weights=5.0, generator=seeded()).images)
+
+
+def test_weights_of_a_file_act_in_the_second_pass_too(pipe, tmp_path):
+    save_weights(tmp_path / "w.safetensors", torch.full((2, 4), 3.0), "guided", LAYOUT.phrases)
+    first = first_pass(pipe, weights=load_weights(tmp_path / "w.safetensors"))
+    assert torch.equal(upscale(pipe, first, strength=0.5).weights, first.weights)
+
+
+def test_one_matrix_of_weights_is_for_all_pictures(pipe):
+    first, matrix = first_pass(pipe, num_images_per_prompt=3), torch.rand(2, 4)
+    assert torch.equal(upscale(pipe, first, strength=0.5, weights=matrix).weights, matrix.expand(3, 2, 4))
+
+
+def test_no_words_are_a_prompt_as_well(pipe):
+    first = first_pass(pipe)
+    empty = upscale(pipe, first, strength=0.5, prompt="", layout=Layout(), generator=seeded())
+    said = upscale(pipe, first, strength=0.5, layout=Layout(), generator=seeded())
+    assert not same(empty.images, said.images) and empty.making["arguments"]["upscale"][0]["prompt"] == ""
+
+
+def test_negative_prompts_of_the_first_pass_go_with_all_their_pictures(pipe):
+    prompts = [PROMPT, "a green bus"]
+    first = first_pass(
+        pipe, prompt=prompts, layout=[LAYOUT, Layout((BUS,))], negative_prompt=["fog", "rain"], num_images_per_prompt=2
+    )
+    found = upscale(pipe, first, 1, 0.5, [prompts[0]] * 2 + [prompts[1]] * 2, generator=[seeded(n) for n in range(4)])
+    last = upscale(
+        pipe,
+        first.images[3],
+        1,
+        0.5,
+        prompts[1],
+        Layout((BUS,)),
+        num_inference_steps=4,
+        generator=seeded(3),
+        negative_prompt="rain",
+        weights=found.weights[3][:1],
+    )
+    assert same(found.images[3:], last.images)
 
 
 def test_every_picture_has_its_own_prompt_layout_and_noise(pipe):
@@ -212,6 +261,14 @@ def test_the_command_draws_a_second_pass_and_makes_it_again(tmp_path):
     assert main(["generate", "--like", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]) == 0
     with Image.open(tmp_path / "a.png") as picture, Image.open(tmp_path / "b.png") as again:
         assert picture.size == (96, 96) and same([picture], [again])
+
+
+@pytest.mark.parametrize("wrong", [["0.5"], ["2", "--upscale-strength", "0.1"]])
+def test_the_command_refuses_a_second_pass_before_the_first(tmp_path, capsys, wrong):
+    options = ["--steps", "2", "--upscale", *wrong]
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "cat.png"), *options]) == 2
+    assert "`factor`" in (said := capsys.readouterr().err) or "`strength`" in said
+    assert "100%" not in said and not list(tmp_path.iterdir())
 
 
 def test_the_command_wants_a_factor_for_its_strength(tmp_path, capsys):

@@ -72,19 +72,21 @@ class Exported(NamedTuple):
 
     def save(self, path: str | os.PathLike) -> None:
         """
-        Writes the data to a file and its pictures beside it, each whole or not at all. With the ending ".invk", an
-        archive of the data's parts, as InvokeAI loads it.
+        Writes the data to a file and its pictures beside it, each whole or not at all; they get the file's stem, in
+        the data as well. With the ending ".invk", an archive of the data's parts, as InvokeAI loads it.
         """
         path = Path(path)
+        names = {name: mask_name(path.stem, number) for number, name in enumerate(self.pictures, 1)}
+        own = Exported(_renamed(self.data, names), {names[name]: mask for name, mask in self.pictures.items()})
         if path.suffix == ".invk":
             archive = io.BytesIO()
             with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-                for name, part in self.data.items():
+                for name, part in own.data.items():
                     file.writestr(name, json.dumps(part, ensure_ascii=False))
             write_whole(path, archive.getvalue())
         else:
-            write_whole(path, (self.text + "\n").encode("utf-8"))
-        for name, picture in self.pictures.items():
+            write_whole(path, (own.text + "\n").encode("utf-8"))
+        for name, picture in own.pictures.items():
             write_whole(path.with_name(name), png(picture))
 
 
@@ -95,6 +97,15 @@ class Format(NamedTuple):
     read: Callable[..., Layout]  # of data and pictures
     holds: Set[str]  # of `LOSSES`
     suffix: str = ".json"  # of its files
+
+
+def _renamed(data, names: Mapping[str, str]):
+    """JSON-ready data with other names of files."""
+    if isinstance(data, dict):
+        return {key: _renamed(value, names) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_renamed(value, names) for value in data]
+    return names.get(data, data) if isinstance(data, str) else data
 
 
 def whole_prompt(layout: Layout) -> str:
