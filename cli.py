@@ -167,7 +167,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--separation-end", type=_number, metavar="X", help="in this part of the steps (default: the checkpoint's)")
     add("--optimize", type=_count, metavar="N", help="try N pictures of other noise and keep CLIP's choice")
     add("--upscale", type=_number, metavar="X", help="draw once more, with sides of X times, under the same layout")
-    add("--upscale-strength", type=_number, metavar="X", help="how much of it is drawn anew (default: 0.4)")
+    add("--upscale-strength", type=_number, metavar="X", help="how much of it is drawn anew (default: 0.2)")
     add("--upscale-stride", type=_count, metavar="PIXELS", help="draw that in windows so far apart")
     add("--num-images", type=_count, default=1, metavar="N", help="pictures of each prompt, numbered from 1")
     add("--save-weights", metavar="FILE", help="write the weights used (or .json); with --prompts a folder")

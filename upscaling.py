@@ -15,12 +15,12 @@ from .controlled import ControlledPipeline
 from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline, SpaceTimeAttnPipelineOutput
 from .processors.checks import check_count, check_length, check_range
-from .processors.defaults import Defaults
+from .processors.defaults import Defaults, chosen_defaults
 from .processors.making import record_of
 from .processors.unet import UNetDenoiser
 from .processors.weights import pad_weights
 from .processors.windows import in_windows
-from .stock import denoiser_of, spacetime_attention
+from .stock import checkpoint_config, denoiser_of, spacetime_attention
 
 
 LARGEST_FACTOR = 16
@@ -33,7 +33,7 @@ def upscale(
     pipe: SpaceTimeAttnPipeline | ControlledPipeline | DiffusionPipeline,
     output: SpaceTimeAttnPipelineOutput | Image.Image | Sequence[Image.Image],
     factor: float = 2.0,
-    strength: float = 0.4,
+    strength: float = 0.2,
     prompt: str | list[str] | None = None,
     layout: Layout | dict | str | list | None = None,
     weights: float | torch.Tensor | str | None = None,
@@ -49,7 +49,8 @@ def upscale(
         pipe ([`SpaceTimeAttnPipeline`], [`ControlledPipeline`] or [`DiffusionPipeline`]): Where diffusers has an
             image-to-image pipeline of its family, for that one draws.
         output ([`SpaceTimeAttnPipelineOutput`] or `PIL.Image`s): What the first pass gave, with pictures of PIL. It
-            tells the rest, with which the second pass is drawn, too: prompt, layouts, blend, steps, guidance.
+            tells the rest, with which the second pass is drawn, too: prompt, layouts, blend, steps, and guidance, of
+            which a checkpoint may allow less, see [`Defaults`].
         factor (`float`): By which the sides grow, 1 to 16; rounded to sides that the model can draw.
         strength (`float`): How much is drawn anew, above 0 to 1: this share of the steps is taken.
         prompt (`str` or `list[str]`), layout (*optional*): In the place of those of the output; one for all pictures,
@@ -198,13 +199,16 @@ def _arguments(making: dict | None, img2img, options: dict) -> tuple[dict, dict]
     names, of_control = _names(img2img), _names(spacetime_attention)
     if unknown := [name for name in options if name in _OURS or name not in names | of_control]:
         raise ValueError(f"{type(img2img).__name__} takes no `{unknown[0]}` here: leave it out.")
-    kept = {}
+    kept, defaults = {}, making and Defaults(**making["defaults"])
     if making:
         for name in making["lost"]:
             if name in names and name not in (*_OURS, *_OF_ONE_SIZE, *options):
                 raise ValueError(f"`output` does not tell the `{name}` of its pictures: pass it, or None.")
         kept = {name: value for name, value in making["arguments"].items() if name not in (*_OURS, *_OF_ONE_SIZE)}
-        kept["preset"] = Defaults(**making["defaults"])
+        kept["preset"] = defaults
+    most = chosen_defaults(options.get("preset", defaults), checkpoint_config(img2img.config)).upscale_guidance_scale
+    if most is not None:
+        kept["guidance_scale"] = min(kept.get("guidance_scale", names["guidance_scale"].default), most)
     kept |= options
     return tuple({name: value for name, value in kept.items() if name in known} for known in (names, of_control))
 

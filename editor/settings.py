@@ -79,7 +79,7 @@ class Settings:
     depth_order: bool = False
     background: str = ""
     upscale: float = 1.0
-    upscale_strength: float = 0.4
+    upscale_strength: float = 0.2
     stride: int = 0
     separation_strength: float = 0.0
     separation_end: float = 0.3

@@ -26,6 +26,7 @@ _RANGES = {
     "box_scale": (0.01, 100),
     "separation_strength": (0, 100),
     "separation_end": (0, 1),
+    "upscale_guidance_scale": (0, 100),
 }
 
 
@@ -54,6 +55,9 @@ class Defaults:
         separation_strength (`float`): By how much the logits of self-attention fall between places in different
             regions, so that neighbours take less from each other, see [`memberships`]. With 0 it is as it was.
         separation_end (`float`): The part of a run's steps, from its first on, in which they do, in 0..1.
+        upscale_guidance_scale (`float`, *optional*): The highest guidance scale that a second pass, see `upscale`,
+            takes over from the first one; by default any. At the low noise of a second pass, guidance matters little
+            (arXiv:2404.07724), and some checkpoints do not bear much of it in pictures larger than their own.
 
     Raises:
         ValueError: Another choice, or a number out of range.
@@ -70,11 +74,14 @@ class Defaults:
     depth_order: bool = False
     separation_strength: float = 0.0
     separation_end: float = 0.3
+    upscale_guidance_scale: float | None = None
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         for name, limits in _RANGES.items():
+            if name == "upscale_guidance_scale" and self.upscale_guidance_scale is None:
+                continue
             check_range(name, getattr(self, name), *limits)
             object.__setattr__(self, name, float(getattr(self, name)))  # numpy's numbers have no place in JSON
         object.__setattr__(self, "depth_order", bool(self.depth_order))

@@ -138,6 +138,7 @@ def test_the_defaults_that_act_are_shown(pipe):
         region_shape="box",
         box_scale=0.6,
         depth_order=True,
+        upscale_guidance_scale=2,
     )
 
 
@@ -165,6 +166,7 @@ def test_a_default_that_is_set_acts_and_is_saved(pipe, tmp_path):
         ("box_scale", "1"),
         ("weight_schedule", None),
         ("depth_order", "yes"),
+        ("upscale_guidance_scale", "2"),
         ("clip_model", "./../elsewhere"),
         ("clip_model", "./"),
         ("clip_model", 3),

@@ -31,6 +31,7 @@ DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint
     "region_shape": "box",
     "box_scale": 0.6,  # its things are smaller than those that the rules have in mind
     "depth_order": True,
+    "upscale_guidance_scale": 2.0,  # more of it makes several small things of a large one
     "layout_predictor": "rules",  # all things of this world are of one size
     "clip_model": "./clip",
 }
