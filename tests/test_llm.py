@@ -435,7 +435,7 @@ def request_of(text):
 
 def test_things_and_relations_are_told_as_they_are_read():
     model = Model(GOOD)
-    LLMLayoutPredictor(model)("Two drums are to the left of a kettle at the top.")
+    LLMLayoutPredictor(model)("Two drums are to the left of a kettle. The kettle is at the top of the picture.")
     request = request_of(model.texts[0])
     assert request["things"] == {"0": "a drum", "1": "a drum", "2": "a kettle"}
     relations = [Relation.from_dict(relation) for relation in request["relations"]]

@@ -102,7 +102,7 @@ def table(pipe: SpaceTimeAttnPipeline, prompts: list[dict], results: list[dict],
     lines.append("| --- | --- | --- | --- | --- | --: |")
     layouts = [pipe.predict_layout(record["prompt"]).with_scaled_boxes(1 / pipe.box_scale) for record in prompts]
     placed = {
-        name: [there for layout, result in zip(layouts, results) for there in in_regions(layout, result[name]["found"])]
+        name: [now for layout, result in zip(layouts, results) for now in in_regions(layout, result[name]["found"])]
         for name in settings
     }
     first = placed.get("first pass, enlarged", [])
