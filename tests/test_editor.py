@@ -59,7 +59,7 @@ PROMPT = "a red apple to the left of a blue car"
 APPLE, CAR = Region("a red apple", box=(0.1, 0.4, 0.4, 0.7)), Region("a blue car", box=(0.6, 0.4, 0.9, 0.7))
 DOG = Region("a dog", box=(0.5, 0.75, 0.9, 1.0))
 LAYOUT = Layout((APPLE, CAR), (Relation(0, "left of", 1),), PROMPT)
-SETTINGS = Settings(width=32, height=32, steps=4, guidance=5.0, seed=3)
+SETTINGS = Settings(width=32, height=32, steps=4, guidance=5.0, seed=3, upscale_strength=0.5)
 
 
 def png(side: int) -> bytes:
@@ -509,7 +509,7 @@ def test_the_page_draws_what_the_pipeline_draws(pipes, tmp_path):
 
 def test_the_settings_of_a_picture_come_back(studio):
     options = {"blend": "guided", "curve": (3.0, 1.0, 0.0), "depth_order": True, "prompt_syntax": "plain"}
-    options |= {"background": "snow", "upscale": 1.5, "upscale_strength": 0.5, "stride": 16}
+    options |= {"background": "snow", "upscale": 1.5, "stride": 16}
     options |= {"separation_strength": 4.0, "separation_end": 0.6, "adapter_layers": "cross_attention"}
     settings = replace(SETTINGS, pictures=2, negative_prompt="a dog", **options)
     _, end = finished(studio, settings)
