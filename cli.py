@@ -248,7 +248,7 @@ def generate(args: argparse.Namespace) -> None:
         if vars(args)[name] is not None:
             setattr(pipe, name, vars(args)[name])
     if args.upscale is not None:
-        check_second_pass(pipe, filter(None, layouts.values()), args.upscale, **second, steps=args.steps)
+        check_second_pass(pipe, filter(None, layouts.values()), args.upscale, **second)
     if adapters.ip_adapter and not any(region.image for found in layouts.values() for region in found or ()):
         _say("No region has a picture: the IP-Adapter takes no part.", sys.stderr)
     with Interrupts() as interrupts:

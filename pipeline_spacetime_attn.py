@@ -653,7 +653,8 @@ class SpaceTimeAttnPipeline(
             layouts = [syntax.split_layout(item) for item in layouts]
         else:
             texts = [_as_list(options[name]) or [] for name in ("prompt", "negative_prompt")]
-            warn_of_syntax([*sum(texts, []), *(text for item in layouts for text in item.local_texts)])
+            texts = [*sum(texts, []), *(text for item in layouts for text in item.local_texts)]
+            warn_of_syntax(texts, of_absent=layout is not None)  # else the reading tells
         check_negatives(layouts, guided)
         phrases, of_blend = [item.phrases for item in layouts], defaults.weights(blend)
         matrices = batch_weights(weights, phrases, columns[-1] + 1, blend, own, **of_blend)

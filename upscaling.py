@@ -1,7 +1,8 @@
 """A second pass in a larger size that keeps the regions: `upscale`."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
@@ -18,7 +19,7 @@ from .processors.checks import check_count, check_length, check_range
 from .processors.defaults import Defaults, chosen_defaults
 from .processors.making import record_of
 from .processors.unet import UNetDenoiser
-from .processors.weights import pad_weights
+from .processors.weights import SavedWeights, pad_weights
 from .processors.windows import in_windows
 from .stock import checkpoint_config, denoiser_of, spacetime_attention
 
@@ -52,12 +53,13 @@ def upscale(
             tells the rest, with which the second pass is drawn, too: prompt, layouts, blend, steps, and guidance, of
             which a checkpoint may allow less, see [`Defaults`].
         factor (`float`): By which the sides grow, 1 to 16; rounded to sides that the model can draw.
-        strength (`float`): How much is drawn anew, above 0 to 1: this share of the steps is taken.
+        strength (`float`): How much is drawn anew, above 0 to 1: this share of the steps is taken, and at least one.
         prompt (`str` or `list[str]`), layout (*optional*): In the place of those of the output; one for all pictures,
             or one for each.
         weights (*optional*): See [`spacetime_attention`]; for all pictures the same, or of shape (pictures, objects,
             steps), padded with zeros. By default as in the first pass: a number stays, of weights for
-            each step, optimised ones too, the late columns act, and the checkpoint's own begin with this pass.
+            each step, optimised ones too, the late columns act (resampled to another number of steps), and the
+            checkpoint's own begin with this pass.
         stride (`int`, *optional*): Draws tile by tile: in windows of the size that the model was made for, from one
             to the next at most so many pixels. For UNets.
         generator (`torch.Generator` or a list with one for each picture, *optional*): As in diffusers.
@@ -75,7 +77,7 @@ def upscale(
     first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
     windows = _windows(img2img, stride, first.layouts)
     check_length("generator", generator, len(first.images), "pictures")
-    _check_amounts(img2img, factor, strength, first.of_pipeline.get("num_inference_steps"))
+    share = _share_of_steps(img2img, factor, strength, first.of_pipeline)
     said = {"factor": factor, "strength": strength, "stride": stride, "weights": weights, "prompt": prompt}
     said["layout"] = layout
     making = first.making and _extended(first.making, img2img, said | options | {"generator": generator})
@@ -87,7 +89,7 @@ def upscale(
             found = img2img(
                 first.prompts[number],
                 image=larger,
-                strength=strength,
+                strength=share,
                 generator=generator[number] if isinstance(generator, list) else generator,
                 **_size(larger, img2img),
                 **first.options(number),
@@ -112,9 +114,8 @@ def check_second_pass(
     pipe,
     layouts: Iterable[Layout] = (),
     factor: float = 2.0,
-    strength: float = 0.4,
+    strength: float = 0.2,
     stride: int | None = None,
-    steps: int | None = None,
 ) -> None:
     """
     What can be told of a second pass before the first.
@@ -122,22 +123,24 @@ def check_second_pass(
     Args:
         pipe, factor, strength, stride: See [`upscale`].
         layouts (`Iterable[Layout]`): Those that it is to be drawn under, as far as they are known.
-        steps (`int`, *optional*): The first pass's number, if it is not the pipeline's own.
 
     Raises:
         ValueError, TypeError: `upscale` would refuse it.
     """
     img2img = _image_to_image(pipe)
-    _check_amounts(img2img, factor, strength, steps)
+    _share_of_steps(img2img, factor, strength)
     _windows(img2img, stride, list(layouts))
 
 
-def _check_amounts(img2img, factor: float, strength: float, steps: int | None = None) -> None:
+def _share_of_steps(img2img, factor: float, strength: float, options: Mapping[str, Any] = {}) -> float:
+    """The strength, or as much as takes one step."""
     check_range("factor", factor, 1, LARGEST_FACTOR)
     check_range("strength", strength, 0, 1)
-    steps = steps or _names(img2img)["num_inference_steps"].default
-    if int(steps * strength) < 1:
-        raise ValueError(f"`strength` {strength} leaves none of {steps} steps: raise it.")
+    if strength == 0:
+        raise ValueError("`strength` 0 draws nothing anew: it has to be above 0, up to 1.")
+    given = options.get("timesteps") or options.get("sigmas")
+    steps = len(given) if given else options.get("num_inference_steps", _names(img2img)["num_inference_steps"].default)
+    return max(strength, math.nextafter(1 / steps, 1))
 
 
 @dataclass(frozen=True)
@@ -158,28 +161,32 @@ class _FirstPass:
         told, making = hasattr(output, "layouts"), getattr(output, "making", None)
         images = output.images if told else [output] if isinstance(output, Image.Image) else list(output)
         if not isinstance(images, list) or not all(isinstance(image, Image.Image) for image in images):
-            raise TypeError("`output` has to hold pictures of PIL: call the pipeline with `output_type='pil'`.")
+            raise TypeError(
+                "`output` has to be a picture of PIL, a list of such, or what the pipeline returns with"
+                " `output_type='pil'` and `return_dict=True`."
+            )
+        if not images:
+            raise ValueError("`output` holds no pictures.")
         prompt = making and making["prompt"] if prompt is None else prompt
         if prompt is None or layout is None and not told:
             missing = "prompt" if prompt is None else "layout"
             raise ValueError(f"`output` does not tell the `{missing}` of its pictures: pass it.")
-        layouts = output.layouts if layout is None else layout
+        layouts = _one_each("layout", output.layouts if layout is None else layout, len(images))
+        layouts = [Layout.coerce(item) for item in layouts]
         of_pipeline, of_control = _arguments(making, img2img, options)
         for name, values in of_pipeline.items():
             if _are_texts(values) and name not in options:  # the first pass's, of each prompt
                 of_pipeline[name] = [text for text in values for _ in range(len(images) // len(values))]
             check_length(name, of_pipeline[name] if _are_texts(values) else None, len(images), "pictures")
         if weights is None and making:
-            kept = making["weights"]
-            is_number = isinstance(kept, (Real, type(None))) and "weights" not in making["lost"]
-            weights = output.weights if making["optimize_weights"] or not is_number else kept
+            weights = _kept_weights(output, layouts)
         weights = torch.tensor(weights) if isinstance(weights, list) else weights  # as JSON has them
-        of_each = weights if getattr(weights, "ndim", 0) == 3 else [weights] * len(images)
+        is_for_each = isinstance(weights, tuple) or getattr(weights, "ndim", 0) == 3
         return cls(
             images,
             _one_each("prompt", prompt, len(images)),
-            [Layout.coerce(item) for item in _one_each("layout", layouts, len(images))],
-            _one_each("weights", of_each, len(images)),
+            layouts,
+            _one_each("weights", weights if is_for_each else [weights] * len(images), len(images)),
             of_pipeline,
             of_control,
             making,
@@ -188,6 +195,18 @@ class _FirstPass:
     def options(self, number: int) -> dict[str, Any]:
         """Of one picture, for the pipeline."""
         return {name: value[number] if _are_texts(value) else value for name, value in self.of_pipeline.items()}
+
+
+def _kept_weights(output: SpaceTimeAttnPipelineOutput, layouts: list[Layout]):
+    """The first pass's: a number or nothing for all pictures, or what is resampled, one for each."""
+    given = output.making["weights"]
+    is_number = isinstance(given, (Real, type(None))) and "weights" not in output.making["lost"]
+    if is_number and not output.making["optimize_weights"]:
+        return given
+    if [layout.phrases for layout in layouts] != [layout.phrases for layout in output.layouts]:
+        return output.weights  # whose shape may be wrong
+    pairs = zip(output.weights, layouts)
+    return tuple(SavedWeights(matrix[: len(layout)], output.blend, layout.phrases) for matrix, layout in pairs)
 
 
 def _are_texts(value) -> bool:

@@ -142,7 +142,7 @@ class Studio:
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
         if settings.upscale > 1:
             larger = settings.upscale, settings.upscale_strength, settings.stride or None
-            check_second_pass(self.pipe, [layout], *larger, settings.steps)
+            check_second_pass(self.pipe, [layout], *larger)
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
         plain = None
         if settings.compare:

@@ -17,6 +17,8 @@ from .words import singular
 PROMPT_SYNTAXES = ("plain", "a1111", "compel")
 _SINGLE = (1.0, 1.1, 1 / 1.1, 1.05)  # what one pair of brackets weighs, which stand in plain texts, too
 _MOST_LEVELS = 4  # of brackets: with each more compel's parser takes five times as long
+_FOREIGN = re.compile(r"<\w+:[^<>]*>|\)\.(?:and|blend|swap)\(")  # networks, and compel's methods
+_OF_A1111 = re.compile(r"\([^()]*(?:(?<!\d):\d+|:\d*\.\d+)\)")  # a weight within its brackets
 _BEFORE_MARK = re.compile(r"\s+(?=[,.;:!?])")
 _syntax_logger = logging.getLogger(__name__)
 
@@ -118,7 +120,10 @@ class _A1111Syntax(PromptSyntax):
         return parse_prompt(text).text
 
     def words(self, text: str) -> Words:
-        return [(word, piece.weight) for piece in parse_prompt(text).pieces for word in piece.text.split()]
+        pieces = parse_prompt(text).pieces
+        weights = [piece.weight for piece in pieces for _ in piece.text]
+        joined = "".join(piece.text for piece in pieces)  # of "(a cat:1.2)'s toy" two pieces are one word
+        return [(word[0], weights[word.start()]) for word in re.finditer(r"\S+", joined)]
 
     def source(self, prompt: str) -> str:
         return self.split(prompt)[0]  # which every predictor that ships reads
@@ -133,6 +138,11 @@ class _CompelSyntax(PromptSyntax):
     def parse(self, text: str):
         from compel import Compel
 
+        if found := _OF_A1111.search(text):
+            raise ValueError(
+                f"{shortened(found[0])} has its weight as prompt_syntax='a1111' writes it, which compel would draw:"
+                " write it as (text)1.3, or pass that syntax."
+            )
         steps = ({"(": 1, ")": -1}.get(character, 0) for character in re.sub(r"\\.", "", text))
         if (levels := max(accumulate(steps), default=0)) > _MOST_LEVELS:
             raise ValueError(
@@ -184,14 +194,18 @@ def named_syntax(name: str) -> PromptSyntax | None:
     return _SYNTAXES[name]
 
 
-def warn_of_syntax(texts: Iterable[str]) -> None:
-    """Tells of weights or BREAK in plain texts. Single brackets, which stand in English too, are none."""
+def warn_of_syntax(texts: Iterable[str], of_absent: bool = True) -> None:
+    """
+    Tells of other tools' syntax in plain texts: weights, BREAK, networks and, if not told elsewhere, what is to be
+    absent. Single brackets, which stand in English too, are none.
+    """
     for text in texts:
         pieces = parse_prompt(text).pieces
-        if any(piece.chunk or all(abs(piece.weight - one) > 1e-9 for one in _SINGLE) for piece in pieces):
+        is_weighted = any(piece.chunk or all(abs(piece.weight - one) > 1e-9 for one in _SINGLE) for piece in pieces)
+        if is_weighted or _FOREIGN.search(text) or of_absent and split_negative(text)[1]:
             _syntax_logger.warning(
-                "%s has weights as other tools write them, which the model reads as plain text: pass"
-                ' `prompt_syntax="a1111"` or `"compel"` for them to act.',
+                "%s is written for other tools, and the model reads all of it as plain text: pass"
+                ' `prompt_syntax="a1111"` or `"compel"` for weights and what is to be absent to act.',
                 shortened(text),
             )
             return

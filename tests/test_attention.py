@@ -338,7 +338,9 @@ def test_gradients_over_a_run_with_gradient_checkpointing_are_refused_for_they_w
 
 def test_a_unet_without_cross_attention_is_an_error():
     unet = UNet2DConditionModel(
-        block_out_channels=(32, 32), down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+        block_out_channels=(32, 32),
+        down_block_types=("DownBlock2D",) * 2,
+        up_block_types=("UpBlock2D",) * 2,
         mid_block_type=None,
     )
     pipe = SimpleNamespace(do_classifier_free_guidance=True, unet=unet)

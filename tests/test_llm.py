@@ -231,9 +231,7 @@ def test_the_better_of_two_answers_is_used():
     assert boxes_of(layout_by(half_wrong, "I cannot."))[0] == DRUM
 
 
-@pytest.mark.parametrize(
-    "box", [[-0.1, 0.4, 0.4, 0.7], [0.4, 0.4, 0.1, 0.7], [0.1, 0.4, 0.4, 7], [0, 0, 1e3, 1]]
-)
+@pytest.mark.parametrize("box", [[-0.1, 0.4, 0.4, 0.7], [0.4, 0.4, 0.1, 0.7], [0.1, 0.4, 0.4, 7], [0, 0, 1e3, 1]])
 def test_boxes_are_brought_into_the_picture_with_a_warning(box, caplog):
     layout = layout_by(answer_of([("A red drum", box), ("a blue kettle", KETTLE)]))
     assert is_sound(layout) and len(layout) == 2

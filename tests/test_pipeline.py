@@ -837,7 +837,7 @@ def test_one_block_may_hold_several_runs_of_different_sizes(pipe, stock):
         ({"layout": '{"objects": []}' * 99}, "`layout` names no file that can be read"),
         ({"layout": {"objects": [{"phrase": "a cat", "mask": [[1, 0], [1]]}]}}, "`mask` of 'a cat' has rows of diff"),
         ({"layout": LAYOUT.to_dict() | {"relations": [{"subject": None, "relation": "left of"}]}}, "object None"),
-        ({"layout": LAYOUT.to_dict() | {"prompt": 5}}, '`prompt` of a layout has to be a string, got 5'),
+        ({"layout": LAYOUT.to_dict() | {"prompt": 5}}, "`prompt` of a layout has to be a string, got 5"),
         ({"weights": "."}, "is no file of weights"),
         ({"weights": torch.ones(2, 3, dtype=torch.complex64)}, "`weights` has to be a real number"),
         ({"blend": ""}, "`blend` has to be one of 'guided', 'convex', got ''"),

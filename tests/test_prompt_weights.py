@@ -85,7 +85,11 @@ def test_compels_syntax_is_taken_out_by_compel(prompt, text):
 
 @pytest.mark.parametrize(
     "prompt, complaint",
-    [('("a cat", "a dog").blend(0.7)', "compel does not understand"), ("((((((a))))))", "brackets in 6 levels")],
+    [
+        ('("a cat", "a dog").blend(0.7)', "compel does not understand"),
+        ("a (red:1.3) cat", "a1111"),
+        ("((((((a))))))", "brackets in 6 levels"),
+    ],
 )
 def test_what_compel_cannot_read_is_told(prompt, complaint):
     with pytest.raises(ValueError, match=complaint):
@@ -101,6 +105,7 @@ def test_what_compel_cannot_read_is_told(prompt, complaint):
         ("a1111", "a cat BREAK a (black:1.2) dog", {"a cat": "a cat", "a black dog": "a (black:1.2) dog"}),
         ("a1111", "a (red:1.5) car and a (red:2) bus", {"a red car": "a (red:1.5) car", "a red bus": "a (red:2) bus"}),
         ("a1111", "a man in a (red:1.3) coat", {"a man": "a man in a (red:1.3) coat"}),
+        ("a1111", "a (cat:1.2)'s toy above a dog", {"a cat's toy": "a (cat's:1.2) toy", "a dog": "a dog"}),
         ("compel", "a red++ cat in (a hat)0.5", {"a red cat": "a (red)1.21 cat in (a hat)0.5"}),
     ],
 )
@@ -246,8 +251,8 @@ def test_the_pipeline_equals_the_context_manager(pipes):
 def test_what_a_region_is_not_to_show_becomes_its_negative_prompt(pipe, stock, syntax):
     region = Region("a cat", box=(0, 0, 0.5, 1), description="a cat --no collar")
     split = Layout((Region("a cat", box=(0, 0, 0.5, 1), description="a cat", negative_prompt="collar"),))
-    expected = run(pipe, layout=split, prompt_syntax=syntax)
-    found = run(pipe, layout=Layout((region,)), prompt_syntax=syntax)
+    expected = run(pipe, PROMPT, layout=split, prompt_syntax=syntax)
+    found = run(pipe, PROMPT, layout=Layout((region,)), prompt_syntax=syntax)
     assert torch.equal(found.images, expected.images) and found.layouts == [split]
     with spacetime_attention(stock, Layout((region,)), prompt_syntax=syntax):
         assert torch.equal(run(stock).images, expected.images)
@@ -336,19 +341,30 @@ def test_a_picture_remembers_its_syntax(pipe):
     assert again.images[0].tobytes() == output.images[0].tobytes()
 
 
-@pytest.mark.parametrize("prompt", [WEIGHTED, "a cat BREAK a dog", "a cat with a hat++"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        WEIGHTED,
+        "a cat BREAK a dog",
+        "a cat with a hat++",
+        "a cat --no dog",
+        "a cat\nNegative prompt: dog",
+        "a cat <lora:fur:0.8>",
+        '("a cat", "a dog").and()',
+    ],
+)
 def test_one_warning_tells_of_weights_in_a_plain_prompt(pipe, stock, caplog, prompt):
     with caplog.at_level(logging.WARNING, "spacetime_attn"):
         run(pipe, prompt, layout=LAYOUT)
     with caplog.at_level(logging.WARNING, "spacetime_attn"), spacetime_attention(stock, LAYOUT):
         run(stock, prompt)
     assert [record.getMessage() for record in caplog.records if "prompt_syntax" in record.getMessage()] == [
-        f"{prompt!r} has weights as other tools write them, which the model reads as plain text: pass"
-        ' `prompt_syntax="a1111"` or `"compel"` for them to act.'
+        f"{prompt!r} is written for other tools, and the model reads all of it as plain text: pass"
+        ' `prompt_syntax="a1111"` or `"compel"` for weights and what is to be absent to act.'
     ] * 2
 
 
-@pytest.mark.parametrize("prompt", ["a cat (in a hat)", "a [small] dog, grade A+", "a book about C++"])
+@pytest.mark.parametrize("prompt", ["a cat (in a hat)", "a [small] dog, grade A+", "a book about C++ at 10:30"])
 def test_brackets_of_plain_english_are_no_weights(pipe, caplog, prompt):
     run(pipe, prompt, layout=LAYOUT)
     assert "prompt_syntax" not in caplog.text

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from diffusers import AutoPipelineForImage2Image
+from diffusers import AutoPipelineForImage2Image, DDIMScheduler
 from PIL import Image
 from transformer_pipelines import made
 
@@ -23,6 +23,7 @@ from spacetime_attn import (
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
 from spacetime_attn.pictures import making_of
+from spacetime_attn.processors.weights import resample
 from spacetime_attn.processors.windows import in_windows, soft_window, starts
 from spacetime_attn.stock import denoiser_of
 
@@ -83,6 +84,26 @@ def test_weights_of_a_file_act_in_the_second_pass_too(pipe, tmp_path):
     save_weights(tmp_path / "w.safetensors", torch.full((2, 4), 3.0), "guided", LAYOUT.phrases)
     first = first_pass(pipe, weights=load_weights(tmp_path / "w.safetensors"))
     assert torch.equal(upscale(pipe, first, strength=0.5).weights, first.weights)
+
+
+def test_weights_for_each_step_follow_another_number_of_steps(pipe):
+    first = first_pass(pipe, weights=torch.rand(2, 4))
+    found = upscale(pipe, first, strength=0.5, num_inference_steps=8, generator=seeded()).weights
+    assert found.shape == (1, 2, 8) and torch.equal(found[0], resample(first.weights[0], 8))
+    with pytest.raises(ValueError, match=r"`weights` has shape \(2, 4\).* = \(1, 4\)"):
+        upscale(pipe, first, strength=0.5, layout=Layout([LAYOUT[0]]))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 49])
+def test_at_least_one_step_is_taken(pipe, steps):
+    pipe.scheduler, taken = DDIMScheduler.from_config(pipe.scheduler.config), []
+
+    def count(pipeline, step, timestep, tensors):
+        taken.append(step)
+        return tensors
+
+    upscale(pipe, first_pass(pipe), factor=1, strength=0.001, num_inference_steps=steps, callback_on_step_end=count)
+    assert len(taken) == 1
 
 
 def test_one_matrix_of_weights_is_for_all_pictures(pipe):
@@ -263,7 +284,7 @@ def test_the_command_draws_a_second_pass_and_makes_it_again(tmp_path):
         assert picture.size == (96, 96) and same([picture], [again])
 
 
-@pytest.mark.parametrize("wrong", [["0.5"], ["2", "--upscale-strength", "0.1"]])
+@pytest.mark.parametrize("wrong", [["0.5"], ["2", "--upscale-strength", "1.5"]])
 def test_the_command_refuses_a_second_pass_before_the_first(tmp_path, capsys, wrong):
     options = ["--steps", "2", "--upscale", *wrong]
     assert main(["generate", PROMPT, "-o", str(tmp_path / "cat.png"), *options]) == 2
@@ -284,7 +305,7 @@ def test_the_command_wants_a_factor_for_its_strength(tmp_path, capsys):
     [
         ({"factor": 0.5}, ["factor", "1..16", "0.5"]),
         ({"strength": 1.5}, ["strength", "0..1", "1.5"]),
-        ({"strength": 0.1}, ["strength", "0.1", "4 steps"]),
+        ({"strength": 0}, ["strength", "above 0"]),
         ({"stride": 0}, ["stride", "1", "0"]),
         ({"stride": 99}, ["stride", "2..32", "99"]),
         ({"output_type": "pt"}, ["output_type", "leave it out"]),
@@ -310,7 +331,11 @@ def test_what_the_output_does_not_tell_has_to_be_passed(pipe):
         upscale(pipe, first, prompt=PROMPT)
     with pytest.raises(ValueError, match="`layout`.*pass it"):
         upscale(pipe, first.images[0], prompt=PROMPT)
-    with pytest.raises(TypeError, match="pictures of PIL"):
+    with pytest.raises(ValueError, match="`output` holds no pictures"):
+        upscale(pipe, [], prompt=PROMPT, layout=LAYOUT)
+    with pytest.raises(TypeError, match="`return_dict=True`"):
+        upscale(pipe, first_pass(pipe, return_dict=False))
+    with pytest.raises(TypeError, match="picture of PIL"):
         upscale(pipe, first_pass(pipe, output_type="np"))
 
 
