@@ -255,9 +255,9 @@ def test_what_a_region_is_not_to_show_becomes_its_negative_prompt(pipe, stock, s
     found = run(pipe, PROMPT, layout=Layout((region,)), prompt_syntax=syntax)
     assert torch.equal(found.images, expected.images) and found.layouts == [split]
     with spacetime_attention(stock, Layout((region,)), prompt_syntax=syntax):
-        assert torch.equal(run(stock).images, expected.images)
+        assert torch.equal(run(stock, PROMPT).images, expected.images)
     with pytest.raises(ValueError, match="`background` 'snow --no trees' says what is to be absent"):
-        run(pipe, layout=Layout((region,), background="snow --no trees"), prompt_syntax=syntax)
+        run(pipe, PROMPT, layout=Layout((region,), background="snow --no trees"), prompt_syntax=syntax)
 
 
 def test_adapters_of_regions_act_beside_texts_of_other_lengths(make):
