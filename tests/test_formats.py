@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_an_empty_layout_is_written(name):
 def test_what_a_layout_does_not_have_is_not_told_as_lost(name, layout, caplog):
     blank = Layout(layout.regions, prompt=PROMPT, background="   ")
     assert again(blank, name).background is None
-    again(Layout(prompt="", background="a wall"), name)
+    export_layout(Layout(prompt="", background="a wall"), name)
     assert "a background" not in caplog.text
 
 
@@ -442,6 +443,40 @@ def test_prompt_control_reads_the_masks_beside_its_file_in_their_order(tmp_path)
 def test_what_prompt_control_adds_to_masks_is_told(text, caplog):
     assert import_layout(text, "prompt-control").phrases == ["cat"]
     assert "read as its text and its first mask alone" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["prompt-control", "prompt-control-areas"])
+@pytest.mark.parametrize("end", ["--ar 3:2", "a sign:5", "at 10:30", "of :-1!noscale", "named: 5", "(red:1.2)"])
+def test_prompt_control_does_not_take_the_end_of_a_text_for_a_weight(name, end, caplog):
+    layout = Layout([Region(f"a cat {end}", box=APPLE)], prompt=f"a cat {end}")
+    text = export_layout(layout, name).data
+    for part in re.split(r" AND | (?:MASK|AREA)\(.*?\)", text)[:2]:  # as the tool's `process_settings` takes a weight
+        found = re.search(r":(-?\d\.?\d*)(![A-Za-z]+)?$", part.strip())
+        assert part[: found.start() if found else None].strip() == f"a cat {end}"
+        assert found is None or float(found[1]) == 1 and found[2] is None
+    assert again(layout, name) == layout and not caplog.records
+
+
+def test_prompt_control_takes_no_comment_out_of_a_text():
+    layout = Layout([Region("house #7", box=APPLE)], prompt=r"house #7 or \# or \\ or \:2")
+    text = export_layout(layout, "prompt-control").data
+    assert text == r"house \#7 or \\\# or \\\ or \\:2 :1 AND house \#7 MASK(0.125 0.375, 0.25 0.5, 1)"
+    assert again(layout, "prompt-control") == layout
+    assert import_layout("a cat # and more\nMASK(0 0.5) AND a dog # AND a tree", "prompt-control").phrases == ["a cat"]
+
+
+def test_what_prompt_control_does_not_mask_has_the_whole_picture():
+    read = import_layout("a park AND a cat MASK(0 0.5) AND a tree", "prompt-control")
+    assert read == Layout([Region("a cat", box=(0, 0, 0.5, 1)), Region("a tree", box=(0, 0, 1, 1))], prompt="a park")
+    assert import_layout("cat COUPLE dog", "prompt-control") == Layout([Region("dog", box=(0, 0, 1, 1))], prompt="cat")
+    coupled = import_layout("cat MASK(0 0.5) COUPLE dog", "prompt-control")
+    assert coupled.phrases == ["cat", "dog"] and coupled.prompt == ""
+
+
+@pytest.mark.parametrize("text", ["garbage", "", "a cat and a mask (red)"])
+def test_text_without_anything_of_prompt_control_is_refused(text):
+    with pytest.raises(ValueError, match="it has no AND, COUPLE, MASK, IMASK or AREA"):
+        import_layout(text, "prompt-control")
 
 
 # --- InvokeAI ---------------------------------------------------------------------------------------------------

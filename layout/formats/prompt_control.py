@@ -27,6 +27,9 @@ from .common import (
 
 
 _KEYS = r"\b(?:AND|BREAK|CAT|AVG|COUPLE)\b|\b[A-Z_]+(?=\()"
+_REGIONS = r"\b(?:AND|COUPLE)\b|\b(?:I?MASK|AREA)\("
+_WEIGHT = r":(-?\d\.?\d*(?:![A-Za-z]+)?)\Z"  # of a whole text
+_COMMENT, _ESCAPED = r"(?<!\\)#.*", r"\\([\\:#])"
 
 
 def write(layout: Layout, canvas: Canvas) -> Exported:
@@ -58,21 +61,29 @@ def write_areas(layout: Layout, canvas: Canvas) -> Exported:
 
 
 def read(data: str, pictures: Pictures) -> Layout:
-    """Reads what is parted by `AND` or `COUPLE`. Masks are counted in the order in which `pictures` has them."""
+    """
+    Reads what is parted by `AND` or `COUPLE`. Masks are counted in the order in which `pictures` has them. The first
+    text without a mask is the prompt; others have the whole picture.
+    """
+    data = re.sub(_COMMENT, "", data)
+    if not re.search(_REGIONS, data):
+        raise ValueError("it has no AND, COUPLE, MASK, IMASK or AREA")
     whole, regions = "", []
     width, height = map(float, re.findall(r"\d+", (re.findall(r"MASK_SIZE\((.*?)\)", data) or ["512, 512"])[-1]))
     for part in re.split(r"\bAND\b|(?=\bCOUPLE\b)", re.sub(r"MASK_SIZE\(.*?\)", "", data)):
         part = re.sub(r"\bCOUPLE\(", "MASK(", part)
         calls = re.findall(r"\b(I?MASK|AREA)\((.*?)\)", part)
         others = re.findall(r"\b(FEATHER|MASKW|FILL)\((?!\))", part)
-        text = re.sub(r"\bCOUPLE\b|\b[A-Z]+\(.*?\)", "", part).strip()
-        text, *weights = re.split(r"\s*:\s*(-?\d[\d.]*(?:![A-Za-z]+)?)\Z", text)
-        if others or weights or len(calls) > 1:
+        text = re.sub(_ESCAPED, r"\1", re.sub(r"\bCOUPLE\b|\b[A-Z]+\(.*?\)", "", part)).strip()
+        text, *weights = re.split(_WEIGHT, text)
+        text = text.strip()
+        if others or weights[:1] not in ([], ["1"]) or len(calls) > 1:
             logger.warning("%r is read as its text and its first mask alone.", part.strip())
-        if not calls:
+        if not calls and (not text or not whole and not part.startswith("COUPLE")):
             whole = whole or text
             continue
-        name, values = calls[0][0], [value.strip() for value in calls[0][1].split(",")]
+        name, arguments = calls[0] if calls else ("MASK", "")
+        values = [value.strip() for value in arguments.split(",")]
         if name == "IMASK":
             drawing = channel(picture_numbered(int(values[0]), pictures), "red")
             regions.append(region_of_mask(text, drawing, strength=float((values[1:] or ["1"])[0])))
@@ -86,7 +97,13 @@ def read(data: str, pictures: Pictures) -> Layout:
 
 
 def _plain(text: str) -> str:
-    return without_key_words(text, _KEYS)
+    """
+    A text as the tool keeps it: one that ends as if it had a weight gets one, for only the last counts; and what
+    begins a comment is escaped.
+    """
+    text = without_key_words(text, _KEYS)
+    escaped = re.sub(r"\\(?=[\\:#])|#", r"\\\g<0>", text)
+    return f"{escaped} :1" if re.search(_WEIGHT, text) else escaped
 
 
 def _range(text: str, size: float) -> tuple[float, float]:
