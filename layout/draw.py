@@ -47,7 +47,7 @@ def draw_layout(
     if image is not None:
         height = max(round(width * image.height / image.width), 1)
     size = width, width if height is None else height
-    _check_canvas(*size)
+    check_canvas(*size)
     canvas = Image.new("RGB", size, _PAPER) if image is None else image.convert("RGB").resize(size)
     colours = [region_colour(index) for index in range(len(layout))]
     for index in layout.back_to_front():
@@ -92,7 +92,8 @@ def region_colour(index: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def _check_canvas(width: int, height: int) -> None:
+def check_canvas(width: int, height: int) -> None:
+    """Raises a ValueError unless a drawing can have so many pixels."""
     for name, pixels in {"width": width, "height": height}.items():
         if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
             raise ValueError(f"`{name}` of a drawing has to be a whole number of pixels from 1, got {pixels!r}.")

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from spacetime_attn import RuleLayoutPredictor
 from spacetime_attn.cli import main
 from spacetime_attn.layout.formats import FORMATS, export_layout, import_layout
+from spacetime_attn.layout.formats.common import png
 from spacetime_attn.layout.regions import Layout, Region
 
 
@@ -116,6 +118,52 @@ def test_key_words_of_a_tool_in_texts_are_written_in_small_letters(name, caplog)
 def test_other_data_is_refused(name, data):
     with pytest.raises(ValueError, match=f"not of the format {name!r}"):
         import_layout(data, name)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS[name].suffix != ".txt"])
+def test_data_may_be_json_text(name, layout):
+    exported = export_layout(layout, name)
+    assert import_layout(exported.text, name, exported.pictures) == again(layout, name)
+    for text in ("no JSON", "7", '"text"', "[" * 10**5):
+        with pytest.raises(ValueError, match=f"not of the format {name!r}"):
+            import_layout(text, name)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.invk", b"x"),
+        ("a.invk", None),
+        ("a.json", b"{"),
+        ("a.json", b"[" * 10**5),
+        ("a.txt", b"\xff\xfe\x00x"),
+    ],
+)
+@pytest.mark.parametrize("name", ["invokeai", "flux3", "prompt-control"])
+def test_files_that_cannot_be_read_are_named(name, file, content, tmp_path):
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(ValueError, match=f"The file .*{file}' cannot be read"):
+        import_layout(tmp_path / file, name)
+
+
+def test_broken_archives_and_pictures_are_refused(tmp_path):
+    whole = project(tmp_path / "a.invk", [guidance(picture_of_a_layer())], [png(clear_on_the_left())]).read_bytes()
+    for number, start in enumerate(range(30, len(whole) - 200, 40)):
+        path = tmp_path / f"{number}.invk"
+        path.write_bytes(whole[:start] + bytes(8) + whole[start + 8 :])
+        with pytest.raises(ValueError):
+            import_layout(path, "invokeai")
+    path = project(tmp_path / "b.invk", [guidance(picture_of_a_layer())], [png(clear_on_the_left())[:45]])
+    with pytest.raises(ValueError, match="a picture cannot be read"):
+        import_layout(path, "invokeai")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("size", [(0, 512), (512, -5), (512.5, 512), (2**14, 2**14)])
+def test_sizes_that_no_picture_has_are_refused(name, size, layout):
+    with pytest.raises(ValueError, match="of a drawing has to be a whole number|is too large"):
+        export_layout(layout, name, *size)
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(layout):
@@ -535,6 +583,52 @@ def test_invokeai_keeps_shapes(shape):
     assert np.abs(sun.rasterize(64, 64) - layout[0].rasterize(64, 64)).mean() < 0.03
     assert sun.negative_prompt == "clouds"
     assert again(layout.edit(0, negative_prompt=""), "invokeai")[0].negative_prompt == ""
+
+
+def picture_of_a_layer(**told):
+    return {"id": "image:a", "type": "image", "image": {"image_name": "abc.png", "width": 512, "height": 512} | told}
+
+
+def project(path, layers, pictures=(), name="images/abc.png"):
+    """An archive as InvokeAI's `useCanvasProjectSave.ts` writes one."""
+    frame = {"rect": {"x": 0, "y": 0, "width": 512, "height": 512}}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", "{}")
+        archive.writestr("canvas_state.json", json.dumps({"regionalGuidance": layers, "bbox": frame}))
+        for picture in pictures:
+            archive.writestr(name, picture)
+    return path
+
+
+def test_pictures_of_an_invokeai_project_are_read_from_its_archive(tmp_path, caplog):
+    left = png(clear_on_the_left().resize((512, 512), Image.Resampling.NEAREST))
+    path = project(tmp_path / "real.invk", [guidance(picture_of_a_layer())], [left])
+    assert import_layout(path, "invokeai")[0].box == (0.5, 0, 1, 1) and not caplog.records
+    own = {"abc.png": Image.new("RGBA", (256, 512))}
+    own["abc.png"].paste((0, 0, 0, 255), (0, 0, 128, 512))
+    assert import_layout(path, "invokeai", own)[0].box == (0, 0, 0.25, 1)
+
+
+def test_an_invokeai_layer_is_left_out_if_its_picture_is_on_the_server_alone(tmp_path, caplog):
+    layers = [guidance(picture_of_a_layer()), guidance(rect(0, 0, 256, 512), positivePrompt="a hill")]
+    path = project(tmp_path / "real.invk", layers)
+    for source in (path, {"regionalGuidance": layers}):
+        caplog.clear()
+        assert import_layout(source, "invokeai").phrases == ["a hill"]
+        assert "The layer 'a green fox' is left out: the picture 'abc.png' is missing" in caplog.text
+
+
+def test_pictures_too_large_to_be_masks_are_refused(tmp_path):
+    path = project(tmp_path / "many_bytes.invk", [guidance(picture_of_a_layer())], [bytes(2**26 + 1)])
+    with pytest.raises(ValueError, match="more than 64 MB"):
+        import_layout(path, "invokeai")
+    wide = png(Image.new("1", (2**14, 2**12 + 1)))
+    path = project(tmp_path / "many_pixels.invk", [guidance(picture_of_a_layer())], [wide])
+    with pytest.raises(ValueError, match="it has 16384 x 4097 pixels"):
+        import_layout(path, "invokeai")
+    frame = {"rect": {"x": 0, "y": 0, "width": 2**14, "height": 2**14}}
+    with pytest.raises(ValueError, match="A drawing of 16384 x 16384 pixels is too large"):
+        import_layout({"bbox": frame, "regionalGuidance": []}, "invokeai")
 
 
 @pytest.mark.parametrize("reach", [{"position": {"x": 600, "y": 0}}, {}])

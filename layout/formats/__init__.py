@@ -7,12 +7,12 @@ boxes stand. Each format is a module here, which names the version that it follo
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
+from ..draw import check_canvas
 from ..files import MOST_BYTES, check_size, read_json, shortened
 from ..regions import Layout
 from . import (
@@ -26,7 +26,7 @@ from . import (
     prompt_control,
     regional_prompter,
 )
-from .common import LOSSES, Canvas, Exported, Folder, Format, logger
+from .common import LOSSES, Archive, Canvas, Exported, Folder, Format, archived, logger
 
 
 FORMATS: dict[str, Format] = {
@@ -42,6 +42,8 @@ FORMATS: dict[str, Format] = {
     "ideogram": ideogram.FORMAT,
 }
 
+_ARCHIVE = invokeai.FORMAT.suffix
+
 
 def export_layout(layout: Layout, name: str, width: int = 512, height: int = 512, stem: str = "layout") -> Exported:
     """
@@ -54,9 +56,10 @@ def export_layout(layout: Layout, name: str, width: int = 512, height: int = 512
         stem (`str`): What the names of masks begin with.
 
     Raises:
-        ValueError: There is no such format.
+        ValueError: There is no such format, or no picture of that size.
     """
     kind = find_format(name)
+    check_canvas(width, height)
     if lost := [loss for loss, is_in in LOSSES.items() if loss not in kind.holds and is_in(layout)]:
         listed = ", ".join(lost)
         logger.warning("The format %r does not hold %s (of shapes, it holds the bounds).", name, listed)
@@ -68,22 +71,26 @@ def import_layout(source, name: str, pictures: Mapping[str, Image.Image] | os.Pa
     A layout from the data of another tool.
 
     Args:
-        source (`dict`, `list`, `str` or `Path`): The data, or the file that holds it; masks lie beside the file.
+        source (`dict`, `list`, `str` or `Path`): The data, also as JSON text, or the file that holds it, a `Path`.
+            Masks lie beside the file, or in it.
         name (`str`): A key of `FORMATS`.
         pictures (`dict[str, PIL.Image]` or `Path`, *optional*): The masks that data names, or their folder.
 
     Raises:
-        ValueError: There is no such format; or the source is not of it, which is told.
+        ValueError: There is no such format; or the source cannot be read, or is not of it, which is told.
     """
     kind, stem = find_format(name), Canvas().stem
     if isinstance(source, os.PathLike):
-        pictures, stem = Path(source).parent if pictures is None else pictures, Path(source).stem
-        source = _loaded(Path(source))
+        path = Path(source)
+        stem, source = path.stem, _loaded(path)
+        if pictures is None:
+            pictures = Archive(path) if path.suffix == _ARCHIVE else path.parent
     if isinstance(pictures, os.PathLike):
         pictures = Folder(Path(pictures), stem)
     try:
-        return kind.read(source, {} if pictures is None else pictures)
-    except (LookupError, TypeError, AttributeError, ValueError, OSError, zipfile.BadZipFile) as error:
+        is_json = isinstance(source, str) and kind.suffix != ".txt"
+        return kind.read(json.loads(source) if is_json else source, {} if pictures is None else pictures)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, OSError, RecursionError) as error:
         problem = f"it lacks {error}" if isinstance(error, LookupError) else error
         raise ValueError(f"This is not of the format {name!r} ({problem}): {shortened(source)}") from error
 
@@ -96,13 +103,16 @@ def find_format(name: str) -> Format:
 
 
 def _loaded(path: Path):
-    """Of an archive its JSON by name, of JSON its data, of another file its text."""
-    if path.suffix == ".invk":
-        with zipfile.ZipFile(path) as archive:
-            parts = [part for part in archive.infolist() if part.filename.endswith(".json")]
-            check_size(sum(part.file_size for part in parts))
-            return {part.filename: json.loads(archive.read(part)) for part in parts}
-    if path.suffix == ".json":
-        return read_json(path)
-    with path.open("rb") as file:
-        return file.read(MOST_BYTES).decode("utf-8")
+    """Of an archive its JSON by name, of JSON its data, of another file its text; or an error that names it."""
+    try:
+        if path.suffix == _ARCHIVE:
+            parts = archived(path, lambda name: name.endswith(".json"))
+            return {name: json.loads(part) for name, part in parts.items()}
+        if path.suffix == ".json":
+            return read_json(path)
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        check_size(len(content))
+        return content.decode("utf-8-sig")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"The file {str(path)!r} cannot be read: {error}") from error

@@ -6,15 +6,17 @@ import logging
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from ..files import write_whole
+from ..files import check_size, write_whole
 from ..regions import Layout, Region
+from ..shapes import MOST_PIXELS
 
 
 Box = tuple[float, float, float, float]
@@ -56,7 +58,17 @@ class Folder(NamedTuple):
     stem: str
 
 
-Pictures = Mapping[str, Image.Image] | Folder  # the masks that data names
+class Archive(NamedTuple):
+    """A file whose folder "images" has the pictures that its data names."""
+
+    path: Path
+
+
+class MissingPictureError(ValueError):
+    """A picture that data names is not there."""
+
+
+Pictures = Mapping[str, Image.Image] | Folder | Archive  # what data names
 
 
 class Exported(NamedTuple):
@@ -154,11 +166,42 @@ def region_of_mask(phrase: str, mask: np.ndarray, **told) -> Region:
 
 
 def picture_named(name: str, pictures: Pictures) -> Image.Image:
-    if isinstance(pictures, Folder):
-        return Image.open(pictures.path / Path(name).name)
-    if name not in pictures:
-        raise ValueError(f"the picture {name!r} is missing: pass it in `pictures`")
-    return pictures[name]
+    """
+    Raises:
+        MissingPictureError: It is not there.
+        ValueError: It cannot be read.
+    """
+    try:
+        if isinstance(pictures, Folder):
+            return opened_picture((pictures.path / Path(name).name).open("rb"))
+        if isinstance(pictures, Archive):
+            part = f"images/{name}"
+            return opened_picture(io.BytesIO(archived(pictures.path, part.__eq__)[part]))
+        return pictures[name]
+    except (KeyError, FileNotFoundError):
+        raise MissingPictureError(f"the picture {name!r} is missing: pass it in `pictures`") from None
+
+
+def opened_picture(file: BinaryIO) -> Image.Image:
+    """A picture of a file, which is closed; a ValueError unless it can be read, and is not too large."""
+    try:
+        with file, Image.open(file) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"it has {picture.width} x {picture.height} pixels")
+            return picture.copy()
+    except Exception as error:  # Pillow has many kinds for broken files
+        raise ValueError(f"a picture cannot be read: {error}") from error
+
+
+def archived(path: Path, is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """The parts of a ZIP archive whose names are wanted; a ValueError if they are broken, or together too large."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [part for part in archive.infolist() if is_wanted(part.filename)]
+            check_size(sum(part.file_size for part in parts))
+            return {part.filename: archive.read(part) for part in parts}
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise ValueError(f"the archive cannot be read: {error}") from error
 
 
 def picture_numbered(index: int, pictures: Pictures) -> Image.Image:

@@ -4,7 +4,6 @@ import base64
 import io
 
 import numpy as np
-from PIL import Image
 
 from ..regions import Layout, Region
 from .common import (
@@ -20,6 +19,7 @@ from .common import (
     drawing_of,
     grid_boxes,
     one_line,
+    opened_picture,
     png,
     region_of_mask,
     whole_prompt,
@@ -60,7 +60,7 @@ def read(data: dict, pictures: Pictures) -> Layout:
     regions = []
     for line, item in zip(lines, mapping, strict=True):
         if mode == "Mask":
-            mask = Image.open(io.BytesIO(base64.b64decode(item["mask"]))).convert("L")
+            mask = opened_picture(io.BytesIO(base64.b64decode(item["mask"]))).convert("L")
             regions.append(region_of_mask(line, np.asarray(mask) / 255, strength=float(item["weight"])))
         else:
             x0, x1, y0, y1, weight = map(float, item)

@@ -46,8 +46,7 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
     return Exported(json.dumps(caption, ensure_ascii=False, separators=(",", ":")))
 
 
-def read(data: dict | str, pictures: Pictures) -> Layout:
-    data = json.loads(data) if isinstance(data, str) else data
+def read(data: dict, pictures: Pictures) -> Layout:
     scene, regions = data["compositional_deconstruction"], []
     if others := sorted({*data, *scene, *(key for element in scene["elements"] for key in element)} - _READ):
         logger.warning("Of the caption, %s are not read.", ", ".join(others))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..draw import region_colour
+from ..draw import check_canvas, region_colour
 from ..regions import Layout, Region
 from .common import (
     DESCRIPTIONS,
@@ -17,9 +17,12 @@ from .common import (
     Canvas,
     Exported,
     Format,
+    MissingPictureError,
     Pictures,
     drawing_of,
     logger,
+    opened_picture,
+    picture_named,
     png,
     region_of_mask,
     whole_prompt,
@@ -48,9 +51,10 @@ def read(data: dict, pictures: Pictures) -> Layout:
     """Reads a project's parts, its canvas, or the "canvas_v2_metadata" of a picture."""
     state = data.get("canvas_state.json") or data.get("canvas_v2_metadata") or data
     frame = state["bbox"]["rect"] if "bbox" in state else {"x": 0, "y": 0, "width": 512, "height": 512}
+    check_canvas(frame["width"], frame["height"])
     layers = state["regionalGuidance"]
     layers = layers["entities"] if isinstance(layers, dict) else layers
-    found = (_of_guidance(layer, frame) for layer in layers if layer["isEnabled"] and layer["objects"])
+    found = (_of_guidance(layer, frame, pictures) for layer in layers if layer["isEnabled"] and layer["objects"])
     return Layout([region for region in found if region is not None])
 
 
@@ -84,8 +88,8 @@ def _shape(region: Region, canvas: Canvas) -> dict:
     return {"type": "image", "image": {"dataURL": url, "width": width, "height": height}}
 
 
-def _of_guidance(layer: dict, frame: dict) -> Region | None:
-    """The region of a layer; None, with a warning, if nothing of it is in the picture."""
+def _of_guidance(layer: dict, frame: dict, pictures: Pictures) -> Region | None:
+    """The region of a layer; None, with a warning, if nothing of it is in the picture, or its own is missing."""
     text = layer.get("positivePrompt") or layer.get("name") or "region"
     told = {"negative_prompt": layer.get("negativePrompt")}
     others = [name for name in ("referenceImages", "autoNegative") if layer.get(name)]
@@ -101,8 +105,12 @@ def _of_guidance(layer: dict, frame: dict) -> Region | None:
         if x0 < x1 and y0 < y1:
             return Region(text, box=box, **told)
     drawing = Image.new("L", (frame["width"], frame["height"]))
-    for item in layer["objects"]:
-        _draw_object(drawing, item, left, top)
+    try:
+        for item in layer["objects"]:
+            _draw_object(drawing, item, left, top, pictures)
+    except MissingPictureError as error:
+        logger.warning("The layer %r is left out: %s", text, error)
+        return None
     if drawing.getbbox() is None:
         logger.warning("The layer %r shows nothing in the picture, and is left out.", text)
         return None
@@ -113,7 +121,7 @@ def _erases(item: dict) -> bool:
     return item["type"].startswith("eraser") or item.get("compositeOperation") == "destination-out"
 
 
-def _draw_object(drawing: Image.Image, item: dict, left: float, top: float) -> None:
+def _draw_object(drawing: Image.Image, item: dict, left: float, top: float, pictures: Pictures) -> None:
     """Draws an object of a layer, or takes away what it erases."""
     pen, kind = ImageDraw.Draw(drawing), item["type"]
     ink = 0 if _erases(item) else 255
@@ -122,10 +130,8 @@ def _draw_object(drawing: Image.Image, item: dict, left: float, top: float) -> N
         shape = (x, y, x + max(item["rect"]["width"] - 1, 0), y + max(item["rect"]["height"] - 1, 0))
         (pen.rectangle if kind == "rect" else pen.ellipse)(shape, fill=ink)
     elif kind == "image":
-        if "dataURL" not in item["image"]:
-            raise ValueError("a layer has a picture that is only on the server")
-        content = base64.b64decode(item["image"]["dataURL"].partition(",")[2])
-        drawing.paste(255, (round(left), round(top)), Image.open(io.BytesIO(content)).convert("RGBA").getchannel("A"))
+        picture = _picture_of(item["image"], pictures).convert("RGBA")
+        drawing.paste(255, (round(left), round(top)), picture.getchannel("A"))
     elif kind in ("polygon", "lasso"):
         pen.polygon(_points(item["points"], 2, left, top), fill=ink)
     elif "line" in kind:
@@ -135,6 +141,13 @@ def _draw_object(drawing: Image.Image, item: dict, left: float, top: float) -> N
             pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=ink)
     else:
         logger.warning("A layer's %r is not read.", kind)
+
+
+def _picture_of(image: dict, pictures: Pictures) -> Image.Image:
+    """A picture that an object holds or names."""
+    if "dataURL" in image:
+        return opened_picture(io.BytesIO(base64.b64decode(image["dataURL"].partition(",")[2])))
+    return picture_named(image["image_name"], pictures)
 
 
 def _points(values: Sequence[float], step: int, left: float, top: float) -> list[tuple[float, float]]:
