@@ -155,6 +155,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--guidance-scale", type=_number, metavar="X", help="classifier-free guidance (default: the pipeline's)")
     add("--negative-prompt", metavar="TEXT", help="what the picture should not show")
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
+    add("--format", metavar="NAME", help="the --layout is another tool's: comfyui, flux3, ...")
     add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
     add("--weights", type=_number_or_path, metavar="X|FILE", help="combination weights (default: the checkpoint's)")
     add(
@@ -216,6 +217,8 @@ def generate(args: argparse.Namespace) -> None:
     for option in ("objects", "layout_predictor", "llm", "box_scale"):
         if args.layout and vars(args)[option] is not None:
             raise ValueError(f"--{option.replace('_', '-')} is for layouts that are predicted, not for a --layout.")
+    if args.format and not args.layout:
+        raise ValueError("--format tells which tool a --layout is of: add --layout FILE.")
     targets = _checked_targets(_picture_targets, jobs, args)
     if args.resume:
         targets = {job: files for job, files in targets.items() if not _are_there(files)}
@@ -228,7 +231,7 @@ def generate(args: argparse.Namespace) -> None:
     from .upscaling import check_second_pass, upscale
 
     read_weights(args.weights)  # or an error, before a model is loaded
-    layouts = {job: Layout.load(job.place(args.layout, ".json")) if args.layout else None for job in targets}
+    layouts = {job: _given_layout(job, args) if args.layout else None for job in targets}
     options = {
         "num_inference_steps": args.steps,
         "guidance_scale": args.guidance_scale,
@@ -362,6 +365,16 @@ def _exported(pipe, job: Job, args: argparse.Namespace):
     if exported.pictures and not args.save_layout:
         raise ValueError(f"--format {args.format} needs files for the masks of this layout: add --save-layout FILE.")
     return found, exported
+
+
+def _given_layout(job: Job, args: argparse.Namespace):
+    """The layout of a file, ours or another tool's."""
+    from .layout.formats import find_format, import_layout
+    from .layout.regions import Layout
+
+    if args.format is None:
+        return Layout.load(job.place(args.layout, ".json"))
+    return import_layout(job.place(args.layout, find_format(args.format).suffix), args.format)
 
 
 def _with_background(layout, args: argparse.Namespace):

@@ -751,3 +751,28 @@ def test_the_command_gives_other_tools_the_boxes_as_predicted(capsys):
 def test_the_command_says_what_a_format_lacks(options, told, capsys):
     assert main(["layout", "a cat above a green bus", *options]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_command_draws_the_layouts_of_other_tools(layout, tmp_path, capsys):
+    (tmp_path / "prompts.jsonl").write_text(json.dumps({"id": "one", "prompt": PROMPT}), encoding="utf-8")
+    prompts, theirs, ours = (str(tmp_path / name) for name in ("prompts.jsonl", "theirs", "ours"))
+    (tmp_path / "theirs").mkdir()
+    export_layout(layout, "prompt-control").save(tmp_path / "theirs" / "one.txt")
+    given = ["generate", "--prompts", prompts, "--layout", theirs, "--format", "prompt-control", "--steps", "1"]
+    assert main([*given, "-o", ours, "--save-layout", ours]) == 0
+    assert (tmp_path / "ours" / "one.png").is_file()
+    assert Layout.load(tmp_path / "ours" / "one.json").regions == layout.regions
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--format", "flux3"], "--format tells which tool a --layout is of: add --layout FILE."),
+        (["--format", "jpeg", "--layout", "a.json"], "no format 'jpeg'; known are gligen"),
+        (["--format", "flux3", "--layout", "nope.json"], "The file 'nope.json' cannot be read"),
+    ],
+)
+def test_the_command_says_what_a_layout_of_another_tool_lacks(options, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("spacetime_attn.cli._configs_of", None)  # no model is looked for
+    assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options]) == 2
+    assert told in capsys.readouterr().err
