@@ -79,6 +79,8 @@ class LayoutStep(ModularPipelineBlocks):
         elif single:
             given.layout = self._predicted(components, given.prompt, given)
         elif given.prompt is not None:
+            if not isinstance(given.prompt, (list, tuple)):
+                raise TypeError(f"`prompt` has to be a string or a list of strings, got {given.prompt!r}.")
             given.layout = [self._predicted(components, prompt, given) for prompt in given.prompt]
         self.set_block_state(state, given)
         return components, state

@@ -213,6 +213,22 @@ def test_boxdiff_gets_the_nouns_as_the_prompt_has_them(layout):
     assert export_layout(layout, "boxdiff").data["boxdiff_phrases"] == ["apples", "car"]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "phrase", "token"),
+    [
+        ("a T-shirt on a chair", "a T-shirt", "shirt"),
+        ("two 2CVs by the sea", "a 2CV", "cvs"),
+        ("a T-shirt and a shirt", "a T-shirt", "shirt"),
+        ("a shirt and a T-shirt", "a T-shirt", None),
+        ("a cat-like dog and a cat", "a cat", None),
+    ],
+)
+def test_boxdiff_gets_what_is_one_token_and_the_first_of_its_kind(prompt, phrase, token, caplog):
+    exported = export_layout(Layout([Region(phrase, box=APPLE)], prompt=prompt), "boxdiff")
+    assert exported.data["boxdiff_phrases"] == ([token] if token else [])
+    assert (f"{phrase!r} has none of its own in the prompt" in caplog.text) == (token is None)
+
+
 def test_boxdiff_cannot_tell_two_of_one_noun(caplog):
     two = Layout([Region("a red cup", box=APPLE), Region("a blue cup", box=CAR)], prompt="a red cup and a blue cup")
     assert export_layout(two, "boxdiff").data["boxdiff_phrases"] == ["cup"]
@@ -291,6 +307,16 @@ def test_regional_prompter_gets_as_many_regions_as_it_has_colours(caplog):
     exported = export_layout(crowd, "regional-prompter", 40, 40)
     read = import_layout(exported.data, "regional-prompter", exported.pictures)
     assert read.phrases == crowd.phrases[:256] and "takes 256 regions" in caplog.text
+
+
+def test_texts_and_colours_of_regional_prompter_that_do_not_meet_are_told(layout, caplog):
+    exported = export_layout(layout, "regional-prompter")
+    more = exported.data | {"prompt": f"{exported.data['prompt']} BREAK a bird"}
+    assert import_layout(more, "regional-prompter", exported.pictures).phrases == ["a red apple", "a blue car"]
+    assert "'a bird' has no colour in the picture" in caplog.text
+    fewer = exported.data | {"prompt": f"{PROMPT} ADDBASE a red apple"}
+    assert import_layout(fewer, "regional-prompter", exported.pictures).phrases == ["a red apple"]
+    assert "Only 1 of the picture's 2 colours have a text" in caplog.text
 
 
 def test_without_a_base_the_first_mask_of_regional_prompter_is_the_rest():
@@ -395,6 +421,23 @@ def test_comfyui_nodes_that_are_not_read_are_told(layout, caplog):
     nodes["mask-1"]["class_type"] = "SolidMask"
     with pytest.raises(ValueError, match="masks of the node 'SolidMask' are not read"):
         import_layout(nodes, "comfyui", exported.pictures)
+
+
+def test_further_texts_of_comfyui_without_a_mask_are_told(layout, caplog):
+    exported = export_layout(layout, "comfyui")
+    both = {"conditioning_1": ["positive-2", 0], "conditioning_2": ["text-9", 0]}
+    nodes = exported.data | {
+        "text-9": {"class_type": "CLIPTextEncode", "inputs": {"text": "snow everywhere"}},
+        "positive-9": {"class_type": "ConditioningCombine", "inputs": both},
+    }
+    read = import_layout(nodes, "comfyui", exported.pictures)
+    assert (len(read), read.prompt) == (2, PROMPT) and "The text 'snow everywhere' has no mask" in caplog.text
+
+
+def test_a_workflow_as_the_page_of_comfyui_saves_it_is_refused_with_what_to_do():
+    workflow = {"last_node_id": 1, "nodes": [{"id": 1, "type": "CLIPTextEncode"}], "links": []}
+    with pytest.raises(ValueError, match="export it in the API form"):
+        import_layout(workflow, "comfyui")
 
 
 def test_comfyui_times_may_be_set_before_the_mask():

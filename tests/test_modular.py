@@ -212,6 +212,12 @@ def test_a_layout_needs_no_model(planner):
     assert "layout_predictor" in planner.doc
 
 
+def test_a_prompt_that_is_no_text_is_refused(planner):
+    for prompt in (3, ["a cat", 3]):
+        with pytest.raises(TypeError, match="`prompt` has to be a string"):
+            planner(prompt=prompt, output="layout")
+
+
 def test_size_objects_preset_and_predictor_are_as_in_predict_layout(planner):
     given = {"height": 512, "width": 1024, "objects": ["a bus"], "preset": "official", "layout_predictor": "rules"}
     found = planner(prompt=PROMPT, **given, output="layout")

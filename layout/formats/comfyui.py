@@ -55,6 +55,8 @@ def write(layout: Layout, canvas: Canvas) -> Exported:
 
 def read(data: dict, pictures: Pictures) -> Layout:
     """Reads what leads to a sampler's "positive", or all nodes where there is no sampler."""
+    if "nodes" in data and "links" in data:
+        raise ValueError("it is a workflow as ComfyUI's page saves it: export it in the API form")
     nodes = _leading_to_positive(data)
     if not nodes:
         raise ValueError("there are no nodes")
@@ -71,8 +73,10 @@ def read(data: dict, pictures: Pictures) -> Layout:
             told = {"strength": float(node["inputs"]["strength"])} | earlier | later.get(key, {})
             mask = _mask_of(nodes[node["inputs"]["mask"][0]], pictures)
             regions.append(region_of_mask(nodes[source]["inputs"]["text"], mask, **told))
-    others = (node for key, node in nodes.items() if node["class_type"] == "CLIPTextEncode" and key not in masked)
-    return Layout(regions, prompt=next((node["inputs"]["text"] for node in others), ""))
+    others = [node for key, node in nodes.items() if node["class_type"] == "CLIPTextEncode" and key not in masked]
+    for other in others[1:]:
+        logger.warning("The text %r has no mask, and is left out.", other["inputs"]["text"])
+    return Layout(regions, prompt=others[0]["inputs"]["text"] if others else "")
 
 
 def _leading_to_positive(data: dict) -> dict:

@@ -77,6 +77,10 @@ def read(data: dict, pictures: Pictures) -> Layout:
         if masks and not has_base:  # the first has the rest of the picture
             masks[0] = ~np.any([np.zeros_like(masks[0]), *masks[1:]], axis=0)
         regions = [region_of_mask(*pair) for pair in zip(parts, masks)]
+        for part in filter(None, parts[len(masks) :]):
+            logger.warning("%r has no colour in the picture, and is left out.", part)
+        if masks[len(parts) :]:
+            logger.warning("Only %d of the picture's %d colours have a text.", len(parts), len(masks))
     elif args[2] == "Matrix":
         ratios = args[6].translate({ord(","): ";", ord(";"): ","}) if args[19:] == [True] else args[6]
         regions = [Region(part, box=box) for part, box in _cells(text, ratios, args[3] in ("Rows", "Vertical"))]
