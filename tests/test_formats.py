@@ -124,9 +124,11 @@ def test_other_data_is_refused(name, data):
 def test_data_may_be_json_text(name, layout):
     exported = export_layout(layout, name)
     assert import_layout(exported.text, name, exported.pictures) == again(layout, name)
-    for text in ("no JSON", "7", '"text"', "[" * 10**5):
+    for text in ("7", '"text"', "[" * 10**5):
         with pytest.raises(ValueError, match=f"not of the format {name!r}"):
             import_layout(text, name)
+    with pytest.raises(ValueError, match="has to be JSON, and a file is passed as a `Path`"):
+        import_layout("layout.json", name)
 
 
 @pytest.mark.parametrize(
@@ -554,6 +556,13 @@ def test_prompt_control_takes_no_comment_out_of_a_text():
     assert text == r"house \#7 or \\\# or \\\ or \\:2 :1 AND house \#7 MASK(0.125 0.375, 0.25 0.5, 1)"
     assert again(layout, "prompt-control") == layout
     assert import_layout("a cat # and more\nMASK(0 0.5) AND a dog # AND a tree", "prompt-control").phrases == ["a cat"]
+
+
+def test_prompt_control_gets_no_open_quotations(caplog):
+    layout = Layout([Region('a 5" pipe', box=APPLE)], prompt='the "old" 5" pipe')
+    text = export_layout(layout, "prompt-control").data
+    assert text.startswith('the "old" 5 pipe AND a 5 pipe MASK(')
+    assert "'a 5\" pipe' has a quotation mark without its other" in caplog.text
 
 
 def test_what_prompt_control_does_not_mask_has_the_whole_picture():

@@ -88,8 +88,8 @@ def import_layout(source, name: str, pictures: Mapping[str, Image.Image] | os.Pa
     if isinstance(pictures, os.PathLike):
         pictures = Folder(Path(pictures), stem)
     try:
-        is_json = isinstance(source, str) and kind.suffix != ".txt"
-        return kind.read(json.loads(source) if is_json else source, {} if pictures is None else pictures)
+        data = _parsed(source) if isinstance(source, str) and kind.suffix != ".txt" else source
+        return kind.read(data, {} if pictures is None else pictures)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, OSError, RecursionError) as error:
         problem = f"it lacks {error}" if isinstance(error, LookupError) else error
         raise ValueError(f"This is not of the format {name!r} ({problem}): {shortened(source)}") from error
@@ -100,6 +100,13 @@ def find_format(name: str) -> Format:
     if name not in FORMATS:
         raise ValueError(f"There is no format {name!r}; known are {', '.join(FORMATS)}.")
     return FORMATS[name]
+
+
+def _parsed(text: str):
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"as text it has to be JSON, and a file is passed as a `Path`; {error}") from None
 
 
 def _loaded(path: Path):

@@ -99,9 +99,12 @@ def read(data: str, pictures: Pictures) -> Layout:
 def _plain(text: str) -> str:
     """
     A text as the tool keeps it: one that ends as if it had a weight gets one, for only the last counts; and what
-    begins a comment is escaped.
+    begins a comment is escaped. A quotation that does not end would take in the texts behind it.
     """
     text = without_key_words(text, _KEYS)
+    if text.count('"') % 2:
+        logger.warning("%r has a quotation mark without its other, which is left out.", text)
+        text = "".join(text.rsplit('"', 1))
     escaped = re.sub(r"\\(?=[\\:#])|#", r"\\\g<0>", text)
     return f"{escaped} :1" if re.search(_WEIGHT, text) else escaped
 
