@@ -71,6 +71,11 @@ class LLMLayoutPredictor:
         self._nlp = None if nlp is None else load_language(nlp)
         self._write: Callable[[Sequence[dict]], str] | None = None
 
+    def load(self) -> None:
+        """Loads the model, if it is named. Errors are raised here; in a call, the rules take over."""
+        if self._write is None and not (self.tokenizer is None and callable(self.model)):
+            self._write = constrained(self.model, self.tokenizer, self.max_new_tokens)
+
     def __call__(self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None) -> Layout:
         """
         Args:
@@ -85,35 +90,38 @@ class LLMLayoutPredictor:
             TypeError, ValueError: The prompt is no string, or `aspect_ratio` is not a positive number.
             TypeError: A function answers with something else than a string.
         """
+        return self.answered(prompt, aspect_ratio=aspect_ratio, objects=objects)[0]
+
+    def answered(
+        self, prompt: str, *, aspect_ratio: float = 1.0, objects: Sequence[str] | None = None
+    ) -> tuple[Layout, str | None]:
+        """As a call; and the answer that the layout is made of, None where the rules made it."""
         check_aspect_ratio(aspect_ratio)
         things, relations = objects_of(read_prompt(prompt, self._nlp, objects))
         expected = rule_layout(prompt, things, relations, aspect_ratio)
         if not prompt.strip():
-            return expected
+            return expected, None
         reader = AnswerReader(expected, things, is_settled=objects is not None)
         messages = opening(prompt, aspect_ratio, expected.phrases, relations)
         if (answer := self._ask(messages)) is None:
-            return expected
+            return expected, None
         layout, problems = reader.read(answer)
         if problems and (corrected := self._ask([*messages, *complaint(answer, problems)])) is not None:
             second, remaining = reader.read(corrected)
             if len(second) and (len(remaining) <= len(problems) or not len(layout)):
-                layout, problems = second, remaining
+                answer, layout, problems = corrected, second, remaining
         if not len(layout) and len(expected):
             _llm_logger.warning("The language model placed nothing (%s): the rules do it.", " ".join(problems))
-            return expected
+            return expected, None
         places = reader.matches(layout.regions)
         held = [(places[a], places[b]) for a, b in held_pairs(things) if places.keys() >= {a, b}]
-        return with_stated_depth(_mended(layout, problems), held)
+        return with_stated_depth(_mended(layout, problems), held), answer
 
     def _ask(self, messages: Sequence[dict]) -> str | None:
         """The answer; None, with a warning, if there is none."""
         try:
-            if self.tokenizer is None and callable(self.model):
-                answer = self.model(plain_text(messages))
-            else:
-                self._write = self._write or constrained(self.model, self.tokenizer, self.max_new_tokens)
-                answer = self._write(messages)
+            self.load()
+            answer = self._write(messages) if self._write else self.model(plain_text(messages))
         except Exception as error:  # services may fail in any way
             _llm_logger.warning(
                 "The language model did not answer, so the layout is made without it (%s: %s).",

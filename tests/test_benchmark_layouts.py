@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pytest
 
+from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor
 from spacetime_attn.layout.regions import Layout, Region
 
 
@@ -196,7 +198,10 @@ def sets(tmp_path):
         "visual-spatial-reasoning/data/data_files/all_vsr_validated_data.jsonl",
         {"caption": "The goat is at the left side of the drum.", "relation": "at the left side of"},
         {"caption": "The drum contains the goat.", "relation": "contains"},
+        {"caption": "The goat is into the drum.", "relation": "into"},
+        {"caption": "The goat is beyond the drum.", "relation": "beyond"},
         {"caption": "The goat is facing the drum.", "relation": "facing"},
+        {"caption": "The goat is between the drum.", "relation": "between"},
     )
     write(
         "SpatialBench-UC/data/prompts/v1.0.1/prompts.jsonl",
@@ -227,8 +232,9 @@ def test_sets_are_read_in_the_forms_that_they_have(benchmark, sets):
     assert rows["T2I-CompBench, 3D"][0].relations == ((0, "behind", 1),)
     assert [told.things for told in rows["T2I-CompBench, complex, one relation"]] == [("red drum", "old lamp")]
     assert rows["VSR, left of"][0].things == ("goat", "drum")
-    assert rows["VSR, inside"][0].things == ("goat", "drum")  # what is contained first
-    assert sum(len(cases) for title, cases in rows.items() if title.startswith("VSR")) == 2
+    assert [told.things for told in rows["VSR, inside"]] == [("goat", "drum")] * 2  # what is contained first
+    assert [told.prompt for told in rows["VSR, behind"]] == ["The goat is beyond the drum."]
+    assert sum(len(cases) for title, cases in rows.items() if title.startswith("VSR")) == 4
     assert rows["DSG-1k, relations"] == [benchmark.Case("a goat on a drum", ("goat", "drum"), ((0, "on", 1),))]
     assert len(rows["VISOR"]) == len({told.prompt for told in rows["VISOR"]}) == 2000
 
@@ -245,8 +251,9 @@ def test_it_prints_a_row_for_each_set_and_says_what_is_missing(benchmark, sets, 
     scores = {line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1:] for line in lines}
     assert scores["GenEval, position"][-2:] == ["100.0", "100.0 |"] and scores["VISOR"][0] == "3"
     assert scores["GenEval, counting"][2:4] == ["", ""]
+    assert scores["VISOR"][1] == "0 %" and scores["VSR, inside"][1] == "0 %, development"
     assert any("SpatialBench-UC" in line and "is not there" in line for line in lines)
-    assert "PartiPrompts, rules: 0 of 1 fail" in lines[-2]
+    assert lines[-3] == "PartiPrompts: 1 prompts, seen 0 %" and "PartiPrompts, rules: 0 of 1 fail" in lines[-2]
     assert all(json.loads(line)["score"] < 1 for line in dump.read_text(encoding="utf-8").splitlines())
 
 
@@ -256,3 +263,114 @@ def test_prompts_that_were_trained_on_are_seen(benchmark):
 
     known = read(FOLDER.parent / "reading" / "marked" / "everyday.txt")[0].prompt
     assert is_seen(known) and is_seen(known.upper() + "!") and not is_seen("a drum left of a lamp, twice")
+
+
+# --- A language model -------------------------------------------------------------------------------------------
+
+
+def answers_with(place):
+    """A model that puts each of the things it is told where `place` says, by its number; "" where that is None."""
+
+    def answer(text):
+        things = json.loads(text.split("### Request\n")[3].partition("\n\n### Answer")[0])["things"]
+        placed = [{"phrase": phrase, "box": place(int(number))} for number, phrase in things.items()]
+        return "" if None in [item["box"] for item in placed] else json.dumps({"objects": placed, "relations": []})
+
+    return answer
+
+
+SILENT = answers_with(lambda number: None)
+ON_ONE_SPOT = answers_with(lambda number: [0.3, 0.3, 0.7, 0.7])
+GOOD = answers_with(lambda number: [LEFT, RIGHT][number])
+DRUM_AND_LAMP = "a drum left of a lamp"
+
+
+@pytest.mark.parametrize(
+    "model, boxes, shares",
+    [
+        (SILENT, [], (1, 0)),
+        (ON_ONE_SPOT, [(0.3, 0.3, 0.7, 0.7)] * 2, (0, 1)),
+        (GOOD, [LEFT, RIGHT], (0, 0)),
+    ],
+)
+def test_answers_are_known_as_they_come_and_as_they_are_mended(benchmark, model, boxes, shares):
+    asked = benchmark.AskedModel(model)
+    assert [region.box for region in asked.answered(DRUM_AND_LAMP).regions] == boxes
+    assert asked.mended(DRUM_AND_LAMP) == LLMLayoutPredictor(model)(DRUM_AND_LAMP)
+    assert asked.shares([DRUM_AND_LAMP]) == asked.shares() == shares
+
+
+def test_what_is_not_answered_is_the_rules_work(benchmark):
+    asked = benchmark.AskedModel(SILENT)
+    assert asked.mended(DRUM_AND_LAMP) == RuleLayoutPredictor()(DRUM_AND_LAMP)
+
+
+@pytest.mark.parametrize("names", [["a drum"], ["a drum", "a drum", "a lamp"]], ids=["too few", "too many"])
+def test_what_mending_adds_or_takes_away_is_not_the_answers(benchmark, names):
+    objects = [{"phrase": name, "box": box} for name, box in zip(names, [LEFT, (0.1, 0.1, 0.2, 0.2), RIGHT])]
+    asked = benchmark.AskedModel(lambda text: json.dumps({"objects": objects}))
+    assert asked.answered(DRUM_AND_LAMP).phrases == names
+    assert sorted(asked.mended(DRUM_AND_LAMP).phrases) == ["a drum", "a lamp"]
+    assert asked.shares() == (0, 1)
+
+
+def test_each_prompt_is_asked_once(benchmark):
+    texts = []
+    asked = benchmark.AskedModel(lambda text: texts.append(text) or GOOD(text))
+    for _ in range(2):
+        asked.answered(DRUM_AND_LAMP), asked.mended(DRUM_AND_LAMP), asked.shares([DRUM_AND_LAMP])
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    "model, told", [(SILENT, ["0.0", "100.0", "100 %", "0 %"]), (ON_ONE_SPOT, ["0.0", "100.0", "0 %", "100 %"]),
+                    (GOOD, ["100.0", "100.0", "0 %", "0 %"])]
+)  # fmt: skip
+def test_a_language_model_is_scored_as_it_answers_and_mended(benchmark, sets, monkeypatch, capsys, model, told):
+    asked_model = benchmark.AskedModel
+    monkeypatch.setattr(benchmark, "AskedModel", lambda name: asked_model(model))
+    monkeypatch.setattr(benchmark, "need", lambda module: None)
+    monkeypatch.setattr(benchmark.logging, "disable", lambda level: None)
+    monkeypatch.setattr(
+        sys, "argv", ["benchmark.py", str(sets), "--llm", "mine", "--sets", "SpatialBench-UC", "parti"]
+    )
+    benchmark.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("| rules | transformer | mine, as it answers | mine, mended | not answered | mended |")
+    assert lines[2].startswith("| SpatialBench-UC, passed |")
+    assert lines[2].removesuffix(" |").split(" | ")[-4:] == told
+    assert lines[-2].startswith("PartiPrompts, mine, mended: 0 of 1 fail")
+    assert lines[-1] == f"PartiPrompts, mine: {told[-2]} not answered, 0 % mended"
+
+
+def test_a_model_that_cannot_be_loaded_ends_it_at_once(benchmark, monkeypatch, tmp_path):
+    pytest.importorskip("transformers")
+    for name in ("xgrammar", "xgrammar.contrib", "xgrammar.contrib.hf"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: True)
+    with pytest.raises(SystemExit, match="The language model '.*gone' cannot be loaded: .*gone"):
+        benchmark.AskedModel(str(tmp_path / "gone"))
+
+
+def test_the_other_evaluation_tells_the_language_model_from_the_transformer(benchmark, monkeypatch, capsys):
+    import evaluate
+
+    asked, made = benchmark.AskedModel(SILENT), []
+    monkeypatch.setattr(evaluate, "AskedModel", lambda name: made.append(name) or asked)
+    monkeypatch.setattr(
+        evaluate, "TransformerLayoutPredictor", lambda model: made.append(model) or RuleLayoutPredictor()
+    )
+    monkeypatch.setattr(evaluate, "need", lambda module: None)
+    monkeypatch.setattr(evaluate, "relation_scores", lambda predictor, folder, limit: {})
+    monkeypatch.setattr(evaluate, "size_order", lambda predictor, things, pairs: (len(predictor("a cat")), 1))
+    options = ["--predictors", "transformer", "--model", "weights", "--llm", "mine"]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", "folder", *options])
+    evaluate.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert made == ["mine", "weights"]
+    assert [line for line in lines if line and line[0] != " "][:-1] == [
+        "transformer",
+        "mine, as it answers",
+        "mine, mended",
+    ]
+    assert lines[-1] == "mine: 100 % of the prompts not answered, 0 % mended"

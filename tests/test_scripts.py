@@ -87,7 +87,7 @@ assert not sys.modules.keys() & {{"torch", "diffusers", "spacy", "transformers"}
     "script, arguments, module, extra",
     [
         ("evaluate.py", ["prompts.jsonl", "--output", "results"], "matplotlib", "benchmark"),
-        ("layouts/evaluate.py", ["folder", "--predictors", "llm"], "xgrammar", "llm"),
+        ("layouts/evaluate.py", ["folder", "--llm", "user/model"], "xgrammar", "llm"),
         ("layouts/pictures.py", ["--llm"], "xgrammar", "llm"),
     ],
 )

@@ -6,7 +6,11 @@ Scores layout predictors on public prompt sets, without pictures, for the table 
 
 FOLDER has copies of the sets' repositories; examples/layouts/sets/README.md says which, and which rule judges each.
 What is not there is left out, and named. VISOR's phrases are made here. "Seen" is the share of a set's prompts that
-the reader was trained on, or that guided the work.
+the reader was trained on, or measured on while it was made; "development" marks sets whose misses guided the work.
+
+A language model has four columns: the scores of its answers as they come, where what is not answered is wrong; those
+of its layouts when they are mended; and the shares of the prompts that it did not answer, and whose answers were
+mended.
 """
 
 import argparse
@@ -25,9 +29,10 @@ from itertools import permutations, product
 from pathlib import Path
 from typing import NamedTuple
 
+from asked import AskedModel
 from tqdm import tqdm
 
-from spacetime_attn import Layout, LLMLayoutPredictor, Region, RuleLayoutPredictor, TransformerLayoutPredictor
+from spacetime_attn import Layout, Region, RuleLayoutPredictor, TransformerLayoutPredictor
 from spacetime_attn.examples.extras import need
 from spacetime_attn.layout.words import DETERMINERS, NUMERALS, with_article
 
@@ -51,8 +56,8 @@ NAMES = {  # of our relations in the sets' words, "-" before those whose ends ch
     "above": "above, over, on the top of",
     "below": "below, under, beneath, on the bottom of, on bottom of",
     "on": "on, on top of",
-    "inside": "in, inside, inside of, within, enclosed by, -contains",
-    "behind": "behind, at the back of, hidden by",
+    "inside": "in, inside, inside of, into, within, enclosed by, -contains",
+    "behind": "behind, at the back of, beyond, hidden by",
     "in front of": "in front of, ahead of",
     "next to": "next to, beside, adjacent to, alongside, at the side of, on side of, by, near, close to",
     "touching": "touching, touch",
@@ -315,6 +320,7 @@ SETS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "geneval": geneval, "T2I-CompBench": t2i, "visual-spatial-reasoning": vsr, "VISOR": visor_phrases,
     "SpatialBench-UC": spatialbench_uc, "DSG": dsg,
 }  # fmt: skip
+DEVELOPMENT = ("T2I-CompBench", "visual-spatial-reasoning", "DSG")  # whose misses were read, and words or rules added
 
 
 def related_cases(lines: Iterable[str], form: str, relations: Sequence[str]) -> Iterator[Case]:
@@ -389,16 +395,19 @@ def seen_before() -> Callable[[str], bool]:
     return lambda prompt: digest(prompt) in trained or is_kept_out(prompt)
 
 
-def parti(folder: Path, planners: dict[str, Callable], limit: int | None) -> None:
-    """Prints how long PartiPrompts take, and how many of them fail."""
+def parti_prompts(folder: Path) -> list[str]:
     with (folder / "parti/PartiPrompts.tsv").open(encoding="utf-8", newline="") as file:
-        prompts = [item["Prompt"] for item in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)][:limit]
-    for name, plan in planners.items():
+        return [item["Prompt"] for item in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)]
+
+
+def parti(prompts: Sequence[str], predictors: dict[str, Callable[[str], Layout]]) -> None:
+    """Prints how long PartiPrompts take, and how many of them fail."""
+    for name, predictor in predictors.items():
         times, failed = [], 0
         for prompt in tqdm(prompts, desc=f"PartiPrompts, {name}", leave=False, disable=None):
             start = time.process_time()
             try:
-                plan(Case(prompt, ()))
+                predictor(prompt)
             except Exception as error:
                 failed += 1
                 print(f"{prompt!r}: {error!r}", file=sys.stderr)
@@ -415,39 +424,55 @@ def main() -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="prompts of a row, at most (default: all)")
     parser.add_argument("--dump", type=Path, metavar="FILE", help="what is not right, as JSON lines")
     options = parser.parse_args()
-    predictors = {"rules": RuleLayoutPredictor(), "transformer": TransformerLayoutPredictor()}
+    predictors, asked = {"rules": RuleLayoutPredictor(), "transformer": TransformerLayoutPredictor()}, None
+    scored = dict(predictors)
     if options.llm:
         need("xgrammar")
-        predictors[options.llm] = LLMLayoutPredictor(options.llm)
-    predicting = {name: partial(_predict, predictor) for name, predictor in predictors.items()}
+        asked = AskedModel(options.llm)
+        predictors[f"{options.llm}, mended"] = asked.mended
+        scored |= {f"{options.llm}, as it answers": asked.answered} | predictors
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    is_seen, planners = seen_before(), {name: cache(plan) for name, plan in (BASELINES | predicting).items()}
+    planners = BASELINES | {name: cache(partial(_predict, predictor)) for name, predictor in scored.items()}
+    is_seen = seen_before()
     dump = options.dump.open("w", encoding="utf-8") if options.dump else None
-    print(f"| set | prompts | seen | {' | '.join(planners)} |\n| --- |{' --- |' * (2 + len(planners))}")
+    columns = ["set", "prompts", "seen", *planners, *(["not answered", "mended"] if asked else [])]
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for name, load in SETS.items():
         if options.sets and name not in options.sets:
             continue
         try:
             for row in filter(lambda row: row.cases, load(options.folder)):
-                print(_line(row, planners, is_seen, options.limit, dump), flush=True)
+                cases = row.cases[: options.limit]
+                prompts = [case.prompt for case in cases]
+                seen = f"{_percent(map(is_seen, prompts))} %" + (", development" if name in DEVELOPMENT else "")
+                shares = [f"{100 * share:.0f} %" for share in asked.shares(prompts)] if asked else []
+                cells = [row.title, str(len(cases)), seen, *_scores(row, cases, planners, dump), *shares]
+                print(f"| {' | '.join(cells)} |", flush=True)
         except FileNotFoundError as error:
             print(f"| {name}: {error.filename} is not there |", flush=True)
     if not options.sets or "parti" in options.sets:
-        parti(options.folder, predicting, options.limit)
+        prompts = parti_prompts(options.folder)[: options.limit]
+        print(f"PartiPrompts: {len(prompts)} prompts, seen {_percent(map(is_seen, prompts))} %", flush=True)
+        parti(prompts, predictors)
+        if asked:
+            silent, mended = (f"{100 * share:.0f} %" for share in asked.shares(prompts))
+            print(f"PartiPrompts, {options.llm}: {silent} not answered, {mended} mended", flush=True)
 
 
 def _predict(predictor: Callable[[str], Layout], case: Case) -> Layout:
     return predictor(case.prompt)
 
 
-def _line(row: Row, planners: dict[str, Callable], is_seen: Callable, limit: int | None, dump) -> str:
-    """The scores of one row, in percent."""
-    cases = row.cases[:limit]
-    cells = [row.title, str(len(cases)), f"{100 * statistics.fmean(is_seen(case.prompt) for case in cases):.0f} %"]
+def _percent(flags: Iterable[bool]) -> str:
+    return f"{100 * statistics.fmean(flags):.0f}"
+
+
+def _scores(row: Row, cases: Sequence[Case], planners: dict[str, Callable], dump) -> Iterator[str]:
+    """The mean score of each planner, in percent."""
     for name, plan in planners.items():
         if name in BASELINES and not row.asks_where:
-            cells.append("")
+            yield ""
             continue
         scores = []
         for case in tqdm(cases, desc=f"{row.title}, {name}", leave=False, disable=None):
@@ -456,8 +481,7 @@ def _line(row: Row, planners: dict[str, Callable], is_seen: Callable, limit: int
             if dump and scores[-1] < 1 and name not in BASELINES:
                 told = {"row": row.title, "planner": name, "score": scores[-1]} | case._asdict()
                 dump.write(json.dumps(told | {"layout": str(layout)}) + "\n")
-        cells.append(f"{100 * statistics.fmean(scores):.1f}")
-    return f"| {' | '.join(cells)} |"
+        yield f"{100 * statistics.fmean(scores):.1f}"
 
 
 if __name__ == "__main__":

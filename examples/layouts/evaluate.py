@@ -2,7 +2,7 @@
 Scores layout predictors, for the table in docs/measurements.md.
 
     python examples/layouts/evaluate.py FOLDER                         # rules and transformer
-    python examples/layouts/evaluate.py FOLDER --predictors llm --model Qwen/Qwen3-4B-Instruct-2507
+    python examples/layouts/evaluate.py FOLDER --llm Qwen/Qwen3-4B-Instruct-2507
 
 FOLDER holds sets/*.jsonl, one {"id", "prompt", ...} with the ground truth a line; perhaps gpt_noise.json, ids whose
 ground truth does not agree with the sentence; and score.py, which judges layouts, also those of
@@ -10,6 +10,9 @@ tests/constructions.jsonl, and is called as `score.py LAYOUTS.jsonl --json REPOR
 
 Sizes are asked in prompts that name two things of one half of sizes.csv, or of all of it: of those whose areas differ
 by a factor of two or more, how often the larger one gets the larger box.
+
+A language model is scored twice: its answers as they come, where what is not answered is wrong; and its layouts when
+they are mended.
 """
 
 import argparse
@@ -21,12 +24,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from asked import AskedModel
 from imagined import sizes
 from tqdm import tqdm
 
-from spacetime_attn import LLMLayoutPredictor, RuleLayoutPredictor, TransformerLayoutPredictor
+from spacetime_attn import RuleLayoutPredictor, TransformerLayoutPredictor
 from spacetime_attn.examples.extras import need
 
 
@@ -47,19 +52,21 @@ def main() -> None:
     """Prints the scores of each predictor."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="with sets/*.jsonl and score.py, see above")
-    names = ["rules", "transformer", "llm"]
-    parser.add_argument("--predictors", nargs="+", choices=names, default=names[:2], help="default: %(default)s")
-    parser.add_argument(
-        "--model", help="folder of a transformer, or id or folder of a language model (default: our own)"
-    )
+    names = ["rules", "transformer"]
+    parser.add_argument("--predictors", nargs="*", choices=names, default=names, help="default: %(default)s")
+    parser.add_argument("--model", metavar="FOLDER", help="of the transformer (default: the one that ships)")
+    parser.add_argument("--llm", metavar="ID", help="a language model, too, by its id or folder")
     parser.add_argument("--limit", type=int, metavar="N", help="of the prompts of a set, at most (default: all)")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="of things, each time (default: %(default)s)")
     arguments = parser.parse_args()
-    if "llm" in arguments.predictors:
+    if arguments.llm:
         need("xgrammar")
-    kinds = {"rules": RuleLayoutPredictor, "transformer": TransformerLayoutPredictor, "llm": LLMLayoutPredictor}
-    for name in arguments.predictors:
-        predictor = kinds[name](arguments.model) if arguments.model and name != "rules" else kinds[name]()
+    asked = AskedModel(arguments.llm) if arguments.llm else None
+    kinds = {"rules": RuleLayoutPredictor, "transformer": partial(TransformerLayoutPredictor, arguments.model)}
+    predictors = {name: kinds[name]() for name in arguments.predictors}
+    if asked:
+        predictors |= {f"{arguments.llm}, as it answers": asked.answered, f"{arguments.llm}, mended": asked.mended}
+    for name, predictor in predictors.items():
         print(f"\n{name}", flush=True)
         for title, scores in relation_scores(predictor, arguments.folder, arguments.limit).items():
             found = {column: scores[column] for column in COLUMNS if scores[column] is not None}
@@ -68,6 +75,9 @@ def main() -> None:
         for name, things in (halves | {"both": halves["train"] | halves["held_out"]}).items():
             part, count = size_order(predictor, things, arguments.pairs)
             print(f"  sizes, {name:8}: {100 * part:.1f} % of {count} pairs in the right order", flush=True)
+    if asked:
+        silent, mended = (f"{100 * share:.0f} %" for share in asked.shares())
+        print(f"\n{arguments.llm}: {silent} of the prompts not answered, {mended} mended")
 
 
 def relation_scores(predictor: Callable, folder: Path, limit: int | None = None) -> dict[str, dict]:
