@@ -119,7 +119,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     """The pipeline, and what it does by default."""
     add = parser.add_argument
     add("--model", metavar="PLACE", help="folder, file or Hub id of a checkpoint (default: what ships)")
-    add("--layout-predictor", choices=["rules", "transformer", "llm"], help="default: the checkpoint's")
+    add("--layout-predictor", choices=["rules", "transformer", "llm", "auto"], help="default: the checkpoint's")
     add("--llm", metavar="PLACE", help="language model, asked where the reader is not sure; by its id or folder")
     add("--preset", choices=["official", "early"], help="settings in the place of the checkpoint's")
     add("--box-scale", type=_number, metavar="X", help="sides of predicted boxes (default: the checkpoint's)")
@@ -581,9 +581,11 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None, adapters
 def _predictor(args: argparse.Namespace) -> dict:
     """The settings that decide who places objects. A language model tells at once what it lacks."""
     name, llm = args.layout_predictor, args.llm
+    if name == "auto" and llm is None:
+        raise ValueError("--layout-predictor auto needs --llm, the model that is asked where the reader is not sure.")
     if name != "llm" and llm is None:
         return {"layout_predictor": name} if name else {}
-    if name not in ("llm", None):
+    if name in ("rules", "transformer"):
         raise ValueError(f"--llm is asked where the reader is not sure: leave --layout-predictor {name} out.")
     from .layout.llm import LLMLayoutPredictor
 

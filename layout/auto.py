@@ -1,12 +1,12 @@
 """The layout predictor that asks a language model only where the reader is not sure: `AutoLayoutPredictor`."""
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 
 from spacy.language import Language
 
-from .foreign import is_foreign
 from .language import load_language, read_prompt
 from .learned import TransformerLayoutPredictor
 from .llm import LLMLayoutPredictor
@@ -20,8 +20,8 @@ LEAST_SCORE = 0.85  # from development prompts: examples/reading/unsure.py
 
 class AutoLayoutPredictor:
     """
-    Places objects with the transformer. Where the reader is not sure of what a prompt says, or where the prompt is
-    not English, a language model is asked, if there is one; but not where `objects` are named.
+    Places objects with the transformer. Where the reader is not sure of what a prompt says, or reads nothing in it
+    (as where it is not English), a language model is asked, if there is one; but not where `objects` are named.
 
     Args:
         llm ([`LLMLayoutPredictor`], `str` or `Callable`, *optional*): The language model, or the `model` of an
@@ -61,12 +61,13 @@ class AutoLayoutPredictor:
         with warnings.catch_warnings():  # who places reads it again, and warns
             warnings.simplefilter("ignore")
             reading = read_prompt(prompt, self._nlp)
-        return sureness(reading) >= self.least_score and not is_foreign(reading.prompt)
+        return sureness(reading) >= self.least_score
 
 
 def sureness(reading: Reading) -> float:
-    """The least score of a reading's entities, relations and links, 0..1; 1 where nothing is read."""
-    return min((part.score for part in (*reading.entities, *reading.relations, *reading.links)), default=1.0)
+    """The least score of a reading's entities, relations and links, 0..1. Where words tell nothing, it is 0."""
+    scores = [part.score for part in (*reading.entities, *reading.relations, *reading.links)]
+    return min(scores, default=0.0 if re.search(r"\w", reading.prompt) else 1.0)
 
 
 def llm_predictor(llm, nlp: str | Language | None = None) -> LLMLayoutPredictor:

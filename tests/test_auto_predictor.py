@@ -17,6 +17,7 @@ from spacetime_attn.layout.reading import Entity, Reading, Statement
 SURE = "a red apple to the left of a blue car"
 UNSURE = "cat mug lamp tree sofa rain"
 FOREIGN = "ein roter Ball neben einem Hund"
+NOTHING_READ = "a surrealist dream-like oil painting by salvador dalí of a cat playing checkers"
 
 
 class Model:
@@ -37,11 +38,12 @@ def test_the_least_score_of_a_reading_tells_how_sure_it_is():
     assert sureness(Reading("a cat a dog", entities)) == 0.8
     assert sureness(Reading("a cat a dog", entities, (relation,))) == 0.7
     assert sureness(Reading("a cat a dog", entities, (relation,), (link,))) == 0.6
-    assert sureness(Reading("")) == 1
+    assert sureness(Reading("a cat")) == 0 and sureness(Reading("")) == sureness(Reading(" ...")) == 1
 
 
 def test_these_prompts_are_what_they_are_taken_for():
     assert sureness(read_prompt(SURE)) > LEAST_SCORE > sureness(read_prompt(UNSURE))
+    assert not read_prompt(NOTHING_READ).entities
 
 
 def test_a_sure_reading_is_placed_by_the_transformer():
@@ -49,13 +51,18 @@ def test_a_sure_reading_is_placed_by_the_transformer():
     assert AutoLayoutPredictor(model)(SURE) == TransformerLayoutPredictor()(SURE) and not model.requests
 
 
-@pytest.mark.parametrize("prompt, phrase", [(UNSURE, "cat mug"), (FOREIGN, "roter Ball")])
-def test_an_unsure_reading_and_another_language_are_placed_by_the_language_model(prompt, phrase, recwarn):
+@pytest.mark.parametrize("prompt, phrase", [(UNSURE, "cat mug"), (FOREIGN, "roter Ball"), (NOTHING_READ, "a cat")])
+def test_the_language_model_places_what_is_read_unsurely_or_not_at_all(prompt, phrase, recwarn):
     model = Model(phrase)
     layout = AutoLayoutPredictor(model)(prompt, aspect_ratio=1.5)
     assert layout[phrase].box == (0.1, 0.2, 0.3, 0.4)
     assert model.requests[0]["prompt"] == prompt and model.requests[0]["aspect_ratio"] == 1.5
     assert len(recwarn) == (prompt == FOREIGN)  # told once, though it is read twice
+
+
+def test_nobody_is_asked_about_a_prompt_without_words():
+    model = Model("a cat")
+    assert not AutoLayoutPredictor(model)(" ... ") and not model.requests
 
 
 def test_the_threshold_can_be_moved():
@@ -129,8 +136,8 @@ def test_controlled_pipelines_take_them():
     assert len(pipe.predict_layout(SURE)) == 2
 
 
-@pytest.mark.parametrize("always", [False, True])
-def test_the_command_line_asks_the_model_that_is_named(always, monkeypatch, capsys):
+@pytest.mark.parametrize("name", [None, "auto", "llm"])
+def test_the_command_line_asks_the_model_that_is_named(name, monkeypatch, capsys):
     asked = []
 
     def answer(predictor, messages):
@@ -139,8 +146,8 @@ def test_the_command_line_asks_the_model_that_is_named(always, monkeypatch, caps
 
     monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: True)
     monkeypatch.setattr(LLMLayoutPredictor, "_ask", answer)
-    options = ["--preset", "early", "--llm", "user/model", *(["--layout-predictor", "llm"] if always else [])]
+    options = ["--preset", "early", "--llm", "user/model", *(["--layout-predictor", name] if name else [])]
     assert main(["layout", UNSURE, *options]) == 0
     assert "cat mug: box (0.10, 0.20, 0.30, 0.40)" in capsys.readouterr().out and asked == ["user/model"]
     assert main(["layout", SURE, *options]) == 0
-    assert len(asked) == (3 if always else 1)
+    assert len(asked) == (3 if name == "llm" else 1)

@@ -306,6 +306,7 @@ def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, capsys, 
         (["layout", "--llm", "user/model"], "A language model that answers in a given form needs xgrammar"),
         (["generate", "--layout", "l.json", "--llm", "user/model"], "--llm is for layouts that are predicted"),
         (["layout", "--llm", "user/model", "--layout-predictor", "rules"], "--llm is asked where the reader is not"),
+        (["layout", "--layout-predictor", "auto"], "--layout-predictor auto needs --llm"),
     ],
 )
 def test_what_needs_no_model_is_checked_before_one_is_loaded(tmp_path, monkeypatch, capsys, arguments, complaint):
