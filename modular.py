@@ -55,6 +55,7 @@ class LayoutStep(ModularPipelineBlocks):
                 default="transformer",
                 description="`transformer`, `rules`, `llm`, `auto` or a function.",
             ),
+            InputParam("llm", description="Of `llm` and `auto`: an id, a function or an `LLMLayoutPredictor`."),
             InputParam("generator", description="Of predictors that draw layouts."),
             InputParam("preset", type_hint=str, description="`official` or `early`."),
         ]
@@ -94,6 +95,7 @@ class LayoutStep(ModularPipelineBlocks):
             given.preset or "early",
             given.generator,
             given.layout_predictor,
+            llm=given.llm,
         )
 
 

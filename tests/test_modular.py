@@ -236,6 +236,16 @@ def test_a_predictor_may_be_a_function(planner):
     assert asked == [(PROMPT, 2.0)]
 
 
+def test_the_language_model_is_given_beside_the_name_of_its_predictor(planner):
+    def answer(text):
+        return '{"objects": [{"phrase": "a bus", "box": [0.1, 0.2, 0.3, 0.4]}], "relations": []}'
+
+    given = {"prompt": "a bus, in a town", "llm": answer, "output": "layout"}
+    assert planner(**given, layout_predictor="llm")["a bus"].box == (0.1, 0.2, 0.3, 0.4)
+    with pytest.raises(TypeError, match="`llm` is for"):
+        planner(**given)
+
+
 def test_several_prompts_get_a_layout_each(planner):
     prompts = [PROMPT, "a dog on a chair"]
     assert planner(prompt=prompts, output="layout") == [predict_layout(prompt) for prompt in prompts]
