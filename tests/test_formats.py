@@ -535,7 +535,7 @@ def test_prompt_control_reads_the_masks_beside_its_file_in_their_order(tmp_path)
 )
 def test_what_prompt_control_adds_to_masks_is_told(text, caplog):
     assert import_layout(text, "prompt-control").phrases == ["cat"]
-    assert "read as its text and its first mask alone" in caplog.text
+    assert "'cat' is read as this text and its first mask alone" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["prompt-control", "prompt-control-areas"])
@@ -563,6 +563,13 @@ def test_prompt_control_gets_no_open_quotations(caplog):
     text = export_layout(layout, "prompt-control").data
     assert text.startswith('the "old" 5 pipe AND a 5 pipe MASK(')
     assert "'a 5\" pipe' has a quotation mark without its other" in caplog.text
+
+
+def test_what_stands_in_quotation_marks_is_text_to_prompt_control():
+    read = import_layout('a wall AND text saying "CAT AND DOG MASK(1)", "now" MASK(0 0.5)', "prompt-control")
+    assert read.phrases == ['text saying "CAT AND DOG MASK(1)", "now"'] and read[0].box == (0, 0, 0.5, 1)
+    with pytest.raises(ValueError, match="it has no AND"):
+        import_layout('text saying "CAT AND DOG"', "prompt-control")
 
 
 def test_what_prompt_control_does_not_mask_has_the_whole_picture():

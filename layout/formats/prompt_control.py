@@ -29,6 +29,7 @@ from .common import (
 _KEYS = r"\b(?:AND|BREAK|CAT|AVG|COUPLE)\b|\b[A-Z_]+(?=\()"
 _REGIONS = r"\b(?:AND|COUPLE)\b|\b(?:I?MASK|AREA)\("
 _WEIGHT = r":(-?\d\.?\d*(?:![A-Za-z]+)?)\Z"  # of a whole text
+_QUOTATION = r'(".+?")'
 _COMMENT, _ESCAPED = r"(?<!\\)#.*", r"\\([\\:#])"
 
 
@@ -65,7 +66,8 @@ def read(data: str, pictures: Pictures) -> Layout:
     Reads what is parted by `AND` or `COUPLE`. Masks are counted in the order in which `pictures` has them. The first
     text without a mask is the prompt; others have the whole picture.
     """
-    data = re.sub(_COMMENT, "", data)
+    pieces = re.split(_QUOTATION, re.sub(_COMMENT, "", data))
+    data = "".join(f"\0{n}\0" if n % 2 else piece for n, piece in enumerate(pieces))  # quotations have no key words
     if not re.search(_REGIONS, data):
         raise ValueError("it has no AND, COUPLE, MASK, IMASK or AREA")
     whole, regions = "", []
@@ -74,11 +76,10 @@ def read(data: str, pictures: Pictures) -> Layout:
         part = re.sub(r"\bCOUPLE\(", "MASK(", part)
         calls = re.findall(r"\b(I?MASK|AREA)\((.*?)\)", part)
         others = re.findall(r"\b(FEATHER|MASKW|FILL)\((?!\))", part)
-        text = re.sub(_ESCAPED, r"\1", re.sub(r"\bCOUPLE\b|\b[A-Z]+\(.*?\)", "", part)).strip()
-        text, *weights = re.split(_WEIGHT, text)
+        text, *weights = re.split(_WEIGHT, _text_of(part, pieces))
         text = text.strip()
         if others or weights[:1] not in ([], ["1"]) or len(calls) > 1:
-            logger.warning("%r is read as its text and its first mask alone.", part.strip())
+            logger.warning("%r is read as this text and its first mask alone.", text)
         if not calls and (not text or not whole and not part.startswith("COUPLE")):
             whole = whole or text
             continue
@@ -94,6 +95,13 @@ def read(data: str, pictures: Pictures) -> Layout:
                 x1, y1 = min(x0 + x1, 1.0), min(y0 + y1, 1.0)
             regions.append(Region(text, box=(x0, y0, x1, y1), strength=float((values[2:] or ["1"])[0] or 1)))
     return Layout(regions, prompt=whole)
+
+
+def _text_of(part: str, pieces: list[str]) -> str:
+    """A part without its calls, and with its quotations, which are numbered."""
+    text = re.sub(r"\bCOUPLE\b|\b[A-Z]+\(.*?\)", "", part)
+    text = re.sub(r"\0(\d+)\0", lambda found: pieces[int(found[1])], text)
+    return re.sub(_ESCAPED, r"\1", text).strip()
 
 
 def _plain(text: str) -> str:
