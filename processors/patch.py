@@ -160,6 +160,7 @@ class _Block:
                 del vars(module)["forward"]
             else:
                 vars(module)["forward"] = before
+        self._replaced.clear()  # they refer to the block, and this circle would keep all of the run in memory
 
 
 _blocks: WeakKeyDictionary[Any, _Block] = WeakKeyDictionary()  # by what they are about

@@ -1,8 +1,10 @@
 """Threads that share a UNet, or a pipeline; and interrupts while what was replaced is put back."""
 
 import copy
+import gc
 import linecache
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -224,6 +226,20 @@ def test_a_block_waits_for_that_of_another_thread(stock, plain, elsewhere):
         alone = run(stock)
         assert not waiting.done()
     assert torch.equal(waiting.result(), expected) and torch.equal(controlled(stock), alone)
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, OTHER], ids=["one", "negative"])
+def test_what_a_block_held_is_freed_at_its_end(stock, layout):
+    gc.collect()
+    gc.disable()
+    try:
+        with spacetime_attention(stock, layout) as control:
+            run(stock)
+        left = weakref.ref(control)
+        del control
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_a_second_block_in_one_thread_is_refused_and_the_first_goes_on(stock, plain):
