@@ -247,6 +247,7 @@ def generate(args: argparse.Namespace) -> None:
     options = {name: value for name, value in options.items() if value is not None}
     adapters = _adapters(args)
     pipe = _load_pipeline(args, _device(args.device), adapters)
+    _check_seed(pipe, args)
     for name in ("depth_order", "separation_strength", "separation_end"):
         if vars(args)[name] is not None:
             setattr(pipe, name, vars(args)[name])
@@ -274,6 +275,20 @@ def generate(args: argparse.Namespace) -> None:
             _write_outputs(_outputs(output, range(args.num_images), files, shrunk, kept), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
+
+
+def _check_seed(pipe, args: argparse.Namespace) -> None:
+    """Raises a ValueError if the picture begins from the noise of `--weights`, so that `--seed` would do nothing."""
+    from .processors.optimized_run import noise_shape
+    from .processors.weights import read_weights
+
+    noise = getattr(read_weights(args.weights), "latents", None)
+    if args.seed is None or args.upscale is not None or noise is None or not hasattr(pipe, "stock"):
+        return
+    height, width = pipe.picture_size(args.height, args.width)
+    size = {"height": height, "width": width, "num_images_per_prompt": args.num_images}
+    if noise_shape(pipe.stock, {"prompt": "", **size}) == (1, *noise.shape):
+        raise ValueError(f"{args.weights!r} holds the noise that its weights were optimised for: leave out --seed.")
 
 
 def _generate_again(args: argparse.Namespace) -> None:
@@ -803,19 +818,20 @@ def _outputs(
         ),
         *(
             Output(path, partial(_save_shown, *picture, shrunk))
-            for path, *picture in zip(targets["--show-layout"], images, kept, layouts)
+            for path, *picture in zip(targets["--show-layout"], images, layouts)
         ),
     ]
 
 
-def _note(seed: int, distances) -> str:
+def _note(seed: int | None, distances) -> str:
     """What made a picture."""
+    begun = "the noise of its weights" if seed is None else f"seed {seed}"
     if distances is None:
-        return f" (seed {seed})"
+        return f" ({begun})"
     distances = distances.tolist()
     best = min(range(len(distances)), key=lambda n: math.inf if math.isnan(distances[n]) else distances[n])
     tried = ", ".join(f"{distance:.4f}" for distance in distances)
-    return f" (seed {seed}; distances {tried}: number {best + 1} is kept)"
+    return f" ({begun}; distances {tried}: number {best + 1} is kept)"
 
 
 def _save_weights(blend: str, weights, layout, latents, path: Path) -> None:
@@ -829,14 +845,14 @@ def _shrunk(pipe) -> float:
     return min(pipe.defaults.box_scale, 1) if pipe.defaults.region_shape == "box" else 1
 
 
-def _save_shown(image, making, layout, shrunk: float, path: Path) -> None:
+def _save_shown(image, layout, shrunk: float, path: Path) -> None:
     """The picture beside itself with its regions drawn on it, large enough to read; what acts is dashed."""
     from .layout.draw import draw_layout, side_by_side
 
     factor = max(1, 512 // image.height)
     image = image.resize((factor * image.width, factor * image.height))
     drawing = draw_layout(layout.with_scaled_boxes(1 / shrunk), image, acting=layout)
-    _write_picture(side_by_side(image, drawing), making, path)
+    _write_picture(side_by_side(image, drawing), None, path)  # which is not what was made
 
 
 def _save_drawing(layout, shrunk: float, height: int, width: int, path: Path) -> None:

@@ -34,6 +34,7 @@ DEFAULT_MODEL = "default"  # the checkpoint that ships
 _MOST_CHARACTERS = 4 * 2**20  # of that text
 _MOST_PIXELS = 2**24  # of all its masks and regions' pictures, which may be packed to a thousandth
 _MOST_TRAIN_STEPS = 100_000  # of a scheduler: it keeps some numbers for each
+_OPTIONAL = ("adapter_files", "threads")  # fields of a making that not every picture has
 _LIBRARIES = ("torch", "diffusers", "transformers")
 _PAIRS = ("original_size", "target_size", "negative_original_size", "negative_target_size")
 _PAIRS += ("crops_coords_top_left", "negative_crops_coords_top_left")  # which JSON makes lists
@@ -69,8 +70,8 @@ class Making:
         arguments (`dict`): Further arguments of the call: size, steps, guidance, blend and others.
         seed (`int` or `list[int]`, *optional*): Of one generator for all pictures of the call, or of each one's own.
         generator (`str`, *optional*): The device of these.
-        weights (`float`, `list` or `dict`, *optional*): A number, rows of numbers, or `"file"` and `"sha256"`; `None`
-            for the defaults.
+        weights (`float`, `list` or `dict`, *optional*): A number, rows of numbers, or `"file"` and `"sha256"`, and
+            `"noise"` where the picture begins from the file's; `None` for the defaults.
         optimize_weights (`dict`, *optional*): The fields of the [`WeightOptimizer`].
         defaults (`dict`): See [`Defaults`].
         scheduler (`dict`): Its `"class"` and `"config"`.
@@ -82,6 +83,7 @@ class Making:
         lost (`list[str]`): Arguments that the picture does not hold, so that it cannot be made again.
         adapter_files (`dict[str, dict]`): Of adapters by name, where they are known: `"file"`, a place on the Hub or
             the bare name of a file, and its `"sha256"`.
+        threads (`int`, *optional*): Of the CPU that drew.
 
     Raises:
         TypeError, ValueError: Names the field that is something else.
@@ -105,6 +107,7 @@ class Making:
     versions: dict
     lost: list
     adapter_files: dict = dataclasses.field(default_factory=dict)
+    threads: int | None = None
 
     def __post_init__(self):
         for field in fields(self):
@@ -127,15 +130,21 @@ class Making:
                 raise TypeError(f"`adapter_files` has to tell a file and its hash of {name!r}, got {shortened(kept)}.")
 
     @property
+    def has_noise_of_file(self) -> bool:
+        """Whether it begins from the noise that its weights were optimised for."""
+        return isinstance(self.weights, dict) and bool(self.weights.get("noise"))
+
+    @property
     def own_seed(self) -> int | None:
-        """The picture's own seed, or that of its call."""
+        """The picture's own seed, or that of its call; none where it begins from the noise of a file."""
+        if self.has_noise_of_file:
+            return None
         return self.seed[self.number - 1] if isinstance(self.seed, list) else self.seed
 
     def to_dict(self) -> dict:
         """JSON-ready data; inverse of `from_dict`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if not self.adapter_files:  # as in the pictures of earlier versions
-            del values["adapter_files"]
+        values = {name: value for name, value in values.items() if value or name not in _OPTIONAL}
         return {"version": MAKING_VERSION, **values, "layout": self.layout.to_dict()}
 
     @classmethod
@@ -150,7 +159,7 @@ class Making:
             raise ValueError(f"it has to be a JSON object with a version, got {shortened(data)}.")
         if number > MAKING_VERSION:
             raise ValueError(f"it is of version {shortened(number)}, newer than this release reads: update it.")
-        names = [field.name for field in fields(cls) if field.name != "adapter_files" or field.name in data]
+        names = [field.name for field in fields(cls) if field.name not in _OPTIONAL or field.name in data]
         missing, unknown = ([x for x in a if x not in b] for a, b in ((names, data), (data, [*names, "version"])))
         if missing or unknown:
             raise ValueError(f"it lacks {missing}." if missing else f"it has the unknown keys {shortened(unknown)}.")
@@ -328,8 +337,12 @@ def read_picture(path: str | os.PathLike) -> Making:
 
 
 def changes_since(making: Making) -> list[str]:
-    """The versions that are other ones now than when a picture was made."""
-    then, now = making.versions, _versions()
+    """The versions, and the number of the CPU's threads, that are other ones now than when a picture was made."""
+    import torch
+
+    then, now = dict(making.versions), _versions()
+    if making.device == "cpu" and making.threads:
+        then["threads"], now["threads"] = making.threads, torch.get_num_threads()
     changed = (name for name in now if then.get(name) != now[name])
     return [f"made with {name} {shortened(then.get(name))}, now {now[name]}" for name in changed]
 
@@ -338,6 +351,8 @@ def check_again(making: Making, seed: int | None = None, weights: str | os.PathL
     """Raises a ValueError if `draw_again` could not, whatever the pipeline."""
     if making.lost:
         raise ValueError(f"The picture cannot be made again: it does not hold {', '.join(map(str, making.lost))}.")
+    if seed is not None and making.has_noise_of_file and not _passes(making):
+        raise ValueError("The picture begins from the noise in its file of weights: leave the seed out.")
     if seed is None and making.seed is None:
         raise ValueError("The picture cannot be made again: it has no seed. Give one, for a new picture like it.")
     kept = making.weights if isinstance(making.weights, dict) else None
@@ -351,8 +366,8 @@ def check_again(making: Making, seed: int | None = None, weights: str | os.PathL
 
 def draw_again(pipe, making: Making, seed: int | None = None, weights: str | os.PathLike | None = None):
     """
-    Makes a picture again: bit for bit on the same machine, with the same model and versions. All pictures of its call
-    are drawn, for a batch of another size gives other bits.
+    Makes a picture again: bit for bit on the same machine, with the same model, versions and number of threads. All
+    pictures of its call are drawn, for a batch of another size gives other bits.
 
     Args:
         pipe ([`SpaceTimeAttnPipeline`]): With the model that drew it; its scheduler and defaults may be others.

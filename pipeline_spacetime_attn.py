@@ -592,7 +592,8 @@ class SpaceTimeAttnPipeline(
             weights (`float`, `torch.Tensor`, path, or a list of these for each prompt, *optional*):
                 The combination weights: one number for all objects and steps, shape (objects, num_inference_steps),
                 for several prompts also (prompts, objects, num_inference_steps) padded with zeros, or a saved file.
-                A file may bring noise, which holds for one picture of its size where there are no `latents`.
+                A file may bring noise, which holds for one picture of its size where there are no `latents`. Then the
+                `generator` gives only what schedulers add.
                 By default the checkpoint's. The regions' strengths multiply them, and outside a region's time they
                 count as zero. Where all are zero the result is the stock pipeline's.
             objects (`Sequence[str]`, *optional*): The words of `prompt`, which has to be one, for its objects, where
@@ -634,6 +635,7 @@ class SpaceTimeAttnPipeline(
         self._check_text_parts(options, guided)
         weights = read_weights(weights)
         blend = choose_blend(blend, weights, guided, defaults.default_blend)
+        noise = None
         if options["latents"] is None:
             noise = saved_noise(weights, noise_shape(self._stock, options))
             options["latents"] = noise if noise is None else noise.to(self._execution_device, self.unet.dtype)
@@ -642,7 +644,7 @@ class SpaceTimeAttnPipeline(
         ours = ("latents", "callback_on_step_end", "weights", "local_prompt_template", "adapter_layers")
         asked = options | {name: given[name] for name in ours}  # as they were given
         asked |= {"blend": blend, "prompt_syntax": prompt_syntax}
-        making = record_of(self._stock, asked, defaults, optimizer)
+        making = record_of(self._stock, asked, defaults, optimizer, noise is not None)
 
         for text in () if syntax else _as_list(options.get("prompt_2")) or ():
             self._read_part(text, "`prompt_2`")

@@ -23,7 +23,9 @@ _ADAPTED = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encod
 _PASSED_OVER = ("output_type", "return_dict", "callback", "callback_on_step_end_tensor_inputs")  # of no effect
 
 
-def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer | None = None) -> dict:
+def record_of(
+    pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer | None = None, noise_of_file: bool = False
+) -> dict:
     """
     What a call is given, before it runs. With the layouts and what `adapters_of` tells it is all that makes the same
     pictures again.
@@ -32,36 +34,52 @@ def record_of(pipe, given: dict, defaults: Defaults, optimizer: WeightOptimizer 
         pipe: The stock pipeline.
         given (`dict`): All arguments, the stock pipeline's and our own.
         defaults, optimizer: What the call has chosen.
+        noise_of_file (`bool`): Whether the pictures begin from the noise in a file of weights.
 
     Returns:
         `dict`: JSON-ready. `"prompt"`; `"arguments"`, the others of the call; `"seed"`, one for all pictures or a list
         with one for each; `"generator"`, their device; `"weights"`, a number, rows of numbers, or `{"file",
-        "sha256"}`; `"optimize_weights"`; `"defaults"`; `"scheduler"`; `"model"`; `"dtype"`; `"device"`; and `"lost"`,
-        the names of what no text holds: embeddings, pictures, generators that were used before. A function that is
-        called at each step is taken to watch only.
+        "sha256"}`, with `"noise": True` where it is the file's; `"optimize_weights"`; `"defaults"`; `"scheduler"`;
+        `"model"`; `"dtype"`, `"device"` and `"threads"`, see `place_of`; and `"lost"`, the names of what no text
+        holds: embeddings, pictures, generators that were used before. A function that is called at each step is taken
+        to watch only.
     """
     kept = dict(given)
     kept |= {name: value[0] for name in _ONE_TEXT if isinstance(value := kept.get(name), list) and len(value) == 1}
     if not isinstance(kept.get("callback_on_step_end"), (PipelineCallback, MultiPipelineCallbacks)):
         kept.pop("callback_on_step_end", None)
     seed, device = _seed_of(kept.pop("generator", None))
-    kept |= {"seed": seed, "weights": _weights_as_data(given["weights"]), "optimize_weights": _fields_of(optimizer)}
+    weights = _weights_as_data(given["weights"])
+    if noise_of_file and isinstance(weights, dict):
+        weights |= {"noise": True}
+    kept |= {"seed": seed, "weights": weights, "optimize_weights": _fields_of(optimizer)}
     kept |= {"scheduler": {"class": type(pipe.scheduler).__name__, "config": _scheduler_config(pipe.scheduler)}}
     plain = {name: _as_data(value) for name, value in kept.items() if name not in _PASSED_OVER}
     if not isinstance(plain["prompt"], str):
         plain["prompt"] = _Unkept
     lost = [name for name, value in plain.items() if value is _Unkept]
     plain = {name: value for name, value in plain.items() if value is not None and value is not _Unkept}
-    denoiser = pipe.unet if hasattr(pipe, "unet") else pipe.transformer
     return {
         **{name: plain.pop(name, None) for name in ("prompt", "seed", "weights", "optimize_weights", "scheduler")},
         "arguments": plain,
         "generator": device,
         "defaults": asdict(defaults),
         "model": pipe.config.get("_name_or_path"),
-        "dtype": str(denoiser.dtype).removeprefix("torch."),
-        "device": pipe._execution_device.type,
+        **place_of(pipe),
         "lost": lost,
+    }
+
+
+def place_of(pipe) -> dict[str, str | int | None]:
+    """
+    Where a stock pipeline draws: the denoiser's `"dtype"`, the `"device"`, and of a CPU the number of `"threads"`, on
+    which the last bits depend.
+    """
+    denoiser, device = pipe.unet if hasattr(pipe, "unet") else pipe.transformer, pipe._execution_device.type
+    return {
+        "dtype": str(denoiser.dtype).removeprefix("torch."),
+        "device": device,
+        "threads": torch.get_num_threads() if device == "cpu" else None,
     }
 
 

@@ -6,6 +6,8 @@ import json
 import re
 import struct
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from spacetime_attn.cli import main
 from spacetime_attn.pictures import (
     CHUNK,
     Making,
+    changes_since,
     draw_again,
     making_of,
     parameters,
@@ -170,6 +173,23 @@ def test_a_file_of_weights_has_to_be_given_again(pipe, tmp_path):
     assert pixels(draw_again(pipe, making, weights=tmp_path / "moved.safetensors")) == pixels(output)
     with pytest.raises(ValueError, match="without a file of weights"):
         draw_again(pipe, making_of(draw(pipe)), weights=tmp_path / "moved.safetensors")
+
+
+def test_a_picture_that_begins_from_the_noise_of_a_file_has_no_seed_of_its_own(pipe, tmp_path):
+    path = str(tmp_path / "w.safetensors")
+    save_weights(path, torch.rand(2, 3), "guided", LAYOUT.phrases, torch.randn(4, 16, 16))
+    first, second = draw(pipe, weights=path), draw(pipe, weights=path, generator=seeded(9))
+    assert pixels(first) == pixels(second)
+    making = saved(second, tmp_path)
+    assert making.weights["noise"] is True and making.seed == [9] and making.own_seed is None
+    assert "Seed" not in parameters(making) and "Seed" in parameters(making_of(draw(pipe)))
+    with pytest.raises(ValueError, match="from the noise in its file of weights: leave the seed out"):
+        draw_again(pipe, making, seed=3, weights=path)
+    assert pixels(draw_again(pipe, making, weights=path)) == pixels(second)
+    taller = {"weights": path, "height": 48}  # for which the file's noise does not do
+    making = saved(draw(pipe, **taller), tmp_path)
+    assert "noise" not in making.weights and making.own_seed == 5
+    assert pixels(draw_again(pipe, making, 6, path)) == pixels(draw(pipe, generator=seeded(6), **taller))
 
 
 def test_what_no_text_holds_is_named(pipe, tmp_path):
@@ -468,10 +488,24 @@ def test_pictures_of_a_file_of_weights_need_that_file(tmp_path, capsys, monkeypa
     assert "weights in 'w.safetensors': give that file" in capsys.readouterr().err
     assert main(["generate", "--like", "b.png", "-o", "c.png", "--weights", "0.5"]) == 2
     assert "--weights with --like is the file" in capsys.readouterr().err
+    again = ["generate", "--like", "b.png", "-o", "c.png", "--weights", "w.safetensors"]
+    assert main([*again, "--seed", "9"]) == 2
+    assert "from the noise in its file of weights: leave the seed out" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    assert main(["generate", "--like", "b.png", "-o", "c.png", "--weights", "w.safetensors"]) == 0
+    assert main(again) == 0 and "c.png (the noise of its weights)" in capsys.readouterr().out
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
+
+
+def test_a_seed_beside_noise_that_a_file_holds_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_weights("w.safetensors", torch.rand(2, 2), "guided", ["a red cat", "a green bus"], torch.randn(4, 16, 16))
+    call = ["generate", PROMPT, "-o", "a.png", "--weights", "w.safetensors", "--seed", "9", *FAST]
+    assert main(call) == 2 and not Path("a.png").exists()
+    assert "'w.safetensors' holds the noise that its weights were optimised for: leave out" in capsys.readouterr().err
+    for others in (["--num-images", "2"], ["--width", "96"], ["--upscale", "1.5", "--upscale-strength", "0.5"]):
+        assert main([*call, *others]) == 0
+    assert read_picture("a.png").has_noise_of_file and not read_picture("a-2.png").has_noise_of_file
 
 
 def test_all_else_comes_from_the_picture(tmp_path, capsys, monkeypatch):
@@ -506,6 +540,19 @@ def test_a_place_that_is_none_is_told(making, tmp_path, capsys, changes):
     assert main(["generate", "--like", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert next(iter(changes.values())) in line and f"--{next(iter(changes))}" in line
+
+
+def test_what_shows_the_layout_is_not_what_was_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["generate", PROMPT, "-o", "a.png", "--show-layout", *FAST]) == 0
+    assert Image.open("a.layout.png").text == {}
+
+
+def test_another_number_of_threads_is_told(making):
+    assert making.threads == torch.get_num_threads() and changes_since(making) == []
+    other = replace(making, threads=making.threads + 1)
+    assert changes_since(other) == [f"made with threads {other.threads}, now {making.threads}"]
+    assert changes_since(replace(other, device="cuda")) == changes_since(replace(other, threads=None)) == []
 
 
 def test_other_versions_are_told(tmp_path, capsys, monkeypatch):
