@@ -26,6 +26,7 @@ from .reading import collected_warnings
 from .settings import Settings
 
 
+NOISE_DEVICE = "cpu"  # which gives the same noise for a seed everywhere
 _PREVIEW_CELLS = 48  # of the latents' longer side: larger ones are made smaller first
 _PREVIEW_PAUSE = 0.7  # seconds, at least, from one preview to the next
 
@@ -69,13 +70,13 @@ class Drawn:
 
     Args:
         path (`Path`): Its PNG, which remembers what it was made from.
-        seed (`int`): Its own.
+        seed (`int`, *optional*): Its own, if it has one.
         plain (`Path`, *optional*): The picture of the same noise without regions.
         distances (`tuple[float, ...]`): Of those that CLIP chose it from.
     """
 
     path: Path
-    seed: int
+    seed: int | None
     plain: Path | None = None
     distances: tuple[float, ...] = ()
 
@@ -188,7 +189,7 @@ class Studio:
 
 def _generators(settings: Settings) -> list[torch.Generator]:
     seeds = range(settings.seed, settings.seed + settings.pictures)
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
+    return [torch.Generator(NOISE_DEVICE).manual_seed(seed) for seed in seeds]
 
 
 def _runs(settings: Settings) -> int:

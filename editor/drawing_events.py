@@ -3,6 +3,7 @@
 import inspect
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -11,10 +12,10 @@ from PIL import Image
 
 from ..layout.files import shortened
 from ..pictures import Making, changes_since, public_name, read_picture
-from ..processors.making import adapters_of
+from ..processors.making import adapters_of, place_of
 from .canvas import backdrop_of, canvas_value, data_url
 from .curve import top_of
-from .drawing import CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of, inner_pipe
+from .drawing import NOISE_DEVICE, CancelledError, Drawn, Finished, Progress, Run, Studio, blend_of, inner_pipe
 from .layout_events import QUICK, LayoutEvents
 from .notices import noticed, warn
 from .parts import CHECKPOINTS, Parts, mask_size
@@ -24,6 +25,7 @@ from .settings import CURVE_POINTS, LARGEST_PICTURE, Settings, curve_of, default
 
 _SLOW = {"show_progress": "hidden", "concurrency_id": "draw", "concurrency_limit": 1, "api_visibility": "private"}
 _HIGHEST_SEED = 2**31
+_ROUNDED = 1.1  # by how much a picture's proportions may be others than those asked for
 
 
 class DrawingEvents:
@@ -208,19 +210,27 @@ class DrawingEvents:
         making = read_picture(path)
         check_layout(making.layout)
         settings, elsewhere = settings_of(making, pipe.defaults, _usual(pipe))
+        settings = replace(settings, prompt_syntax=self._own_syntax(settings.prompt_syntax))
         picture = _opened_image(path)
         placing = *placing[:-1], settings.prompt_syntax
         read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
         scene = Scene.opened(making.prompt, making.layout, read.layout)
         if differences := _differences(making, pipe, elsewhere, self._studio.adapter_files):
             warn(f"The same settings may draw another picture here: {'; '.join(differences)}.")
-        pictures = (Drawn(Path(path), making.own_seed or 0),)
+        backdrop = backdrop_of(picture) if _has_shape_of(settings, picture) else None
+        if backdrop is None:
+            warn(
+                f"The picture has {picture.width} x {picture.height} pixels, not the shape of the {settings.width} x"
+                f" {settings.height} that were drawn: it is not shown under the boxes."
+            )
+        pictures = (Drawn(Path(path), making.own_seed),)
         return {
             **self._layouts.view(scene, read),
             **self._finished(pictures, picture),
             **self._filled(settings),
+            parts.backdrop: backdrop,
             parts.canvas: gr.HTML(
-                value=canvas_value(scene), aspect=settings.width / settings.height, picture=backdrop_of(picture)
+                value=canvas_value(scene), aspect=settings.width / settings.height, picture=backdrop
             ),
             parts.mask: gr.ImageEditor(value=None, canvas_size=mask_size(settings.width, settings.height)),
             parts.prompt: making.prompt,
@@ -228,6 +238,13 @@ class DrawingEvents:
             parts.added: (),
             parts.file: None,
         }
+
+    def _own_syntax(self, wanted: str | None) -> str | None:
+        """How the texts of a picture are written, as the field has it; raises a ValueError if it has not."""
+        known = [name for _, name in self._parts.syntax.choices]
+        if wanted not in (None, "plain", *known):
+            raise ValueError(f"The picture's texts are written in {shortened(wanted)}, which the page does not read.")
+        return (wanted or "plain") if known else None
 
     def _filled(self, settings: Settings) -> dict:
         """The fields, filled with settings."""
@@ -275,6 +292,8 @@ def _image(news: Progress) -> str:
 
 
 def _note(drawn: Drawn) -> str:
+    if drawn.seed is None:
+        return "Without a seed"
     if not drawn.distances:
         return f"Seed {drawn.seed}"
     tried = ", ".join(f"{distance:.4f}" for distance in drawn.distances)
@@ -295,6 +314,12 @@ def _opened_image(path: str) -> Image.Image:
         raise ValueError(f"The picture cannot be opened: {error}.") from None
 
 
+def _has_shape_of(settings: Settings, picture: Image.Image) -> bool:
+    """Whether a picture has the proportions of what is drawn; second passes round them."""
+    ratio = picture.width * settings.height / (picture.height * settings.width)
+    return 1 / _ROUNDED < ratio < _ROUNDED
+
+
 def _usual(pipe) -> dict:
     """The arguments of a call by default."""
     calls = (type(pipe).__call__, inner_pipe(pipe).__call__)
@@ -309,8 +334,16 @@ def _differences(making: Making, pipe, elsewhere: list[str], adapter_files: Mapp
         found.append(f"it was drawn by {making.model}, and this is {here}")
     own = {"class": type(pipe.scheduler).__name__, "config": dict(pipe.scheduler.config)}
     kind, config = making.scheduler["class"], making.scheduler["config"]
-    if kind != own["class"] or {**own["config"], **config} != own["config"]:
-        found.append(f"it was drawn with another {kind}")
+    if kind != own["class"]:
+        found.append(f"it was drawn with {shortened(kind)}, and here with {own['class']}")
+    elif {**own["config"], **config} != own["config"]:
+        found.append(f"it was drawn with other settings of {kind}")
+    place = place_of(inner_pipe(pipe))
+    for name, where in {"dtype": "in", "device": "on"}.items():
+        if (then := getattr(making, name)) != place[name]:
+            found.append(f"it was drawn {where} {shortened(then)}, and this page draws {where} {place[name]}")
+    if making.generator not in (None, NOISE_DEVICE):
+        found.append(f"its noise is of {shortened(making.generator)}, and here it is of {NOISE_DEVICE}")
     if making.adapters != (adapters := adapters_of(inner_pipe(pipe), [making.layout])):
         found.append(f"it was drawn with the adapters {shortened(making.adapters)}, and here are {adapters}")
     for name, file in making.adapter_files.items():

@@ -7,6 +7,7 @@ import numpy as np
 from ..layout.files import shortened
 from ..layout.regions import Layout
 from ..pictures import Making
+from ..processors.control import BLENDS
 from ..processors.defaults import Defaults
 from ..processors.optimizer import WeightOptimizer
 from ..processors.region_adapters import ADAPTER_LAYERS
@@ -103,6 +104,8 @@ class Settings:
             raise ValueError(f"“Upscale” makes a side of {side} pixels, more than {LARGEST_PICTURE}: lower it.")
         if not isinstance(self.upscale_strength, (int, float)) or not 0 < self.upscale_strength <= 1:
             raise ValueError(f"“Drawn anew” has to be a number above 0, up to 1, got {self.upscale_strength!r}.")
+        if self.blend not in (None, *BLENDS):
+            raise ValueError(f"The blend has to be {' or '.join(BLENDS)}, got {shortened(self.blend)}.")
         if self.adapter_layers not in ADAPTER_LAYERS:
             raise ValueError(f"LoRAs of regions act in {' or '.join(ADAPTER_LAYERS)}, got {self.adapter_layers!r}.")
 
@@ -173,23 +176,28 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     """
     given, elsewhere = making.arguments, [f"its {name}" for name in making.lost]
     others = {name: value for name, value in given.items() if name not in _FIELDS}
+    if not isinstance(negative := given.get("negative_prompt") or "", str):  # of several prompts
+        others, negative = others | {"negative_prompt": negative}, ""
     if second := _second_pass(making):
         del others["upscale"]
     elsewhere += [f"its {name} {shortened(value)}" for name, value in others.items() if value != _plain(usual, name)]
     defaults = Defaults(**making.defaults)
     if isinstance(making.weights, dict):
-        elsewhere.append(f"the weights in {making.weights.get('file')!r}")
+        noise = " and their noise" if making.has_noise_of_file else ""
+        elsewhere.append(f"the weights in {shortened(making.weights.get('file'))}{noise}")
     epochs = (making.optimize_weights or {}).get("epochs", 1)
     if making.optimize_weights and making.optimize_weights != asdict(WeightOptimizer(epochs)):
         elsewhere.append("its way of optimising")
     first, pictures = _seeds(making)
+    if (shared := _shared_noise(making, first, pictures)) and not making.has_noise_of_file:
+        elsewhere.append(shared)
     settings = Settings(
         width=given.get("width"),
         height=given.get("height"),
         steps=given.get("num_inference_steps"),
         guidance=given.get("guidance_scale"),
         seed=first,
-        negative_prompt=str(given.get("negative_prompt") or ""),
+        negative_prompt=negative,
         pictures=pictures,
         best_of=epochs,
         blend=given.get("blend"),
@@ -227,6 +235,16 @@ def _seeds(making: Making) -> tuple[int, int]:
     if isinstance(seeds, list) and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
         return seeds[0], len(seeds)
     return making.own_seed or 0, 1
+
+
+def _shared_noise(making: Making, first: int, pictures: int) -> str | None:
+    """What makes the noise of its call, where it is not the seeds that count up from the first."""
+    if making.seed is None:
+        return None if "seed" in making.lost else "noise without a seed"
+    if isinstance(making.seed, list):
+        is_other = making.seed != list(range(first, first + pictures))
+        return f"its call's seeds {shortened(making.seed)}" if is_other else None
+    return f"one seed for all {making.pictures} pictures of its call" if making.pictures > 1 else None
 
 
 def _rows_of(making: Making, settings: Settings, defaults: Defaults, own: Defaults) -> tuple | None:
