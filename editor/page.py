@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from .abilities import Abilities
 from .drawing import Studio, blend_of, inner_pipe
@@ -18,11 +19,13 @@ from .drawing_events import DrawingEvents
 from .layout_events import LayoutEvents
 from .parts import EXAMPLE, Parts
 from .reading import Reader, Wishes
+from .request_limit import RequestLimit
 from .settings import Settings, default_curve
 
 
 _CSS = Path(__file__).with_name("page.css")
-UPLOAD_LIMIT = 20 * 2**20  # bytes
+UPLOAD_LIMIT = 20 * 2**20  # bytes of a file
+_REQUEST_LIMIT = UPLOAD_LIMIT + 2**20
 _KEPT = 24 * 3600  # seconds that pictures are kept
 _THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
@@ -83,6 +86,7 @@ def serve(
             server_port=port,
             share=False,
             max_file_size=UPLOAD_LIMIT,
+            app_kwargs={"middleware": [Middleware(RequestLimit, most=_REQUEST_LIMIT)]},
             prevent_thread_lock=True,
             quiet=True,
             ssr_mode=False,

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
@@ -39,10 +39,11 @@ from spacetime_attn import (
 )
 from spacetime_attn.cli import main
 from spacetime_attn.controlled import ControlledPipeline
+from spacetime_attn.editor import mask_editor
 from spacetime_attn.editor.abilities import Abilities
 from spacetime_attn.editor.canvas import canvas_value
 from spacetime_attn.editor.drawing import CancelledError, Finished, Progress, Run, Studio, _Watch, blend_of
-from spacetime_attn.editor.drawing_events import _differences, _usual
+from spacetime_attn.editor.drawing_events import DrawingEvents, _differences, _usual
 from spacetime_attn.editor.layout_events import LayoutEvents, adapters_in, text_of_adapters
 from spacetime_attn.editor.mask_editor import MaskEditor
 from spacetime_attn.editor.notices import notice, noticed
@@ -51,6 +52,7 @@ from spacetime_attn.editor.parts import Parts
 from spacetime_attn.editor.reading import Reader, Wishes
 from spacetime_attn.editor.scene import Scene, bounds_of, check_layout, with_bounds
 from spacetime_attn.editor.settings import Settings, curve_of, default_curve, settings_of
+from spacetime_attn.pictures import Making, as_png
 from spacetime_attn.processors.defaults import PRESETS
 
 
@@ -561,11 +563,12 @@ def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
     _, end = finished(studio)
     making = read_picture(end.pictures[0].path)
     weights = {"file": "w.safetensors", "sha256": "0"}
-    arguments, usual = making.arguments | {"clip_skip": 1}, _usual(studio.pipe)
+    arguments, usual = making.arguments | {"clip_skip": 1, "negative_prompt": ["fog", "rain"]}, _usual(studio.pipe)
     optimizer = asdict(WeightOptimizer(4, noises=1))
     other = replace(making, weights=weights, lost=["latents"], arguments=arguments, optimize_weights=optimizer)
     _, elsewhere = settings_of(other, studio.pipe.defaults, usual)
-    told = ["its latents", "its clip_skip 1", "the weights in 'w.safetensors'", "its way of optimising"]
+    told = ["its latents", "its clip_skip 1", "its negative_prompt ['fog', 'rain']"]
+    told += ["the weights in 'w.safetensors'", "its way of optimising"]
     assert elsewhere == told
     early, _ = settings_of(making, PRESETS["early"], usual)
     assert np.ptp(early.rows) == 0 and early.rows[0][0] == 2.5
@@ -573,6 +576,87 @@ def test_what_a_page_has_no_field_for_is_told(studio, tmp_path):
     for changes in ({"weights": [[1]]}, {"weights": [["x"] * 4] * 2}, {"arguments": {}}, endless):
         with pytest.raises((ValueError, TypeError)):
             settings_of(replace(making, **changes), studio.pipe.defaults, usual)
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "pictures", "told"),
+    [
+        ({"seed": 5}, 5, 1, []),
+        ({"seed": 5, "pictures": 3}, 5, 1, ["one seed for all 3 pictures of its call"]),
+        ({"seed": [5, 9, 7], "pictures": 3, "number": 2}, 9, 1, ["its call's seeds [5, 9, 7]"]),
+        ({"seed": [5, 6, 7], "pictures": 3, "number": 2}, 5, 3, []),
+        ({"seed": None}, 0, 1, ["noise without a seed"]),
+        ({"seed": None, "lost": ["seed"]}, 0, 1, ["its seed"]),
+        ({"weights": {"file": "w", "sha256": "0", "noise": True}}, 3, 1, ["the weights in 'w' and their noise"]),
+    ],
+    ids=str,
+)
+def test_seeds_that_the_page_cannot_draw_from_are_told(studio, changes, first, pictures, told):
+    making = replace(read_picture(finished(studio)[1].pictures[0].path), **changes)
+    settings, elsewhere = settings_of(making, studio.pipe.defaults, _usual(studio.pipe))
+    assert (settings.seed, settings.pictures, elsewhere) == (first, pictures, told)
+
+
+def test_where_and_with_which_scheduler_a_picture_was_drawn_is_told(studio):
+    making = read_picture(finished(studio)[1].pictures[0].path)
+    elsewhere = replace(making, dtype="float16", device="cuda", generator="cuda")
+    assert _differences(elsewhere, studio.pipe, [], {}) == [
+        "it was drawn in 'float16', and this page draws in float32",
+        "it was drawn on 'cuda', and this page draws on cpu",
+        "its noise is of 'cuda', and here it is of cpu",
+    ]
+    other = replace(making, scheduler=making.scheduler | {"class": "DDIMScheduler"})
+    [told] = _differences(other, studio.pipe, [], {})
+    assert told == "it was drawn with 'DDIMScheduler', and here with PNDMScheduler"
+    config = making.scheduler["config"] | {"beta_end": 0.5}
+    other = replace(making, scheduler=making.scheduler | {"config": config})
+    assert _differences(other, studio.pipe, [], {}) == ["it was drawn with other settings of PNDMScheduler"]
+
+
+@pytest.fixture
+def dropped(studio, reader, monkeypatch) -> Callable[..., dict]:
+    """What the page shows where a picture is dropped, and what it warns of as `"warned"`."""
+    with gr.Blocks():
+        parts = Parts(reader, SETTINGS, (1.0,) * 6, Abilities())
+        drawing = DrawingEvents(parts, studio, LayoutEvents(parts, reader))
+
+    def drop(image: Image.Image, making: Making) -> dict:
+        (studio.folder / "a.png").write_bytes(as_png(image, making))
+        warned = []
+        monkeypatch.setattr("spacetime_attn.editor.drawing_events.warn", warned.append)
+        shown = drawing.opened(
+            str(studio.folder / "a.png"), "", Scene(), (), (), 64, 64, reader.default, 0, 0, reader.syntax
+        )
+        names = {part: name for name, part in vars(parts).items() if isinstance(part, gr.blocks.Block)}
+        return {names[part]: value for part, value in shown.items()} | {"warned": warned}
+
+    return drop
+
+
+def test_a_picture_that_was_cut_does_not_lie_under_the_boxes(studio, dropped):
+    [drawn] = finished(studio)[1].pictures
+    making, image = read_picture(drawn.path), Image.open(drawn.path)
+    shown = dropped(image, making)
+    assert shown["backdrop"] and shown["note"] == "Seed 3" and not shown["warned"]
+    shown = dropped(image.crop((0, 0, 32, 16)), replace(making, seed=None))
+    assert shown["backdrop"] is None and shown["canvas"].props["picture"] is None and shown["note"] == "Without a seed"
+    assert "noise without a seed" in shown["warned"][0] and "32 x 16 pixels, not the shape" in shown["warned"][1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"blend": "evil"}, "The blend has to be guided or convex, got 'evil'"),
+        ({"blend": []}, "The blend has to be guided or convex"),
+        ({"prompt_syntax": "zz"}, "texts are written in 'zz', which the page does not read"),
+        ({"prompt_syntax": {}}, "which the page does not read"),
+    ],
+)
+def test_choices_that_the_page_does_not_have_are_refused(studio, dropped, changes, complaint):
+    [drawn] = finished(studio)[1].pictures
+    making = read_picture(drawn.path)
+    with pytest.raises(ValueError, match=complaint):
+        dropped(Image.open(drawn.path), replace(making, arguments=making.arguments | changes))
 
 
 def test_what_made_a_picture_otherwise_is_told(studio):
@@ -799,6 +883,66 @@ def test_a_path_that_was_not_uploaded_is_no_upload(served):
     for handler in ("opened", "pictured"):
         told = opened(served, "/etc/passwd", handler)
         assert not told["success"] and "PNG" not in json.dumps(told) and "root:" not in json.dumps(told)
+
+
+@pytest.fixture
+def editor(served) -> Callable[..., int]:
+    """Sends files to what masks are drawn on, as its part in the browser does."""
+    part = next(one for one in served.page.blocks.values() if isinstance(one, MaskEditor))
+
+    def send(*files: bytes, name: str = "a", kind: str = "layer", index: int | str = 0) -> int:
+        about = {"component_id": part._id, "session_hash": "x", "fn_name": "accept_blobs"}
+        about |= {"id": name, "type": kind, "index": index}
+        named = [("files", ("a.png", file)) for file in files]
+        return httpx.post(f"{served.address}/gradio_api/component_server", data=about, files=named).status_code
+
+    yield send
+    while mask_editor._drawings.size:
+        mask_editor._drawings.take(next(iter(mask_editor._drawings._waiting)))
+
+
+def test_a_mask_that_the_browser_sends_is_taken_and_forgotten(editor):
+    for kind in ("background", "layer", "composite"):
+        assert editor(png(64), kind=kind, index=0 if kind == "layer" else "null") == 200
+    drawing = EditorData(id="a")
+    assert [layer.size for layer in MaskEditor(type="pil").preprocess(drawing)["layers"]] == [(64, 64)]
+    assert not mask_editor._drawings.size and MaskEditor(type="pil").preprocess(drawing)["layers"] == []
+    assert editor(png(5000)) == 200
+    with pytest.raises(gr.Error, match="draw a smaller mask"):
+        MaskEditor(type="pil").preprocess(drawing)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"files": [b"0" * (2**22 + 1)]},
+        {"files": [b"0"] * 2},
+        {"index": 40_000_000},
+        {"index": -1},
+        {"index": "x"},
+        {"kind": "other"},
+        {"name": "a" * 65},
+    ],
+    ids=str,
+)
+def test_what_is_no_drawing_is_not_kept(editor, sent):
+    assert editor(*sent.pop("files", [b"0"]), **sent) == 400 and not mask_editor._drawings.size
+
+
+def test_drawings_that_nobody_takes_give_way(editor):
+    for number in range(10):
+        assert editor(b"0" * 2**22, name=str(number)) == 200
+    assert mask_editor._drawings.size == 8 * 2**22
+    assert mask_editor._drawings.take("0") is None and mask_editor._drawings.take("9").layers
+    for number in range(300):
+        mask_editor._drawings.add(str(number), "composite", None, b"")
+    assert len(mask_editor._drawings._waiting) == 256
+
+
+def test_requests_have_a_limit(served):
+    address, many = f"{served.address}/gradio_api/component_server", [("files", ("a.png", b"0" * 2**22))] * 6
+    assert httpx.post(address, files=many).status_code == 413
+    assert httpx.post(address, content=iter([b"0"])).status_code == 411
 
 
 def test_uploads_have_a_limit(served):
