@@ -101,4 +101,4 @@ def test_ci_runs_the_test_command_of_the_readme():
     setup, test = 'pip install -e ".[test]"', "pytest"
     assert f"{setup} && {test}" in (ROOT / "README.md").read_text(encoding="utf-8")
     commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert commands[-2:] == [setup, test]
+    assert commands[-2:] == [setup, f"{test} --durations=20"]
