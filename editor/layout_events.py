@@ -51,7 +51,7 @@ class LayoutEvents:
         for event in (parts.add.click, parts.addition.submit):
             self._on(event, self.named, [parts.addition, *self.reading])
         for event in (parts.predictor.input, parts.temperature.release, parts.layout_seed.input):
-            self._on(event, self.placed_otherwise, self.reading)
+            self._on(event, self.placed_otherwise, self.reading, trigger_mode="always_last")
         self._on(parts.other_layout.click, self.another, self.reading)
         for size in (parts.width, parts.height):
             self._on(size.input, self.sized, self.reading, trigger_mode="always_last")
@@ -180,6 +180,10 @@ class LayoutEvents:
 
     def placed_otherwise(self, prompt: str, scene: Scene, *others) -> dict:
         read = self.read(prompt, scene, *others)
+        if read.layout == scene.predicted:
+            return self.view(scene, read)
+        if scene.edited:
+            warn("Your boxes have made way for another layout: Undo brings them back.")
         return self.view(replace(scene, prompt=prompt).placed_anew(read.layout), read)
 
     def another(self, prompt, scene, struck, added, width, height, predictor, temperature, seed, syntax) -> dict:
@@ -220,7 +224,11 @@ class LayoutEvents:
 
     def _change(self, name: str, coerced: Callable) -> Callable:
         def changed(value, scene: Scene) -> dict:
-            return self.view(scene.changed(**{name: coerced(value)}), but_fields=True)
+            try:
+                return self.view(scene.changed(**{name: coerced(value)}), but_fields=True)
+            except (ValueError, TypeError) as error:
+                warn(str(error))
+                return self._field_values(scene.region)
 
         return changed
 

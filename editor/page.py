@@ -23,7 +23,7 @@ from .request_limit import RequestLimit
 from .settings import Settings, default_curve
 
 
-_CSS = Path(__file__).with_name("page.css")
+_CSS, _JS = (Path(__file__).with_name(name) for name in ("page.css", "fields.js"))
 UPLOAD_LIMIT = 20 * 2**20  # bytes of a file
 _REQUEST_LIMIT = UPLOAD_LIMIT + 2**20
 _KEPT = 24 * 3600  # seconds that pictures are kept
@@ -95,6 +95,7 @@ def serve(
             footer_links=[],
             theme=_THEME,
             css=_CSS.read_text(encoding="utf-8"),
+            js=_JS.read_text(encoding="utf-8"),
         )
         print(f"The page is at {address}  (Ctrl-C ends it)", flush=True)
         page.block_thread()

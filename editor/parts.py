@@ -111,8 +111,10 @@ class Parts:
             choices = [(_PREDICTORS[name], name) for name in reader.predictors]
             self.predictor = gr.Radio(choices, value=reader.default, label="Predictor")
             with gr.Row():
-                self.temperature = gr.Slider(0, 2, 0, step=0.1, label="Temperature: 0 is the likeliest", min_width=140)
-                self.layout_seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=80)
+                self.temperature = gr.Slider(
+                    0, 2, 0, step=0.1, label="The transformer's temperature: 0 is the likeliest", min_width=140
+                )
+                self.layout_seed = gr.Number(0, label="Its seed", precision=0, minimum=0, min_width=80)
             self.other_layout = gr.Button("Another layout", size="sm")
 
     def _region(self, start: Settings) -> None:
