@@ -16,10 +16,12 @@ function node(kind, parent, text) {
 
 function place(box, [left, top, right, bottom]) {
   box.bounds = [left, top, right, bottom];
-  Object.assign(box.style, {
-    left: `${100 * left}%`, top: `${100 * top}%`,
-    width: `${100 * (right - left)}%`, height: `${100 * (bottom - top)}%`,
-  });
+  for (const part of [box, box.grip])
+    if (part)
+      Object.assign(part.style, {
+        left: `${100 * left}%`, top: `${100 * top}%`,
+        width: `${100 * (right - left)}%`, height: `${100 * (bottom - top)}%`,
+      });
 }
 
 function draw() {
@@ -37,6 +39,7 @@ function draw() {
     if (region.mask || region.clip) {
       const shape = node("shape", stage);
       shape.style.background = region.colour;
+      shape.style.zIndex = 10 + region.depth;
       if (region.mask) shape.style.maskImage = `url(${region.mask})`;
       if (region.clip) shape.style.clipPath = region.clip;
     }
@@ -47,11 +50,14 @@ function draw() {
     box.setAttribute("aria-label", region.phrase);
     box.style.setProperty("--colour", region.colour);
     box.style.zIndex = 10 + region.depth;
-    place(box, region.bounds);
     if (index === value.selected) {
       box.classList.add("selected");
-      for (const edge of EDGES) node(`handle ${edge}`, box).dataset.edge = edge;
+      box.grip = node("grip", stage);
+      box.grip.dataset.index = index;
+      box.grip.style.setProperty("--colour", region.colour);
+      for (const edge of EDGES) node(`handle ${edge}`, box.grip).dataset.edge = edge;
     }
+    place(box, region.bounds);
   });
   value.regions.forEach((region, index) => {
     const label = node("label", stage, region.phrase);
