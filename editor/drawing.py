@@ -142,8 +142,7 @@ class Studio:
         options = settings.options(layout, blend_of(self.pipe, settings.blend, settings.guidance))
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
         if settings.upscale > 1:
-            larger = settings.upscale, settings.upscale_strength, settings.stride or None
-            check_second_pass(self.pipe, [layout], *larger)
+            _check_second_pass(self.pipe, layout, settings)
         output = self._call(prompt, layout, settings, watch, **options, **optimised)
         plain = None
         if settings.compare:
@@ -195,6 +194,14 @@ def _generators(settings: Settings) -> list[torch.Generator]:
 def _runs(settings: Settings) -> int:
     """How often all steps are gone through."""
     return 1 + (settings.best_of if settings.best_of > 1 else 0) + settings.compare
+
+
+def _check_second_pass(pipe, layout: Layout, settings: Settings) -> None:
+    """Raises a ValueError, with the page's name of the field, if a second pass would be refused."""
+    try:
+        check_second_pass(pipe, [layout], settings.upscale, settings.upscale_strength, settings.stride or None)
+    except ValueError as error:
+        raise ValueError(str(error).replace("`stride`", "“Window stride”")) from None
 
 
 @contextmanager

@@ -33,14 +33,16 @@ class DrawingEvents:
 
     def __init__(self, parts: Parts, studio: Studio, layouts: LayoutEvents):
         self._parts, self._studio, self._layouts = parts, studio, layouts
-        self._runs: dict[str, Run] = {}  # of sessions
+        self._waiting: dict[str, Run] = {}  # of sessions
+        self._drawing: dict[str, Run] = {}
         self._fields = [parts.width, parts.height, parts.steps, parts.guidance, parts.seed, parts.negative]
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
         self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength]
         self._fields += [parts.stride, parts.separation_strength, parts.separation_end, parts.adapter_layers]
         self._fields += [parts.compare, parts.syntax]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
-        self._results += [parts.canvas, parts.backdrop, parts.progress, parts.draw, parts.cancel]
+        self._ends = [parts.draw, parts.cancel, parts.progress]
+        self._results += [parts.canvas, parts.backdrop, *self._ends]
         self._weights = [parts.own_curve, parts.rows, parts.curve]
 
     def connect(self, page: gr.Blocks) -> None:
@@ -48,10 +50,11 @@ class DrawingEvents:
         parts, reading = self._parts, self._layouts.reading
         everything = list(dict.fromkeys([*self._layouts.outputs, *self._results, *self._fields, *self._weights]))
         begin = parts.draw.click(noticed(self.begin), [*reading, *self._fields], [*everything, parts.asked], **QUICK)
-        begin.success(noticed(self.draw), [parts.scene, parts.asked, parts.under], self._results, **_SLOW).then(
-            self.end, None, [parts.draw, parts.cancel, parts.progress], **QUICK
-        )
-        parts.cancel.click(self.stop, None, None, queue=False, show_progress="hidden", api_visibility="private")
+        begin.success(
+            noticed(self.draw), [parts.scene, parts.asked, parts.under, parts.drawn], self._results, **_SLOW
+        ).then(self.end, None, self._ends, **QUICK)
+        at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+        parts.cancel.click(self.cancelled, None, [parts.note, *self._ends], **at_once)
         page.unload(self.stop)
 
         for part, handler, inputs, outputs in (
@@ -68,19 +71,24 @@ class DrawingEvents:
 
     # Drawing
 
-    def begin(self, request: gr.Request, *values) -> dict:
+    def begin(self, request: gr.Request, *values) -> Iterator[dict]:
         """Checks everything before the run waits for its turn."""
         parts, count = self._parts, len(self._layouts.reading)
         reading, fields = values[:count], values[count:]
         prompt, scene = reading[:2]
         if not prompt.strip():
             raise ValueError("Type a prompt first, for example: a red apple to the left of a blue car.")
-        if request.session_hash in self._runs:
+        if self._is_busy(request):
             raise ValueError("A picture is being drawn already: wait for it, or cancel it.")
         settings = self._settings(*fields)
-        shown = {} if prompt == scene.prompt else self._layouts.submitted(*reading)
-        self._runs[request.session_hash] = Run()
-        return shown | {
+        shown = {parts.scene: scene} if prompt == scene.prompt else self._layouts.submitted(*reading)
+        if shown[parts.scene].offered is not None:
+            yield shown  # with the question
+            raise ValueError(
+                "The prompt names other objects than your boxes: choose below the prompt what becomes of these first."
+            )
+        self._waiting[request.session_hash] = Run()
+        yield shown | {
             parts.asked: settings,
             parts.draw: gr.Button(interactive=False),
             parts.cancel: gr.Button(interactive=True),
@@ -136,35 +144,54 @@ class DrawingEvents:
             prompt_syntax=syntax,
         )
 
-    def draw(self, request: gr.Request, scene: Scene, settings: Settings, under: bool) -> Iterator[dict]:
-        """The progress of a run, then its pictures."""
-        parts, run, image = self._parts, self._runs[request.session_hash], ""
+    def draw(
+        self, request: gr.Request, scene: Scene, settings: Settings, under: bool, before: tuple[Drawn, ...]
+    ) -> Iterator[dict]:
+        """The progress of the visitor's run, then its pictures. Nothing if it was cancelled before its turn."""
+        run = self._waiting.pop(request.session_hash, None)
+        if run is None:
+            return
+        self._drawing[request.session_hash] = run
+        parts, image = self._parts, ""
         try:
             for news in self._studio.draw(scene.prompt, scene.layout, settings, run):
                 if isinstance(news, Finished):
                     for text in news.warned:
                         warn(text)
-                    yield self._finished(news.pictures, _opened_image(news.pictures[0].path), under=under)
+                    index = _again(news.pictures, before)
+                    yield self._finished(news.pictures, _opened_image(news.pictures[index].path), index, under)
                 else:
                     image = _image(news) or image
                     yield {parts.progress: _bar(f"step {news.done} of {news.total}", news.done / news.total, image)}
         except CancelledError:
             yield {parts.note: "Cancelled."}
+        finally:
+            del self._drawing[request.session_hash]
 
     def end(self, request: gr.Request) -> dict:
-        """Whatever the end of the run was."""
-        self._runs.pop(request.session_hash, None)
+        """Whatever the end of the run was. The turn of one that was cancelled may come while another is on its way."""
+        return gr.skip() if self._is_busy(request) else self._idle()
+
+    def stop(self, request: gr.Request) -> bool:
+        """Ends the visitor's run at its next step; whether it was still waiting for its turn."""
+        if run := self._drawing.get(request.session_hash):
+            run.cancel()
+        return self._waiting.pop(request.session_hash, None) is not None
+
+    def cancelled(self, request: gr.Request) -> dict:
+        waited = self.stop(request)
+        return {self._parts.note: "Cancelled.", **self._idle()} if waited else gr.skip()
+
+    def _is_busy(self, request: gr.Request) -> bool:
+        return request.session_hash in self._waiting or request.session_hash in self._drawing
+
+    def _idle(self) -> dict:
         parts = self._parts
         return {
             parts.draw: gr.Button(interactive=True),
             parts.cancel: gr.Button(interactive=False),
             parts.progress: "",
         }
-
-    def stop(self, request: gr.Request) -> None:
-        """Cancel, or the visitor has left."""
-        if run := self._runs.get(request.session_hash):
-            run.cancel()
 
     def _finished(self, pictures: tuple[Drawn, ...], image: Image.Image, index: int = 0, under: bool = True) -> dict:
         """One of some pictures, `image`."""
@@ -214,7 +241,7 @@ class DrawingEvents:
         picture = _opened_image(path)
         placing = *placing[:-1], settings.prompt_syntax
         read = self._layouts.read(making.prompt, Scene(), (), (), settings.width, settings.height, *placing)
-        scene = Scene.opened(making.prompt, making.layout, read.layout)
+        scene = scene.opened(making.prompt, making.layout, read.layout, (struck, added))
         if differences := _differences(making, pipe, elsewhere, self._studio.adapter_files):
             warn(f"The same settings may draw another picture here: {'; '.join(differences)}.")
         backdrop = backdrop_of(picture) if _has_shape_of(settings, picture) else None
@@ -275,6 +302,12 @@ class DrawingEvents:
             parts.rows: settings.rows,
             parts.curve: gr.HTML(value=list(points), top=top_of(points)),
         }
+
+
+def _again(pictures: tuple[Drawn, ...], before: tuple[Drawn, ...]) -> int:
+    """Which picture is shown first: the one that was shown alone before, if it is among them."""
+    seeds = [drawn.seed for drawn in pictures]
+    return seeds.index(before[0].seed) if len(before) == 1 and before[0].seed in seeds else 0
 
 
 def _under(under: bool, backdrop: str | None) -> gr.HTML:

@@ -1,6 +1,7 @@
 """What the page does about layouts: it reads prompts, and moves and changes regions: `LayoutEvents`."""
 
 import html
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
@@ -37,7 +38,7 @@ class LayoutEvents:
         self._buttons = [parts.delete, parts.front, parts.back, parts.use_mask, parts.use_box]
         self.outputs = [parts.scene, parts.canvas, parts.read, parts.struck, parts.added, parts.objects, parts.told]
         self.outputs += [parts.question, parts.undo, parts.region, parts.addition, parts.layout_seed, parts.mask]
-        self.outputs += [parts.temperature, parts.predictor, *self._fields, *self._buttons]
+        self.outputs += [parts.temperature, parts.predictor, parts.prompt, *self._fields, *self._buttons]
 
     def connect(self) -> None:
         """Connects the parts with the handlers."""
@@ -64,7 +65,7 @@ class LayoutEvents:
         self._on(parts.delete.click, lambda scene: self.view(scene.without(scene.selected)), [parts.scene])
         self._on(parts.front.click, lambda scene: self.view(scene.in_depth(front=True)), [parts.scene])
         self._on(parts.back.click, lambda scene: self.view(scene.in_depth(front=False)), [parts.scene])
-        self._on(parts.undo.click, lambda scene: self.view(scene.undone()), [parts.scene])
+        self._on(parts.undo.click, self.undone, self.reading)
 
         for field, name in ((parts.description, "description"), (parts.region_negative, "negative_prompt")):
             self._on(field.input, self._change(name, lambda text: text.strip() and text or None), [field, parts.scene])
@@ -171,6 +172,9 @@ class LayoutEvents:
         if words.lower() not in self._reader.text(prompt, others[-1]).lower():
             raise ValueError(f"“{words}” does not stand in the prompt.")
         read = self.read(prompt, scene, struck, added, *others)
+        for name in read.placed:
+            if name != words and (_stands_in(words, name) or _stands_in(name, words)):
+                raise ValueError(f"“{words}” and “{name}” share words of the prompt: untick “{name}” first.")
         parts = self._parts
         return self._corrected(scene, read) | {parts.struck: struck, parts.added: added, parts.addition: ""}
 
@@ -206,6 +210,15 @@ class LayoutEvents:
         }
 
     # Regions
+
+    def undone(self, prompt: str, scene: Scene, struck, added, *others) -> dict:
+        before = scene.undone()
+        if before.corrections is None:
+            return self.view(before)
+        struck, added = before.corrections
+        prompt, before = before.prompt, replace(before, corrections=None)
+        parts, read = self._parts, self.read(prompt, before, struck, added, *others)
+        return self.view(before, read) | {parts.prompt: prompt, parts.struck: struck, parts.added: added}
 
     def moved(self, scene: Scene, event: gr.EventData) -> dict:
         return self.view(scene.moved(event.index, event.bounds, bool(event.resized)))
@@ -261,6 +274,10 @@ class LayoutEvents:
         width, height = mask_size(*shape_of(width, height))
         drawing = draw_layout(scene.layout, width=width, height=height)
         return {self._parts.mask: {"background": drawing, "layers": [], "composite": None}}
+
+
+def _stands_in(words: str, text: str) -> bool:
+    return re.search(rf"\b{re.escape(words)}\b", text, re.IGNORECASE) is not None
 
 
 def shape_of(width, height) -> tuple[int, int]:

@@ -32,6 +32,8 @@ class Scene:
         selected (`int`, *optional*): The region that is being edited.
         touched: What the last step changed; more changes of the same belong to that step.
         past (`tuple[Scene, ...]`): To go back to.
+        corrections (`tuple`, *optional*): The words that were struck and added, if a picture with a prompt of its own
+            was opened here.
     """
 
     prompt: str = ""
@@ -43,16 +45,11 @@ class Scene:
     selected: int | None = None
     touched: tuple | None = None
     past: tuple["Scene", ...] = ()
+    corrections: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     def __post_init__(self):
         own = len(self.layout) - len(self.sources)
         object.__setattr__(self, "sources", (*self.sources, *[None] * own))
-
-    @classmethod
-    def opened(cls, prompt: str, layout: Layout, predicted: Layout) -> "Scene":
-        """With a picture's prompt and layout, where another layout may be predicted here."""
-        sources = tuple(_paired(layout.phrases, predicted.phrases))
-        return cls(prompt, layout, predicted, origin=predicted, sources=sources, edited=True)
 
     @property
     def region(self) -> Region | None:
@@ -69,6 +66,12 @@ class Scene:
         scene = replace(self, prompt=prompt, predicted=layout)
         return scene._followed() if self.edited else scene._as_predicted()
 
+    def opened(self, prompt: str, layout: Layout, predicted: Layout, corrections: tuple) -> "Scene":
+        """With a picture's prompt and layout, where another layout may be predicted here."""
+        past = replace(self, corrections=corrections)._with(layout).past
+        sources = tuple(_paired(layout.phrases, predicted.phrases))
+        return Scene(prompt, layout, predicted, origin=predicted, sources=sources, edited=True, past=past)
+
     def placed_anew(self, layout: Layout) -> "Scene":
         """With the boxes of another layout, the visitor's own being given up."""
         return replace(self._with(self.layout, edited=False), predicted=layout)._as_predicted()
@@ -78,10 +81,12 @@ class Scene:
         return replace(self._with(self.layout), predicted=layout)._brought_up()
 
     def undone(self) -> "Scene":
-        """One step back, if there is one. The prompt stays."""
+        """One step back, if there is one. The prompt stays, unless a picture brought it."""
         if not self.past:
             return self
         *past, last = self.past
+        if last.corrections is not None:
+            return replace(last, past=tuple(past))
         selected = self.selected if self.selected is not None and self.selected < len(last.layout) else None
         now = {"prompt": self.prompt, "predicted": self.predicted, "selected": selected, "touched": None}
         return replace(last, past=tuple(past), **now)._followed()

@@ -152,6 +152,10 @@ class Visitor:
         self.find("#draw:not([disabled])")
         return self.picture()
 
+    def drop(self, file: Path) -> None:
+        """On the field for pictures made here."""
+        self.chrome.find_element(By.CSS_SELECTOR, "#file input[type=file]").send_keys(str(file))
+
     def picture(self) -> str:
         return next((image.get_attribute("src") for image in self.all("#picture img")), "")
 
@@ -209,7 +213,8 @@ def test_a_prompt_is_read_its_box_dragged_drawn_downloaded_and_dropped_again(vis
 
     visitor.open()
     assert visitor.labels() == []
-    visitor.chrome.find_element(By.CSS_SELECTOR, "#file input[type=file]").send_keys(str(file))
+    visitor.read("a cat", 1)
+    visitor.drop(file)
     visitor.until(lambda: len(visitor.labels()) == 2)
     assert visitor.find("#prompt textarea").get_attribute("value") == PROMPT
     assert visitor.boxes()[0] == pytest.approx(moved[0], abs=0.01)
@@ -218,6 +223,9 @@ def test_a_prompt_is_read_its_box_dragged_drawn_downloaded_and_dropped_again(vis
     visitor.draw()
     again = visitor.download()
     assert Image.open(again).tobytes() == Image.open(file).tobytes()
+    visitor.click("button", "Undo")
+    visitor.until(lambda: visitor.labels() == ["a cat"])
+    assert visitor.find("#prompt textarea").get_attribute("value") == "a cat"
 
 
 def test_boxes_stay_where_they_were_put_until_the_prompt_names_other_objects(visit):
@@ -234,6 +242,9 @@ def test_boxes_stay_where_they_were_put_until_the_prompt_names_other_objects(vis
     visitor.type("#prompt textarea", "a red apple to the left of a green bus")
     visitor.find("#question")
     assert visitor.boxes() == moved
+    visitor.click("#draw")
+    visitor.until(lambda: "choose below the prompt what becomes of these first" in visitor.notices())
+    assert visitor.find("#draw").is_enabled() and visitor.picture() == ""
     visitor.click("#question button", "Keep my boxes")
     visitor.until(lambda: visitor.labels() == ["a red apple", "a green bus"])
     visitor.click("button", "Undo")
@@ -241,6 +252,33 @@ def test_boxes_stay_where_they_were_put_until_the_prompt_names_other_objects(vis
     assert visitor.boxes() == moved
     visitor.click("button", "Undo")
     visitor.until(lambda: visitor.boxes() == before)
+
+
+def test_what_is_deleted_cut_and_pasted_is_read(visit):
+    visitor = visit()
+    visitor.read(f"{PROMPT} beside a tree", 3)
+    prompt = visitor.find("#prompt textarea")
+    prompt.send_keys(Keys.BACKSPACE * len(" beside a tree"))
+    visitor.until(lambda: visitor.labels() == ["a red apple", "a blue car"])
+    prompt.send_keys(Keys.CONTROL, "ax")
+    visitor.until(lambda: visitor.labels() == [])
+    prompt.send_keys(Keys.CONTROL, "v")
+    visitor.until(lambda: visitor.labels() == ["a red apple", "a blue car"])
+
+
+def test_sliders_that_keys_move_act(visit):
+    visitor = visit()
+    visitor.read()
+    visitor.click("#canvas .label", "a red apple")
+    visitor.click("#region button")
+    visitor.find("#region input[type=range]").send_keys(Keys.ARROW_RIGHT * 10)
+    visitor.draw(1)
+    assert [region.strength for region in read_picture(visitor.download()).layout] == [1.1, 1.0]
+    visitor.click("button", "How objects are placed")
+    visitor.click("label", "transformer, learned")
+    likeliest = visitor.boxes()
+    visitor.find("input[aria-label*=temperature][type=range]").send_keys(Keys.ARROW_RIGHT * 10)
+    visitor.until(lambda: visitor.boxes() != likeliest)
 
 
 def test_objects_are_struck_and_added(visit):
@@ -296,7 +334,9 @@ def test_a_mask_is_drawn_in_the_place_of_a_box(visit):
     hand = ActionChains(visitor.chrome, duration=100).move_to_element_with_offset(surface, -60, -40).click_and_hold()
     hand.move_by_offset(40, 0).move_by_offset(0, 40).release().perform()
     visitor.click("button", "Take this mask")
-    visitor.until(lambda: visitor.all("#canvas .region.mask"))
+    region = visitor.find("#canvas .region.mask")
+    shape = visitor.find("#canvas .shape")
+    assert shape.value_of_css_property("z-index") == region.value_of_css_property("z-index")
     left, top, right, bottom = visitor.boxes()[0]
     assert right - left < 0.5 and bottom - top < 0.5
     visitor.click("button", "Back to a box")
@@ -337,6 +377,26 @@ def test_a_run_is_cancelled_and_another_drawn(visit):
     assert visitor.draw(2)
 
 
+def test_a_run_that_waits_for_its_turn_is_cancelled_at_once(visit):
+    first, second = visit(), visit()
+    for visitor in (first, second):
+        visitor.read()
+        visitor.type("#steps input", "200")
+    first.click("#draw")
+    first.until(lambda: re.search(r"step [1-9]\d* of", first.find("#progress").text))
+    second.click("#draw")
+    second.find("#progress", "waiting for its turn")
+    second.click("#cancel")
+    second.find("#note", "Cancelled")
+    assert "step" in first.find("#progress").text
+    second.type("#steps input", "2")
+    second.click("#draw")
+    second.find("#progress", "waiting for its turn")
+    first.click("#cancel")
+    assert second.until(second.picture)
+    second.find("#draw:not([disabled])")
+
+
 def test_what_cannot_be_drawn_is_told(visit, tmp_path):
     visitor = visit()
     visitor.click("#draw")
@@ -349,8 +409,7 @@ def test_what_cannot_be_drawn_is_told(visit, tmp_path):
     visitor.click("#draw")
     visitor.until(lambda: "whole number in 8..2048" in visitor.notices())
     (tmp_path / "foreign.png").write_bytes(b"no picture")
-    upload = visitor.chrome.find_element(By.CSS_SELECTOR, "#file input[type=file]")
-    upload.send_keys(str(tmp_path / "foreign.png"))
+    visitor.drop(tmp_path / "foreign.png")
     visitor.until(lambda: "is no PNG that can be read" in visitor.notices())
     visitor.type("#width input", "64")
     assert visitor.draw(2)
@@ -380,7 +439,13 @@ def test_several_pictures_are_compared_with_plain_sampling(visit):
     visitor.until(lambda: "Seed 0" in visitor.find("#note").text)
     visitor.all("#gallery button.thumbnail-item")[1].click()
     visitor.until(lambda: visitor.picture() != first)
-    assert "Seed 1" in visitor.find("#note").text and read_picture(visitor.download()).own_seed == 1
+    second = visitor.download()
+    assert "Seed 1" in visitor.find("#note").text and read_picture(second).own_seed == 1
+    visitor.open()
+    visitor.drop(second)
+    visitor.until(visitor.picture)
+    visitor.draw(4)
+    assert len(visitor.all("#gallery img")) == 2 and "Seed 1" in visitor.find("#note").text
 
 
 def test_weights_over_time_are_dragged_and_order_in_depth_is_switched_off(visit):
@@ -467,4 +532,12 @@ def test_nothing_is_cut_off(visit, width, theme):
         for b in labels[:n]
     ]  # fmt: skip
     assert all(apart)
+    visitor.click("#canvas .label", "a yellow bird")
+    visitor.find("#canvas .grip")
+    assert visitor.chrome.execute_script("""
+        return [...document.querySelectorAll("#canvas .handle")].every((handle) => {
+            const { left, top, width, height } = handle.getBoundingClientRect();
+            return document.elementFromPoint(left + width / 2, top + height / 2) === handle;
+        });
+    """)
     assert [entry for entry in visitor.chrome.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -151,11 +151,23 @@ def test_a_step_back_brings_the_question_back(scene):
 
 def test_boxes_of_a_picture_may_be_others_than_those_of_its_prompt():
     picture = Layout((APPLE, replace(CAR, description="a toy car")), prompt=PROMPT)
-    opened = Scene.opened(PROMPT, picture, Layout((CAR, DOG), prompt=PROMPT))
+    opened = Scene().opened(PROMPT, picture, Layout((CAR, DOG), prompt=PROMPT), ((), ()))
     assert opened.layout == picture and opened.offered is None
     read = opened.read("an old picture", Layout((CAR, DOG), (Relation(0, "above", 1),), "an old picture"))
     assert read.layout.phrases == ["a blue car", "a red apple"] and read.layout[0].description == "a toy car"
     assert read.layout.relations == ()
+
+
+def test_a_picture_that_was_opened_is_a_step_back_to_the_prompt_before(scene):
+    moved = scene.moved(0, (0.0, 0.0, 0.3, 0.3), resized=False)
+    dog = Layout((DOG,), prompt="a dog")
+    opened = moved.opened("a dog", dog, dog, (("a hat",), ()))
+    later = opened.read("a dog, oil on canvas", dog).moved(0, (0.0, 0.0, 0.3, 0.3), resized=False)
+    back = later.undone()
+    assert back.layout == dog and back.prompt == "a dog, oil on canvas" and back.corrections is None
+    before = back.undone()
+    assert before.corrections == (("a hat",), ()) and before.undone().layout == LAYOUT
+    assert (before.prompt, before.layout, before.offered, before.edited) == (PROMPT, moved.layout, None, True)
 
 
 def test_every_step_can_be_undone_and_typing_is_one_step(scene):
@@ -347,6 +359,44 @@ def test_words_with_weights_are_struck_and_added_by_what_they_say(events, reader
         assert "soft light" in shown[events._parts.scene].layout.phrases
     with pytest.raises(ValueError, match="does not stand in the prompt"):
         events.named("a giraffe", prompt, Scene(), (), (), *others, "a1111")
+
+
+@pytest.mark.parametrize("words", ["apple", "a blue car in soft light"])
+def test_words_of_an_object_are_an_object_in_its_place_alone(events, reader, words):
+    prompt, others = "a red apple and a blue car in soft light", (64, 64, reader.default, 0, 0, "plain")
+    whole = "a red apple" if words == "apple" else "a blue car"
+    with pytest.raises(ValueError, match=f"“{words}” and “{whole}” share words of the prompt: untick “{whole}” first"):
+        events.named(words, prompt, Scene(), (), (), *others)
+    assert len(events.named(words, prompt, Scene(), (whole,), (), *others)[events._parts.scene].layout) == 2
+
+
+def test_a_step_back_brings_back_what_was_there_before_a_picture(events, reader):
+    parts, others = events._parts, (64, 64, reader.default, 0, 0, "plain")
+    before = events.submitted(PROMPT, Scene(), ("a blue car",), (), *others)[parts.scene]
+    dog = Layout((DOG,), prompt="a dog")
+    opened = before.opened("a dog", dog, dog, (("a blue car",), ()))
+    shown = events.undone("a dog", opened, (), (), *others)
+    assert shown[parts.prompt] == PROMPT and shown[parts.struck] == ("a blue car",)
+    assert shown[parts.scene] == before and shown[parts.read].placed == ("a red apple",)
+    assert parts.prompt not in events.undone(PROMPT, before.with_new(), ("a blue car",), (), *others)
+
+
+def test_boxes_make_way_for_another_layout_with_a_word(events, reader, scene, monkeypatch):
+    told, parts = [], events._parts
+    monkeypatch.setattr("spacetime_attn.editor.layout_events.warn", told.append)
+    placing = ((), (), 64, 64, "transformer")
+    read = events.placed_otherwise(PROMPT, scene, *placing, 1.0, 1, "plain")[parts.scene]
+    moved = read.moved(0, (0.0, 0.0, 0.3, 0.3), resized=False)
+    assert events.placed_otherwise(PROMPT, moved, *placing, 1.0, 1, "plain")[parts.scene] == moved and told == []
+    other = events.another(PROMPT, moved, *placing, 1.0, 1, "plain")[parts.scene]
+    assert other.layout != moved.layout == other.undone().layout and "Undo brings them back" in told[0]
+
+
+def test_a_field_of_a_region_goes_back_from_what_is_refused(events, scene, monkeypatch):
+    told, parts = [], events._parts
+    monkeypatch.setattr("spacetime_attn.editor.layout_events.warn", told.append)
+    shown = events._change("start", float)(1.0, scene.picked(0))
+    assert shown[parts.start].value == 0.0 and parts.scene not in shown and "start" in told[0]
 
 
 def test_a_second_click_on_an_answer_changes_nothing(events, scene):
@@ -549,7 +599,7 @@ def test_pictures_of_regions_are_drawn_compared_and_come_back(make, vision, tmp_
 
 @pytest.mark.parametrize(
     "changes, complaint",
-    [({}, "`image` of 'a red apple' acts where"), ({"stride": 400}, "`stride` has to lie in 2..32")],
+    [({}, "`image` of 'a red apple' acts where"), ({"stride": 400}, "“Window stride” has to lie in 2..32")],
 )
 def test_a_second_pass_that_is_refused_is_refused_before_the_first(studio, changes, complaint):
     image = None if changes else Image.new("RGB", (8, 8))
