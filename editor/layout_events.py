@@ -50,7 +50,7 @@ class LayoutEvents:
             self._on(event, self._answer(answer), [parts.scene])
         self._on(parts.objects.input, self.ticked, [parts.objects, parts.read, *self.reading])
         for event in (parts.add.click, parts.addition.submit):
-            self._on(event, self.named, [parts.addition, *self.reading])
+            self._on(event, self.named, [parts.addition, parts.read, *self.reading])
         for event in (parts.predictor.input, parts.temperature.release, parts.layout_seed.input):
             self._on(event, self.placed_otherwise, self.reading, trigger_mode="always_last")
         self._on(parts.other_layout.click, self.another, self.reading)
@@ -164,18 +164,17 @@ class LayoutEvents:
         read = self.read(prompt, scene, struck, added, *others)
         return self._corrected(scene, read) | {self._parts.struck: struck}
 
-    def named(self, words: str, prompt: str, scene: Scene, struck, added, *others) -> dict:
+    def named(self, words: str, read: Read, prompt: str, scene: Scene, struck, added, *others) -> dict:
         words = words.strip()
         if not words:
             raise ValueError("Type some words of the prompt first.")
         struck, added = tuple(name for name in struck if name != words), (*added, words)
         if words.lower() not in self._reader.text(prompt, others[-1]).lower():
             raise ValueError(f"“{words}” does not stand in the prompt.")
-        read = self.read(prompt, scene, struck, added, *others)
         for name in read.placed:
             if name != words and (_stands_in(words, name) or _stands_in(name, words)):
                 raise ValueError(f"“{words}” and “{name}” share words of the prompt: untick “{name}” first.")
-        parts = self._parts
+        parts, read = self._parts, self.read(prompt, scene, struck, added, *others)
         return self._corrected(scene, read) | {parts.struck: struck, parts.added: added, parts.addition: ""}
 
     def _corrected(self, scene: Scene, read: Read) -> dict:

@@ -355,19 +355,22 @@ def test_words_with_weights_are_struck_and_added_by_what_they_say(events, reader
     for syntax in ("a1111", "plain"):
         read = events.read(prompt, Scene(), ("a red apple", "a dog"), (), *others, syntax)
         assert read.layout.phrases == ["a blue car"] and read.names == ("a red apple", "a blue car")
-        shown = events.named("soft light", prompt, Scene(), (), (), *others, syntax)
+        shown = events.named("soft light", read, prompt, Scene(), (), (), *others, syntax)
         assert "soft light" in shown[events._parts.scene].layout.phrases
     with pytest.raises(ValueError, match="does not stand in the prompt"):
-        events.named("a giraffe", prompt, Scene(), (), (), *others, "a1111")
+        events.named("a giraffe", read, prompt, Scene(), (), (), *others, "a1111")
 
 
 @pytest.mark.parametrize("words", ["apple", "a blue car in soft light"])
 def test_words_of_an_object_are_an_object_in_its_place_alone(events, reader, words):
     prompt, others = "a red apple and a blue car in soft light", (64, 64, reader.default, 0, 0, "plain")
     whole = "a red apple" if words == "apple" else "a blue car"
-    with pytest.raises(ValueError, match=f"“{words}” and “{whole}” share words of the prompt: untick “{whole}” first"):
-        events.named(words, prompt, Scene(), (), (), *others)
-    assert len(events.named(words, prompt, Scene(), (whole,), (), *others)[events._parts.scene].layout) == 2
+    read = events.read(prompt, Scene(), (), (), *others)
+    with pytest.raises(ValueError, match=f"“{words}” and “{whole}” share words .* untick “{whole}” first"):
+        events.named(words, read, prompt, Scene(), (), (), *others)
+    read = events.read(prompt, Scene(), (whole,), (), *others)
+    shown = events.named(words, read, prompt, Scene(), (whole,), (), *others)
+    assert len(shown[events._parts.scene].layout) == 2
 
 
 def test_a_step_back_brings_back_what_was_there_before_a_picture(events, reader):
