@@ -154,6 +154,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=_seed, help="of the first picture, the next ones count up (default: 0, or that of --like)")
     add("--guidance-scale", type=_number, metavar="X", help="classifier-free guidance (default: the pipeline's)")
     add("--negative-prompt", metavar="TEXT", help="what the picture should not show")
+    add("--true-cfg-scale", type=_number, metavar="X", help="FLUX.1: above 1, how strongly that acts (default: 1)")
     add("--layout", metavar="FILE", help="use this layout (JSON); with --prompts a folder of <id>.json")
     add("--format", metavar="NAME", help="the --layout is another tool's: comfyui, flux3, ...")
     add("--blend", choices=["guided", "convex"], help="how local attention is mixed in (default: the checkpoint's)")
@@ -236,6 +237,7 @@ def generate(args: argparse.Namespace) -> None:
         "num_inference_steps": args.steps,
         "guidance_scale": args.guidance_scale,
         "negative_prompt": args.negative_prompt,
+        "true_cfg_scale": args.true_cfg_scale,
         "width": args.width,
         "height": args.height,
         "num_images_per_prompt": args.num_images,
@@ -248,6 +250,8 @@ def generate(args: argparse.Namespace) -> None:
     adapters = _adapters(args)
     pipe = _load_pipeline(args, _device(args.device), adapters)
     _check_seed(pipe, args)
+    if args.true_cfg_scale is not None and hasattr(pipe, "stock"):
+        raise ValueError("--true-cfg-scale is for FLUX.1: leave it out. Here, --guidance-scale is what it is there.")
     for name in ("depth_order", "separation_strength", "separation_end"):
         if vars(args)[name] is not None:
             setattr(pipe, name, vars(args)[name])
@@ -614,11 +618,12 @@ def _load_whole(model: str, configs: str, dtype: str, **settings):
     from diffusers import DiffusionPipeline
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-    from .controlled import ControlledPipeline, is_transformer
+    from .controlled import ControlledPipeline, check_draws_from_text, is_transformer
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
-    dtype = getattr(torch, dtype)
-    if is_transformer(SpaceTimeAttnPipeline.load_config(configs)):
+    dtype, index = getattr(torch, dtype), SpaceTimeAttnPipeline.load_config(configs)
+    if is_transformer(index):
+        check_draws_from_text(index)
         return ControlledPipeline(DiffusionPipeline.from_pretrained(model, dtype=dtype), **settings)
     if not Path(model).is_file():
         dtypes = {"default": dtype, "layout_transformer": torch.float32}  # which places the same in any of them

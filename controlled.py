@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import diffusers
 import torch
 from diffusers import DiffusionPipeline
 
@@ -94,10 +95,7 @@ class ControlledPipeline:
             ValueError, TypeError: Arguments that make no sense, or that the pipeline does not have.
         """
         options = {name: value for name, value in options.items() if value is not None}
-        for name in options:
-            if name not in inspect.signature(self.pipe.__call__).parameters:
-                kind = type(self.pipe).__name__
-                raise ValueError(f"This checkpoint is {kind}'s, which has no argument `{name}`: leave it out.")
+        _check_options(self.pipe, options)
         size = options.get("height"), options.get("width")
         drawn = self.predict_layout(prompt, *size, objects) if layout is None else Layout.coerce(layout)
         local = {
@@ -121,6 +119,23 @@ class ControlledPipeline:
         )
 
 
+def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
+    """Raises a ValueError if the pipeline lacks one of these arguments, or if its negative prompt would not act."""
+    taken = inspect.signature(pipe.__call__).parameters
+    for name in options:
+        if name not in taken:
+            kind = type(pipe).__name__
+            raise ValueError(f"This checkpoint is {kind}'s, which has no argument `{name}`: leave it out.")
+    scale = "true_cfg_scale" if "true_cfg_scale" in taken else "guidance_scale"
+    value = options.get(scale, taken[scale].default)
+    if options.get("negative_prompt") and value <= 1:
+        raise ValueError(
+            f"`negative_prompt` acts with a `{scale}` above 1, and it is {value}: raise it, or leave this out."
+        )
+    if options.get("true_cfg_scale", 1) > 1 and not options.keys() & {"negative_prompt", "negative_prompt_embeds"}:
+        raise ValueError('`true_cfg_scale` acts with a `negative_prompt`: pass one, which may be "", or leave it out.')
+
+
 def check_checkpoint(index: dict) -> None:
     """Raises a ValueError if a checkpoint with this `model_index.json` is of no family that is supported."""
     try:
@@ -134,3 +149,14 @@ def is_transformer(index: dict) -> bool:
     """Whether a checkpoint with this `model_index.json` is of a family that is supported and no UNet's."""
     _, kind = index.get("transformer", (None, None))
     return kind in {model.__name__ for denoiser in DENOISERS for model in denoiser.models}
+
+
+def check_draws_from_text(index: dict) -> None:
+    """Raises a ValueError if the pipeline that a `model_index.json` names needs a picture beside the prompt."""
+    kind = getattr(diffusers, str(index["_class_name"]), None)
+    taken = inspect.signature(kind.__call__).parameters if kind else ()
+    if any(name in taken for name in ("control_image", "mask_image", "strength")):
+        raise ValueError(
+            f"{kind.__name__} draws from a picture beside the prompt, and there is none to give it here: take another"
+            " checkpoint, or call it in Python, within `spacetime_attention`."
+        )
