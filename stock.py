@@ -76,7 +76,7 @@ def spacetime_attention(
     Args:
         pipe ([`DiffusionPipeline`]): Of Stable Diffusion 1.x, 2.x, XL, 3, 3.5, FLUX.1 or PixArt; see
             [`regional_attention`] for which. If its checkpoint, or the pipeline that it was made from, has defaults of
-            its own, these hold; otherwise the official settings.
+            its own, these hold; otherwise the preset `"official"`, and with transformers `"early"`.
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
             video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
             [`Layout.cropped`], with the weights that the objects have in the whole.

@@ -19,6 +19,7 @@ from diffusers import (
     FluxFillPipeline,
     FluxImg2ImgPipeline,
     FluxInpaintPipeline,
+    FluxPriorReduxPipeline,
     HeunDiscreteScheduler,
     SD3ControlNetModel,
     StableDiffusion3ControlNetInpaintingPipeline,
@@ -27,8 +28,10 @@ from diffusers import (
     StableDiffusion3InpaintPipeline,
     UniPCMultistepScheduler,
 )
+from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
 from PIL import Image
 from transformer_pipelines import LAYOUT, PROMPT, draw, flux, made, pixart, quiet, stable_diffusion_3
+from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
 
 from spacetime_attn import Layout, Region, save_weights, spacetime_attention
 from spacetime_attn.processors.control import RegionalControl
@@ -602,6 +605,20 @@ def test_negative_embeddings_of_flux_are_evaluated_by_themselves(evaluations):
     given |= {"negative_prompt_embeds": negative, "negative_pooled_prompt_embeds": negative_pooled}
     torch.testing.assert_close(controlled(pipe, NEGATED, **given), expected)
     assert [passes for _, passes in evaluations] == 3 * ["conditional", "unconditional"]
+
+
+def test_what_redux_makes_of_a_picture_may_be_the_prompts_embeddings():
+    pipe = flux()
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    redux = FluxPriorReduxPipeline.from_pipe(
+        pipe,
+        image_encoder=SiglipVisionModel(SiglipVisionConfig(**vision, image_size=16, patch_size=4)),
+        feature_extractor=SiglipImageProcessor(size={"height": 16, "width": 16}),
+        image_embedder=ReduxImageEncoder(redux_dim=16, txt_in_features=32),
+    )
+    given = redux(Image.new("RGB", (16, 16), "red"), prompt=PROMPT)
+    assert given["prompt_embeds"].shape == (1, 512 + 16, 32)
+    check_control(pipe, prompt=None, **given)
 
 
 def test_stable_diffusion_3_may_be_without_t5():
