@@ -449,9 +449,16 @@ def cache(config):
     return lambda pipe: pipe.transformer.enable_cache(config)
 
 
+def broadcast(pipe):
+    """Where the transformer has no `enable_cache`."""
+    ranges = {f"{kind}_attention_block_skip_range": 2 for kind in ("spatial", "cross")}
+    config = PyramidAttentionBroadcastConfig(**ranges, current_timestep_callback=lambda: 500)
+    apply_pyramid_attention_broadcast(pipe.transformer, config)
+
+
 CACHES = {
-    "first block": (flux, cache(FirstBlockCacheConfig(threshold=0.2))),
-    "pyramid": (
+    "FLUX.1, first block": (flux, cache(FirstBlockCacheConfig(threshold=0.2))),
+    "FLUX.1, pyramid": (
         flux,
         cache(
             PyramidAttentionBroadcastConfig(
@@ -459,7 +466,7 @@ CACHES = {
             )
         ),
     ),
-    "faster": (
+    "FLUX.1, faster": (
         flux,
         cache(
             FasterCacheConfig(
@@ -469,13 +476,8 @@ CACHES = {
             )
         ),
     ),
-    "pyramid in PixArt": (
-        pixart,
-        lambda pipe: apply_pyramid_attention_broadcast(
-            pipe.transformer,
-            PyramidAttentionBroadcastConfig(cross_attention_block_skip_range=2, current_timestep_callback=lambda: 500),
-        ),
-    ),
+    "SD 3, pyramid": (stable_diffusion_3, broadcast),
+    "PixArt, pyramid": (pixart, broadcast),
 }
 
 
