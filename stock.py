@@ -133,7 +133,7 @@ def spacetime_attention(
     if not denoiser.in_halves and (blend or saved_blend(weights)) == "guided":
         raise ValueError(
             "`blend='guided'` subtracts the unconditional attention, and the negative prompt of"
-            f" {type(pipe).__name__} is evaluated by itself: pass blend='convex'."
+            f" {type(pipe).__name__} is evaluated by itself: pass blend='convex', with weights in 0..1."
         )
 
     def settings(guided: bool, steps: int | None = None, first: int = 0) -> tuple[str, list[torch.Tensor]]:
@@ -156,10 +156,6 @@ def spacetime_attention(
 
     def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal known
-        if getattr(pipe, "do_perturbed_attention_guidance", False):
-            raise ValueError(
-                "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
-            )
         drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
         if shown := part():
             drawn = [item.cropped(shown) for item in layouts]
@@ -176,17 +172,44 @@ def spacetime_attention(
                 of_run.images = replace(pictures, objects=_in_part(pictures.objects, drawn, seen, layouts))
             for name in _OF_TEXTS:
                 setattr(control, name, getattr(of_run, name))
+        if control.acts_from(first) and getattr(pipe, "do_perturbed_attention_guidance", False):
+            raise ValueError(
+                "Perturbed-attention guidance adds rows to the batch that cannot be controlled: switch it off."
+            )
 
     known: tuple[dict, tuple | None] = {}, None
-    control = controlled(layouts, *settings(guided=blend != "convex"), {})
+    chosen, matrices = settings(guided=blend != "convex")
+    can_act = _can_act(layouts, weights, matrices)
+    control = controlled(layouts, chosen, matrices, {}) if can_act else _at_rest(len(layouts))
     pictures = control.images
     with (
-        regional_attention(denoiser, control, begin_run),
+        regional_attention(denoiser, control, begin_run if can_act else None),
         _heard(pipe, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
         text_model_within(pipe.text_encoder),
         drawn_part(pipe) as part,
     ):
         yield control
+
+
+def _can_act(layouts: list[Layout], weights, matrices: list[torch.Tensor]) -> bool:
+    """Whether any region or background can, with the weights that were passed, and as matrices (objects, steps)."""
+    regions = [region for layout in layouts for region in layout.regions]
+    if any(region.adapters or region.image for region in regions):
+        return True
+    given = weights if isinstance(weights, (list, tuple)) else [weights]
+    if any(part is None for part in given):  # the defaults depend on the run's guidance
+        matrices = [torch.ones_like(matrix) for matrix in matrices]
+    weighted = [bool(row.any()) for matrix in matrices for row in matrix]
+    with_background = (matrix.any() for layout, matrix in zip(layouts, matrices) if layout.has_background)
+    return any(region.strength for region, acts in zip(regions, weighted) if acts) or any(with_background)
+
+
+def _at_rest(num_prompts: int) -> RegionalControl:
+    """A control without objects, for which no text has to be encoded."""
+    contexts, weights = torch.zeros(0, 0, 0), torch.zeros(0, 1)
+    return RegionalControl(
+        contexts, [], num_prompts, lambda height, width, part=None: torch.zeros(0, height, width), weights, "convex"
+    )
 
 
 def _in_part(objects: list[int], drawn: list[Layout], seen: list[list[bool]], layouts: list[Layout]) -> list:
@@ -245,11 +268,10 @@ def predict_layout(
 
 def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
     """As regional control sees it, or a TypeError if it is of no family that is supported."""
-    _check_kind(pipe, "encode_prompt", "scheduler")
     for kind in DENOISERS:
         model = getattr(pipe, kind.component, None)
         if isinstance(uncompiled(model), kind.models):
-            _check_kind(pipe, *kind.needs)
+            _check_kind(pipe, "encode_prompt", "scheduler", *kind.needs)
             return kind(pipe, texts)
     supported = ", ".join(kind.kind for kind in DENOISERS)
     model = getattr(pipe, "unet", getattr(pipe, "transformer", None))

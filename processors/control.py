@@ -171,11 +171,8 @@ class RegionalControl:
         """
         self.column, self.rows, self.passes = column, evaluation.rows, evaluation.passes
         self.weigh(None)
-        weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
-        weights = self._of_texts(weights)
-        if self.strengths is not None:
-            weights = weights * self.strengths[:, column : column + 1]
-        acts = weights.requires_grad or bool(weights.any())
+        weights = self._weights_at(column)
+        acts = _any(weights)
         has_texts = self.passes != "unconditional" or self.negates
         blends = acts and has_texts and (self.guided_batch or self.blend == "convex")
         adapted = self._adapters_at(column)
@@ -205,6 +202,16 @@ class RegionalControl:
         if weights is not None:
             regions = self._regions.items()
             self.placements = {tokens: layer.placement(weights, self.blend) for tokens, layer in regions}
+
+    def acts_at(self, column: int) -> bool:
+        """Whether any object has weight at a step."""
+        return _any(self._weights_at(column))
+
+    def acts_from(self, column: int) -> bool:
+        """Whether anything is to act at a step or after it."""
+        weights = self._weights_over_time()
+        later = weights[:, column:] if weights.shape[1] > 1 else weights
+        return self.adapters is not None or self.images is not None or _any(later)
 
     @property
     def begun(self) -> tuple:
@@ -297,6 +304,17 @@ class RegionalControl:
             parts += [own, own.mean(0, keepdim=True)] if prompt in with_background else [own]
         return torch.cat(parts)
 
+    def _weights_at(self, column: int) -> torch.Tensor:
+        """Of all local descriptions at a step, (E, 1)."""
+        weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
+        weights = self._of_texts(weights)
+        return weights if self.strengths is None else weights * self.strengths[:, column : column + 1]
+
+    def _weights_over_time(self) -> torch.Tensor:
+        """Of all local descriptions at each step, (E, steps), or (E, 1) if they stay the same."""
+        weights = self._of_texts(self.weights)
+        return weights if self.strengths is None else weights * self.strengths
+
     def _find_regions(self, evaluation: Evaluation) -> None:
         """The regions in layers of every size; once a run."""
         images, frames, like = evaluation.images, evaluation.frames, evaluation.like
@@ -347,9 +365,8 @@ class RegionalControl:
 
     def _neighbours(self) -> list[list[int]]:
         """Of each prompt the objects that have weight at any step of the run."""
-        weights = self._of_texts(self.weights)
-        weights = weights if self.strengths is None else weights * self.strengths
-        acting = [e for e in weights.any(dim=1).nonzero()[:, 0].tolist() if e not in self.backgrounds]
+        weighted = self._weights_over_time().any(dim=1).nonzero()[:, 0].tolist()
+        acting = [e for e in weighted if e not in self.backgrounds]
         return [[e for e in acting if self.owners[e] == prompt] for prompt in range(self.num_prompts)]
 
     def _layer_regions(self, grid: tuple[int, int], part, copies: int, like: torch.Tensor) -> _LayerRegions:
@@ -368,3 +385,8 @@ class RegionalControl:
         if max(map(len, neighbours), default=0) > 1:
             members = memberships([masks[own] for own in neighbours]).repeat_interleave(copies, dim=0).to(like)
         return _LayerRegions(index.flatten(1).to(like.device), values.flatten(1).to(like), queries, members)
+
+
+def _any(weights: torch.Tensor) -> bool:
+    """Whether there are weights to act with, or to be found."""
+    return weights.requires_grad or bool(weights.any())

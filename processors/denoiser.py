@@ -8,7 +8,7 @@ from torch import nn
 
 from .control import Evaluation, RegionalControl
 from .steps import StepClock
-from .unet import UNetDenoiser
+from .unet import UNetDenoiser, under_guidance
 
 
 class EncodedTexts:
@@ -71,7 +71,7 @@ class Denoiser:
     @property
     def guided(self) -> bool:
         """Whether the run is under classifier-free guidance."""
-        return self.pipe.do_classifier_free_guidance
+        return under_guidance(self.pipe)
 
     def begins(self) -> bool:
         """Whether an evaluation is the first of a run, which has timesteps of its own; to be asked once in each."""
@@ -142,12 +142,16 @@ class Denoiser:
         raise NotImplementedError
 
     def check_run(self) -> None:
-        """Raises a ValueError if the run is one that cannot be controlled."""
-        registries = (getattr(module, "_diffusers_hook", None) for module in self.model.modules())
-        if any(hook._is_stateful for registry in registries if registry for hook in registry.hooks.values()):
+        """Raises a ValueError if the run, in which something is to act, is one that cannot be controlled."""
+        registries = [getattr(module, "_diffusers_hook", None) for module in self.model.modules()]
+        hooks = {name: hook for registry in registries if registry for name, hook in registry.hooks.items()}
+        if caches := [name for name, hook in hooks.items() if hook._is_stateful]:
+            way = f"`{self.component}.disable_cache()`"
+            if not getattr(self.model, "is_cache_enabled", False):  # a function has put it there
+                registry = f"HookRegistry.check_if_exists_or_initialize(pipe.{self.component})"
+                way = f"`diffusers.hooks.{registry}.remove_hook(name)` for each name of {caches}"
             raise ValueError(
-                "Regions do not go together with what diffusers caches from step to step: take it out, as"
-                f" `{self.component}.disable_cache()` does."
+                f"Regions do not go together with what diffusers caches from step to step: take it out by {way}."
             )
 
 

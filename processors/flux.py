@@ -29,6 +29,7 @@ class FluxDenoiser(JointDenoiser):
         super().__init__(pipe, texts)
         self._negative: torch.Tensor | None = None  # prompt of the run, encoded
         self._grid: tuple[torch.Tensor | None, tuple[int, int]] = None, (0, 0)
+        self._references = 0  # tokens of reference pictures beside the picture's
 
     @property
     def guided(self) -> bool:
@@ -53,14 +54,19 @@ class FluxDenoiser(JointDenoiser):
         """The rows and columns of the picture's tokens by their positions; once a run, for it waits for the GPU."""
         if self._grid[0] is not positions:
             numbers, _, columns = positions.view(-1, *positions.shape[-2:])[0].unbind(-1)
-            if others := int(numbers.count_nonzero()):
-                raise ValueError(
-                    f"{type(self.pipe).__name__} cannot be controlled: beside the picture's tokens, the transformer is"
-                    f" given {others} of reference pictures."
-                )
-            rows = int((columns == 0).sum())
-            self._grid = positions, (rows, len(columns) // rows)
+            own = columns[numbers == 0]
+            rows = int((own == 0).sum())
+            self._grid, self._references = (positions, (rows, len(own) // rows)), len(columns) - len(own)
         return self._grid[1]
+
+    def check_run(self) -> None:
+        """See [`Denoiser.check_run`]."""
+        super().check_run()
+        if self._references:
+            raise ValueError(
+                f"{type(self.pipe).__name__} cannot be controlled: beside the picture's tokens, the transformer is"
+                f" given {self._references} of reference pictures."
+            )
 
     def encode(
         self,

@@ -59,14 +59,15 @@ def regional_attention(
     model, plain_model = denoiser.model, uncompiled(denoiser.model)
     if not isinstance(plain_model, denoiser.models):
         raise TypeError(f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(plain_model).__name__}.")
-    layers = denoiser.layers(control.contexts)
+    layers = denoiser.layers(control.contexts) if len(control.contexts) else []
     separated_layers = [] if control.separations is None else denoiser.self_attention_layers()
     first = denoiser.first_block()
     names, first_names = _argument_names(plain_model), _argument_names(first)
-    clock, unchecked = denoiser.clock(), None
+    clock, in_use, unchecked = denoiser.clock(), True, None
 
     @torch.compiler.disable  # compiled models would trace it
     def begin_evaluation(_, args, kwargs):
+        nonlocal in_use
         if block.over:
             return None
         control.thread.plain = not _is_run_of(pipe, block)
@@ -78,10 +79,12 @@ def regional_attention(
         if begins:
             if begin_run is not None:
                 begin_run(denoiser.guided, columns, column)
-            denoiser.check_run()
             _check_run(denoiser, control, columns)
+            if in_use := control.acts_from(column):
+                denoiser.check_run()
             control.begin_run()
-        if control.blend == "guided" and denoiser.guided and evaluation.passes != "both":
+        in_one = evaluation.passes == "both" or not denoiser.guided
+        if control.blend == "guided" and not in_one and control.acts_at(column):
             raise ValueError(
                 "`blend='guided'` subtracts the unconditional attention, and this run evaluates the prompt once more"
                 " without it, as with `skip_guidance_layers`: pass blend='convex', or leave that out."
@@ -97,7 +100,7 @@ def regional_attention(
     def end_evaluation(_, args, output):
         nonlocal unchecked
         controlled, control.thread.plain = control.thread.plain is False, None
-        if block.over or not controlled or control.recomputed:
+        if block.over or not controlled or control.recomputed or not in_use:
             return
         unchecked = control.by_picture(output[0].detach())
         if clock.at_end:  # once a run, for it waits for the GPU

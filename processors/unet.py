@@ -50,7 +50,7 @@ class UNetDenoiser:
     @property
     def guided(self) -> bool:
         """Whether the run is under classifier-free guidance."""
-        return self.pipe.do_classifier_free_guidance
+        return under_guidance(self.pipe)
 
     def layers(self, contexts: torch.Tensor) -> list[Attention]:
         """
@@ -119,6 +119,17 @@ class UNetDenoiser:
 
     def check_run(self) -> None:
         """All runs can be controlled."""
+
+
+def under_guidance(pipe) -> bool:
+    """Whether a pipeline's run is under classifier-free guidance. It knows from its last call on."""
+    try:
+        return pipe.do_classifier_free_guidance
+    except AttributeError:
+        raise ValueError(
+            f"This {type(pipe).__name__} has not been called yet, so it does not know whether your loop is under"
+            " classifier-free guidance: set `pipe._guidance_scale` before it."
+        ) from None
 
 
 def unet_evaluation(latents: torch.Tensor, guided: bool, timestep: torch.Tensor | float = 0.0) -> Evaluation:

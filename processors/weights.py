@@ -222,7 +222,8 @@ def _check_values(matrix: torch.Tensor, blend: str) -> None:
     if blend == "convex" and ((matrix < 0) | (matrix > 1)).any():
         raise ValueError(
             f"Convex `weights` have to lie in 0..1, got {matrix.min().item():g}..{matrix.max().item():g}."
-            " Use blend='guided' for stronger control."
+            " Stronger control is blend='guided', for runs under classifier-free guidance that evaluate both prompts"
+            " at once."
         )
 
 

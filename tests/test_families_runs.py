@@ -413,9 +413,12 @@ def test_a_sight_that_texts_do_not_have_is_refused(family, sight, error):
 
 def test_guided_control_of_flux_is_refused_by_name():
     with pytest.raises(
-        ValueError, match="negative prompt of FluxPipeline is evaluated by itself: pass blend='convex'"
+        ValueError, match="negative prompt of FluxPipeline is evaluated by itself: pass blend='convex', .*0..1"
     ):
         with spacetime_attention(flux(), LAYOUT, blend="guided"):
+            pass
+    with pytest.raises(ValueError, match="0..1, got 5..5. .*blend='guided', for runs .* that evaluate both prompts"):
+        with spacetime_attention(flux(), LAYOUT, weights=5.0):
             pass
 
 
@@ -481,13 +484,28 @@ def test_a_prompt_that_is_evaluated_once_more_is_controlled_there_too(evaluation
     pipe = stable_diffusion_3()
     found = outputs(pipe, NEGATED, {"blend": "convex"}, **SKIPPING)
     assert evaluations == [(0, "both"), (0, "conditional")]
-    plain = outputs(pipe, Layout(), {"blend": "convex"}, **SKIPPING)
+    plain = outputs(pipe, Layout(), **SKIPPING)
     assert all(not torch.allclose(*pair) for pair in zip(found, plain))
     with spacetime_attention(pipe, LAYOUT, blend="guided"):
         with pytest.raises(
             ValueError, match="evaluates the prompt once more .* as with `skip_guidance_layers`: pass blend"
         ):
             draw(pipe, **SKIPPING)
+
+
+@pytest.mark.parametrize("settings", [{"layout": Layout()}, {"weights": 0.0}], ids=["no regions", "no weights"])
+def test_that_is_refused_only_where_guided_control_acts(settings):
+    pipe = stable_diffusion_3()
+    plain = draw(pipe, **SKIPPING)
+    with spacetime_attention(pipe, **{"layout": LAYOUT, "blend": "guided"} | settings):
+        assert torch.equal(draw(pipe, **SKIPPING), plain)
+
+
+def test_and_not_after_its_regions_have_ended():
+    pipe, late = stable_diffusion_3(), SKIPPING | {"skip_layer_guidance_start": 0.5}
+    ended = LAYOUT.edit(0, end=0.5).edit(1, end=0.5)
+    found = controlled(pipe, ended, {"blend": "guided"}, num_inference_steps=4, **late)
+    assert not torch.allclose(found, draw(pipe, num_inference_steps=4, **late))
 
 
 def test_skipping_the_block_in_which_local_texts_join_is_refused_by_name():
@@ -646,6 +664,33 @@ def test_text_encoders_that_are_missing_are_named(family, missing):
     with pytest.raises(ValueError, match=f"the pipeline has no `{'` and no `'.join(missing)}`: load what is missing"):
         with spacetime_attention(pipe, LAYOUT):
             pass
+
+
+def test_without_regions_or_weights_no_text_encoder_is_needed():
+    pipe = flux()
+    with torch.no_grad():
+        embeds, pooled, _ = pipe.encode_prompt(PROMPT, max_sequence_length=64)
+    given = {"prompt": None, "prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
+    plain = draw(pipe, **given)
+    pipe.text_encoder = pipe.text_encoder_2 = pipe.tokenizer = pipe.tokenizer_2 = None
+    silent = LAYOUT.edit(0, strength=0).edit(1, strength=0)
+    for layout, settings in ((Layout(), {}), (silent, {}), (LAYOUT, {"weights": 0.0})):
+        assert torch.equal(controlled(pipe, layout, settings, **given), plain)
+    with pytest.raises(ValueError, match="the pipeline has no .*: load what is missing, or pass weights=0"):
+        controlled(pipe, **given)
+
+
+def test_an_own_loop_on_a_pipeline_that_was_never_called_is_told_what_is_missing():
+    pipe = stable_diffusion_3()
+    texts, pooled = torch.randn(2, 100, 32), torch.randn(2, 32)
+    with torch.no_grad(), spacetime_attention(pipe, LAYOUT) as control:
+        pipe.scheduler.set_timesteps(3)
+        states = torch.randn(2, 4, 16, 24), texts, pooled, pipe.scheduler.timesteps[0].expand(2)
+        with pytest.raises(ValueError, match="not been called yet, .*: set `pipe._guidance_scale` before"):
+            pipe.transformer(*states)
+        pipe._guidance_scale = 4.5
+        pipe.transformer(*states)
+        assert control.placements
 
 
 @pytest.mark.parametrize("family, length", [("SD 3", 77 + 40), ("FLUX.1", 64), ("PixArt sigma", 300)])

@@ -9,6 +9,8 @@ from contextlib import nullcontext
 import pytest
 import torch
 from diffusers import (
+    DDPMPipeline,
+    DDPMScheduler,
     FasterCacheConfig,
     FirstBlockCacheConfig,
     FluxKontextPipeline,
@@ -18,6 +20,7 @@ from diffusers import (
     SanaTransformer2DModel,
     StableDiffusion3PAGPipeline,
     TorchAoConfig,
+    UNet2DModel,
 )
 from diffusers.hooks import HookRegistry, apply_pyramid_attention_broadcast
 from diffusers.models.attention_processor import (
@@ -56,6 +59,10 @@ def pipe(family):
 def controlled(pipe, layout=LAYOUT, settings=None, **options):
     with spacetime_attention(pipe, layout, **settings or {}):
         return draw(pipe, **options)
+
+
+def controlled_by_none(pipe, **options):
+    return controlled(pipe, Layout(), **options)
 
 
 def close(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 1e-4) -> bool:
@@ -437,7 +444,8 @@ def test_processors_of_joint_attention_that_are_not_known_are_refused_by_name(ki
 def test_perturbed_attention_guidance_is_refused_by_name(kind):
     base = stable_diffusion_3() if kind is StableDiffusion3PAGPipeline else pixart()
     pipe = quiet(kind.from_pipe(base, pag_applied_layers=["blocks.1"]))
-    plain = draw(pipe, pag_scale=0.0)
+    plain, perturbed = draw(pipe, pag_scale=0.0), draw(pipe, pag_scale=3.0)
+    assert torch.equal(controlled_by_none(pipe, pag_scale=3.0), perturbed)
     with spacetime_attention(pipe, LAYOUT):
         controlled = draw(pipe, pag_scale=0.0)
         with pytest.raises(ValueError, match="Perturbed-attention guidance .* switch it off"):
@@ -486,15 +494,30 @@ def test_what_is_cached_from_step_to_step_is_refused_by_name(kind):
     make, enable = CACHES[kind]
     pipe = make()
     expected = controlled(pipe)
+    hook, way = "pyramid_attention_broadcast", r"transformer.disable_cache\(\)"
+    if make is not flux:
+        way = rf".*remove_hook\(name\)` for each name of \['{hook}'\]"
     with spacetime_attention(pipe, LAYOUT):
         enable(pipe)
-        with pytest.raises(
-            ValueError, match=r"what diffusers caches from step to step: .*`transformer.disable_cache\(\)`"
-        ):
+        with pytest.raises(ValueError, match=f"what diffusers caches from step to step: take it out by `{way}"):
             draw(pipe)
     if make is flux:
         pipe.transformer.disable_cache()
-        assert torch.equal(controlled(pipe), expected)
+    else:
+        HookRegistry.check_if_exists_or_initialize(pipe.transformer).remove_hook(hook)
+    assert close(controlled(pipe), expected)
+
+
+@pytest.mark.parametrize("kind", ["first block", "pyramid", "pyramid in PixArt"])
+def test_without_regions_nothing_is_refused(kind):
+    drawn = []
+    for without_regions in (False, True):
+        make, enable = CACHES[kind]
+        pipe = make()
+        enable(pipe)
+        with spacetime_attention(pipe, Layout()) if without_regions else nullcontext():
+            drawn.append(draw(pipe))
+    assert torch.equal(*drawn)
 
 
 def test_reference_pictures_are_refused_by_name():
@@ -502,6 +525,7 @@ def test_reference_pictures_are_refused_by_name():
     pipe = quiet(FluxKontextPipeline.from_pipe(base))
     options = {"image": torch.rand(1, 3, 32, 48), "_auto_resize": False, "max_area": 32 * 48}
     plain = draw(pipe, **options)
+    assert torch.equal(controlled_by_none(pipe, **options), plain)
     with spacetime_attention(pipe, LAYOUT):
         with pytest.raises(
             ValueError, match="FluxKontextPipeline cannot be controlled: beside .* 96 of reference pict"
@@ -532,11 +556,16 @@ def test_other_families_are_refused_with_the_list_of_those_that_are_supported():
         caption_channels=8,
         sample_size=8,
     )
-    pipe = SanaPipeline(None, None, None, transformer, flux().scheduler)
+    pixels = UNet2DModel(8, block_out_channels=(32,), down_block_types=["DownBlock2D"], up_block_types=["UpBlock2D"])
     supported = "Stable Diffusion 1.x, 2.x and XL, Stable Diffusion 3 and 3.5, FLUX.1, PixArt alpha and sigma"
-    with pytest.raises(TypeError, match=f"its denoiser is a SanaTransformer2DModel, and only those of {supported}"):
-        with spacetime_attention(pipe, LAYOUT):
-            pass
+    for pipe in (
+        SanaPipeline(None, None, None, transformer, flux().scheduler),
+        DDPMPipeline(pixels, DDPMScheduler()),
+    ):
+        model = type(pipe.components.get("transformer", pixels)).__name__
+        with pytest.raises(TypeError, match=f"its denoiser is a {model}, and only those of {supported}"):
+            with spacetime_attention(pipe, LAYOUT):
+                pass
 
 
 def test_a_length_of_local_texts_is_refused_where_clip_has_one_for_all(stock):
