@@ -508,7 +508,7 @@ def test_what_is_cached_from_step_to_step_is_refused_by_name(kind):
     assert close(controlled(pipe), expected)
 
 
-@pytest.mark.parametrize("kind", ["first block", "pyramid", "pyramid in PixArt"])
+@pytest.mark.parametrize("kind", ["FLUX.1, first block", "FLUX.1, pyramid", "PixArt, pyramid"])
 def test_without_regions_nothing_is_refused(kind):
     drawn = []
     for without_regions in (False, True):
