@@ -14,6 +14,7 @@ from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted
 from .layout.regions import Layout
 from .layout.weighted_text import named_syntax, warn_of_syntax
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+from .processors.binning import drawn_bin
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
@@ -79,7 +80,8 @@ def spacetime_attention(
             its own, these hold; otherwise the preset `"official"`, and with transformers `"early"`.
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
             video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
-            [`Layout.cropped`], with the weights that the objects have in the whole.
+            [`Layout.cropped`], with the weights that the objects have in the whole. PixArt may draw a wider or taller
+            picture and cut its sides off: regions are in what is left.
         blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
             guidance, convex in runs without, and with FLUX.1, whose negative prompt is evaluated by itself.
         weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and
@@ -157,7 +159,7 @@ def spacetime_attention(
     def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal known
         drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
-        if shown := part():
+        if shown := part() or whole():
             drawn = [item.cropped(shown) for item in layouts]
             seen = [[region.cropped(shown) is not None for region in item.regions] for item in layouts]
             matrices = [matrix[rows] for matrix, rows in zip(matrices, seen)]
@@ -187,6 +189,7 @@ def spacetime_attention(
         _heard(pipe, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
         text_model_within(pipe.text_encoder),
         drawn_part(pipe) as part,
+        drawn_bin(pipe) as whole,
     ):
         yield control
 

@@ -28,12 +28,14 @@ from diffusers import (
     StableDiffusion3InpaintPipeline,
     UniPCMultistepScheduler,
 )
+from diffusers.image_processor import PixArtImageProcessor
 from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
 from PIL import Image
 from transformer_pipelines import LAYOUT, PROMPT, draw, flux, made, pixart, quiet, stable_diffusion_3
 from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
 
 from spacetime_attn import Layout, Region, save_weights, spacetime_attention
+from spacetime_attn.processors.binning import bin_part
 from spacetime_attn.processors.control import RegionalControl
 
 
@@ -376,6 +378,46 @@ def test_the_crop_around_a_mask_has_the_layout_of_that_part(name):
     torch.testing.assert_close(found, expected)
     assert not torch.allclose(found[0], plain[0])
     assert all(map(torch.equal, plain, outputs(pipe, Layout(), **options | cropped)))
+
+
+BINNED = {"use_resolution_binning": True, "num_inference_steps": 1}
+HALF = Layout((Region("a green bus", box=(0, 0, 0.5, 1)),))
+
+
+def test_regions_are_in_what_is_left_of_the_size_that_pixart_draws():
+    """For a picture of 512 x 64 it draws one of 512 x 128."""
+    pipe, tall = pixart(sample_size=32), {"height": 512, "width": 64}
+    inner = Layout((Region("a green bus", box=(0.25, 0, 0.5, 1)),))
+    expected = outputs(pipe, inner, height=512, width=128)
+    assert torch.equal(outputs(pipe, HALF, **tall, **BINNED)[0], expected[0])
+
+
+def test_that_is_so_in_runs_that_have_such_sizes_alone():
+    pipe = pixart(sample_size=32)
+    expected = controlled(pipe, HALF)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with spacetime_attention(pipe, HALF):
+        handle = pipe.text_encoder.register_forward_hook(stop)
+        with pytest.raises(KeyboardInterrupt):
+            draw(pipe, height=512, width=64, **BINNED)
+        handle.remove()
+        assert torch.equal(draw(pipe), expected)
+
+
+@pytest.mark.parametrize("size, asked", [((512, 128), (512, 64)), ((32, 96), (60, 80)), ((32, 48), (64, 96))])
+def test_what_is_left_is_what_diffusers_cuts_out(size, asked):
+    left, top, right, bottom = bin_part(size, asked) or (0, 0, 1, 1)
+    rows, columns = (
+        first + (last - first) * (torch.arange(side) + 0.5) / side
+        for first, last, side in ((top, bottom, size[0]), (left, right, size[1]))
+    )
+    places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))[None]
+    cut = PixArtImageProcessor.resize_and_crop_tensor(places, asked[1], asked[0])[0]
+    expected = torch.meshgrid(*((torch.arange(side) + 0.5) / side for side in asked), indexing="ij")
+    torch.testing.assert_close(cut, torch.stack(expected), atol=1.5 / min(asked), rtol=0)
 
 
 # Guidance

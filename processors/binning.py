@@ -1,0 +1,53 @@
+"""What is seen of a picture that a pipeline draws in another size than it was asked for."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .replaced import replaced_method
+
+
+@contextmanager
+def drawn_bin(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
+    """
+    Watches which size a pipeline with `use_resolution_binning` takes, of those that its model was trained for.
+
+    Yields:
+        A function that tells it of the run under way: that size as a part `(x0, y0, x1, y1)` of the picture that was
+        asked for, in units of its sides and mostly beyond them, or `None` where they are as wide for their heights.
+    """
+    processor, noted, part = getattr(pipe, "image_processor", None), None, None
+    if not hasattr(processor, "classify_height_width_bin"):
+        yield lambda: None
+        return
+    classify, check = processor.classify_height_width_bin, pipe.check_inputs
+
+    def watched(height: int, width: int, ratios: dict) -> tuple[int, int]:
+        nonlocal noted
+        size = classify(height, width, ratios=ratios)
+        noted = bin_part(size, (height, width))
+        return size
+
+    def begun(*args, **kwargs):  # every run checks its inputs, right after it has taken a bin or none
+        nonlocal noted, part
+        part, noted = noted, None
+        return check(*args, **kwargs)
+
+    with (
+        replaced_method(processor, "classify_height_width_bin", watched),
+        replaced_method(pipe, "check_inputs", begun),
+    ):
+        yield lambda: part
+
+
+def bin_part(size: tuple[int, int], asked: tuple[int, int]) -> tuple[float, ...] | None:
+    """
+    A picture of one size (height, width) as a part of that which was asked for, which diffusers'
+    `PixArtImageProcessor.resize_and_crop_tensor` cuts out of its middle.
+    """
+    scale = max(wanted / side for wanted, side in zip(asked, size))
+    (top, bottom), (left, right) = (
+        ((wanted - scale * side) / 2 / wanted, (wanted + scale * side) / 2 / wanted)
+        for wanted, side in zip(asked, size)
+    )
+    part = left, top, right, bottom
+    return None if part == (0, 0, 1, 1) else part
