@@ -153,7 +153,7 @@ def is_transformer(index: dict) -> bool:
 
 def check_draws_from_text(index: dict) -> None:
     """Raises a ValueError if the pipeline that a `model_index.json` names needs a picture beside the prompt."""
-    kind = getattr(diffusers, str(index["_class_name"]), None)
+    kind = getattr(diffusers, str(index.get("_class_name")), None)
     taken = inspect.signature(kind.__call__).parameters if kind else ()
     if any(name in taken for name in ("control_image", "mask_image", "strength")):
         raise ValueError(
