@@ -265,6 +265,27 @@ def test_a_compiled_transformer_is_captured_once_in_a_block(pipe, family, way, g
         assert seen[0] == 1
 
 
+SMALLEST = {
+    "SD 3": lambda: stable_diffusion_3(num_layers=1),
+    "FLUX.1": lambda: flux(num_layers=1, num_single_layers=1),
+    "PixArt sigma": pixart,
+}
+
+
+@pytest.mark.parametrize("family", SMALLEST)
+def test_it_is_captured_anew_for_other_numbers_of_regions_and_without_control(family, graphs):
+    pipe, layouts, seen = SMALLEST[family](), [LAYOUT, Layout(LAYOUT.regions[:1])], []
+    weights = torch.tensor([[0.5, 0.5, 0.0]])
+    expected = [controlled(pipe, layout, {"weights": weights.expand(len(layout), 3)}) for layout in layouts]
+    pipe.transformer = torch.compile(pipe.transformer, backend="eager", fullgraph=True)
+    step = pipe.scheduler.step
+    pipe.scheduler.step = lambda *args, **options: seen.append(graphs()) or step(*args, **options)
+    for layout, latents in zip(layouts, expected):
+        with spacetime_attention(pipe, layout, weights=weights.expand(len(layout), 3)):
+            assert close(draw(pipe), latents)
+    assert seen == [1, 1, 2, 3, 3, 3]
+
+
 def test_the_parts_of_attention_are_captured_by_a_compiler_too(graphs):
     pipe = flux(num_layers=1, num_single_layers=1)
     expected = controlled(pipe)
