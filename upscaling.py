@@ -179,7 +179,7 @@ class _FirstPass:
                 of_pipeline[name] = [text for text in values for _ in range(len(images) // len(values))]
             check_length(name, of_pipeline[name] if _are_texts(values) else None, len(images), "pictures")
         if weights is None and making:
-            weights = _kept_weights(output, layouts)
+            weights = _kept_weights(output, layouts, options.get("blend") or output.blend)
         weights = torch.tensor(weights) if isinstance(weights, list) else weights  # as JSON has them
         is_for_each = isinstance(weights, tuple) or getattr(weights, "ndim", 0) == 3
         return cls(
@@ -197,7 +197,7 @@ class _FirstPass:
         return {name: value[number] if _are_texts(value) else value for name, value in self.of_pipeline.items()}
 
 
-def _kept_weights(output: SpaceTimeAttnPipelineOutput, layouts: list[Layout]):
+def _kept_weights(output: SpaceTimeAttnPipelineOutput, layouts: list[Layout], blend: str):
     """The first pass's: a number or nothing for all pictures, or what is resampled, one for each."""
     given = output.making["weights"]
     is_number = isinstance(given, (Real, type(None))) and "weights" not in output.making["lost"]
@@ -206,7 +206,7 @@ def _kept_weights(output: SpaceTimeAttnPipelineOutput, layouts: list[Layout]):
     if [layout.phrases for layout in layouts] != [layout.phrases for layout in output.layouts]:
         return output.weights  # whose shape may be wrong
     pairs = zip(output.weights, layouts)
-    return tuple(SavedWeights(matrix[: len(layout)], output.blend, layout.phrases) for matrix, layout in pairs)
+    return tuple(SavedWeights(matrix[: len(layout)], blend, layout.phrases) for matrix, layout in pairs)
 
 
 def _are_texts(value) -> bool:

@@ -4,6 +4,7 @@ import colorsys
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -95,7 +96,7 @@ def region_colour(index: int) -> tuple[int, int, int]:
 def check_canvas(width: int, height: int) -> None:
     """Raises a ValueError unless a drawing can have so many pixels."""
     for name, pixels in {"width": width, "height": height}.items():
-        if not isinstance(pixels, int) or isinstance(pixels, bool) or pixels < 1:
+        if not isinstance(pixels, Integral) or isinstance(pixels, bool) or pixels < 1:
             raise ValueError(f"`{name}` of a drawing has to be a whole number of pixels from 1, got {pixels!r}.")
     if width * height > MOST_PIXELS:
         raise ValueError(f"A drawing of {width} x {height} pixels is too large: pass a smaller `width`.")

@@ -18,7 +18,7 @@ PROMPT_SYNTAXES = ("plain", "a1111", "compel")
 _SINGLE = (1.0, 1.1, 1 / 1.1, 1.05)  # what one pair of brackets weighs, which stand in plain texts, too
 _MOST_LEVELS = 4  # of brackets: with each more compel's parser takes five times as long
 _FOREIGN = re.compile(r"<\w+:[^<>]*>|\)\.(?:and|blend|swap)\(")  # networks, and compel's methods
-_OF_A1111 = re.compile(r"\([^()]*(?:(?<!\d):\d+|:\d*\.\d+)\)")  # a weight within its brackets
+_OF_A1111 = re.compile(r"(?:(?<!\d):\d+|:\s*\d*\.\d+)\s*\)")  # a weight within its brackets
 _BEFORE_MARK = re.compile(r"\s+(?=[,.;:!?])")
 _syntax_logger = logging.getLogger(__name__)
 
@@ -138,10 +138,10 @@ class _CompelSyntax(PromptSyntax):
     def parse(self, text: str):
         from compel import Compel
 
-        if found := _OF_A1111.search(text):
+        if _OF_A1111.search(text):
             raise ValueError(
-                f"{shortened(found[0])} has its weight as prompt_syntax='a1111' writes it, which compel would draw:"
-                " write it as (text)1.3, or pass that syntax."
+                f"{shortened(text)} has a weight as prompt_syntax='a1111' writes it, which compel would draw: write it"
+                " as (text)1.3, or pass that syntax."
             )
         steps = ({"(": 1, ")": -1}.get(character, 0) for character in re.sub(r"\\.", "", text))
         if (levels := max(accumulate(steps), default=0)) > _MOST_LEVELS:

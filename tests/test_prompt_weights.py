@@ -88,6 +88,7 @@ def test_compels_syntax_is_taken_out_by_compel(prompt, text):
     [
         ('("a cat", "a dog").blend(0.7)', "compel does not understand"),
         ("a (red:1.3) cat", "a1111"),
+        ("a ((red): 1.3 ) cat", "a1111"),
         ("((((((a))))))", "brackets in 6 levels"),
     ],
 )

@@ -90,6 +90,7 @@ def test_weights_for_each_step_follow_another_number_of_steps(pipe):
     first = first_pass(pipe, weights=torch.rand(2, 4))
     found = upscale(pipe, first, strength=0.5, num_inference_steps=8, generator=seeded()).weights
     assert found.shape == (1, 2, 8) and torch.equal(found[0], resample(first.weights[0], 8))
+    assert torch.equal(upscale(pipe, first, strength=0.5, blend="convex").weights, first.weights)
     with pytest.raises(ValueError, match=r"`weights` has shape \(2, 4\).* = \(1, 4\)"):
         upscale(pipe, first, strength=0.5, layout=Layout([LAYOUT[0]]))
 
