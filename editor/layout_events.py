@@ -164,17 +164,20 @@ class LayoutEvents:
         read = self.read(prompt, scene, struck, added, *others)
         return self._corrected(scene, read) | {self._parts.struck: struck}
 
-    def named(self, words: str, read: Read, prompt: str, scene: Scene, struck, added, *others) -> dict:
+    def named(self, words: str, read: Read, prompt: str, scene: Scene, struck, added, *settings) -> dict:
         words = words.strip()
         if not words:
             raise ValueError("Type some words of the prompt first.")
         struck, added = tuple(name for name in struck if name != words), (*added, words)
-        if words.lower() not in self._reader.text(prompt, others[-1]).lower():
+        text = self._reader.text(prompt, settings[-1])
+        if words.lower() not in text.lower():
             raise ValueError(f"“{words}” does not stand in the prompt.")
-        for name in read.placed:
-            if name != words and (_stands_in(words, name) or _stands_in(name, words)):
+        others = [name for name in read.placed if name != words]
+        all_within = 0 < _times(words, text) <= sum(_times(words, name) for name in others)
+        for name in others:
+            if all_within and _times(words, name) or 0 < _times(name, text) <= _times(name, words):
                 raise ValueError(f"“{words}” and “{name}” share words of the prompt: untick “{name}” first.")
-        parts, read = self._parts, self.read(prompt, scene, struck, added, *others)
+        parts, read = self._parts, self.read(prompt, scene, struck, added, *settings)
         return self._corrected(scene, read) | {parts.struck: struck, parts.added: added, parts.addition: ""}
 
     def _corrected(self, scene: Scene, read: Read) -> dict:
@@ -275,8 +278,9 @@ class LayoutEvents:
         return {self._parts.mask: {"background": drawing, "layers": [], "composite": None}}
 
 
-def _stands_in(words: str, text: str) -> bool:
-    return re.search(rf"\b{re.escape(words)}\b", text, re.IGNORECASE) is not None
+def _times(words: str, text: str) -> int:
+    """How often they stand in it."""
+    return len(re.findall(rf"\b{re.escape(words)}\b", text, re.IGNORECASE))
 
 
 def shape_of(width, height) -> tuple[int, int]:

@@ -361,6 +361,14 @@ def test_words_with_weights_are_struck_and_added_by_what_they_say(events, reader
         events.named("a giraffe", read, prompt, Scene(), (), (), *others, "a1111")
 
 
+def test_words_that_stand_elsewhere_too_are_an_object(events, reader):
+    prompt, others = "a street lamp beside a red apple lights the street", (64, 64, reader.default, 0, 0, "plain")
+    read = events.read(prompt, Scene(), (), (), *others)
+    assert "a street lamp" in read.placed and "street" not in read.placed
+    shown = events.named("street", read, prompt, Scene(), (), (), *others)
+    assert "street" in shown[events._parts.scene].layout.phrases
+
+
 @pytest.mark.parametrize("words", ["apple", "a blue car in soft light"])
 def test_words_of_an_object_are_an_object_in_its_place_alone(events, reader, words):
     prompt, others = "a red apple and a blue car in soft light", (64, 64, reader.default, 0, 0, "plain")

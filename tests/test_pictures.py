@@ -183,6 +183,8 @@ def test_a_picture_that_begins_from_the_noise_of_a_file_has_no_seed_of_its_own(p
     making = saved(second, tmp_path)
     assert making.weights["noise"] is True and making.seed == [9] and making.own_seed is None
     assert "Seed" not in parameters(making) and "Seed" in parameters(making_of(draw(pipe)))
+    without = making_of(draw(pipe, weights=path, generator=None))
+    assert pixels(draw_again(pipe, without, 5, path)) == pixels(first)
     with pytest.raises(ValueError, match="from the noise in its file of weights: leave the seed out"):
         draw_again(pipe, making, seed=3, weights=path)
     assert pixels(draw_again(pipe, making, weights=path)) == pixels(second)
