@@ -249,7 +249,6 @@ def generate(args: argparse.Namespace) -> None:
     options = {name: value for name, value in options.items() if value is not None}
     adapters = _adapters(args)
     pipe = _load_pipeline(args, _device(args.device), adapters)
-    _check_seed(pipe, args)
     if args.true_cfg_scale is not None and hasattr(pipe, "stock"):
         raise ValueError("--true-cfg-scale is for FLUX.1: leave it out. Here, --guidance-scale is what it is there.")
     for name in ("depth_order", "separation_strength", "separation_end"):
@@ -279,20 +278,6 @@ def generate(args: argparse.Namespace) -> None:
             _write_outputs(_outputs(output, range(args.num_images), files, shrunk, kept), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
-
-
-def _check_seed(pipe, args: argparse.Namespace) -> None:
-    """Raises a ValueError if the picture begins from the noise of `--weights`, so that `--seed` would do nothing."""
-    from .processors.optimized_run import noise_shape
-    from .processors.weights import read_weights
-
-    noise = getattr(read_weights(args.weights), "latents", None)
-    if args.seed is None or args.upscale is not None or noise is None or not hasattr(pipe, "stock"):
-        return
-    height, width = pipe.picture_size(args.height, args.width)
-    size = {"height": height, "width": width, "num_images_per_prompt": args.num_images}
-    if noise_shape(pipe.stock, {"prompt": "", **size}) == (1, *noise.shape):
-        raise ValueError(f"{args.weights!r} holds the noise that its weights were optimised for: leave out --seed.")
 
 
 def _generate_again(args: argparse.Namespace) -> None:

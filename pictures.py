@@ -351,8 +351,6 @@ def check_again(making: Making, seed: int | None = None, weights: str | os.PathL
     """Raises a ValueError if `draw_again` could not, whatever the pipeline."""
     if making.lost:
         raise ValueError(f"The picture cannot be made again: it does not hold {', '.join(map(str, making.lost))}.")
-    if seed is not None and making.seed is not None and making.has_noise_of_file and not _passes(making):
-        raise ValueError("The picture begins from the noise in its file of weights: leave the seed out.")
     if seed is None and making.seed is None:
         raise ValueError("The picture cannot be made again: it has no seed. Give one, for a new picture like it.")
     kept = making.weights if isinstance(making.weights, dict) else None

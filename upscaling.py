@@ -138,8 +138,8 @@ def _share_of_steps(img2img, factor: float, strength: float, options: Mapping[st
     check_range("strength", strength, 0, 1)
     if strength == 0:
         raise ValueError("`strength` 0 draws nothing anew: it has to be above 0, up to 1.")
-    given = options.get("timesteps") or options.get("sigmas")
-    steps = len(given) if given else options.get("num_inference_steps", _names(img2img)["num_inference_steps"].default)
+    given = next((given for name in ("timesteps", "sigmas") if (given := options.get(name)) is not None), ())
+    steps = len(given) or options.get("num_inference_steps", _names(img2img)["num_inference_steps"].default)
     return max(strength, math.nextafter(1 / steps, 1))
 
 

@@ -1,6 +1,7 @@
 """What a pipeline can do, which decides on the fields that the page shows: `Abilities`."""
 
 from dataclasses import dataclass
+from inspect import signature
 
 from ..processors.unet import UNetDenoiser
 from ..stock import denoiser_of
@@ -14,11 +15,13 @@ class Abilities:
         loras (`tuple[str, ...]`): The names of those that regions can have.
         pictures (`bool`): Whether an IP-Adapter is loaded, which shows them to regions.
         windows (`bool`): Whether a second pass can be drawn in windows.
+        negatives (`bool`): Whether the guidance that the page has makes negative prompts act; FLUX.1's does not.
     """
 
     loras: tuple[str, ...] = ()
     pictures: bool = False
     windows: bool = True
+    negatives: bool = True
 
     @classmethod
     def of(cls, pipe) -> "Abilities":
@@ -27,7 +30,7 @@ class Abilities:
         denoiser = denoiser_of(stock)
         windows = isinstance(denoiser, UNetDenoiser)
         if not denoiser.takes_adapters:
-            return cls(windows=windows)
+            return cls(windows=windows, negatives="true_cfg_scale" not in signature(stock.__call__).parameters)
         layers = [layer for part in stock.components.values() if hasattr(part, "modules") for layer in part.modules()]
         loras = dict.fromkeys(name for layer in layers if hasattr(layer, "lora_A") for name in layer.scaling)
         projection = getattr(stock.unet, "encoder_hid_proj", None)

@@ -55,7 +55,7 @@ class DrawingEvents:
         ).then(self.end, None, self._ends, **QUICK)
         at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         parts.cancel.click(self.cancelled, None, [parts.note, *self._ends], **at_once)
-        page.unload(self.stop)
+        page.unload(self.left)
 
         for part, handler, inputs, outputs in (
             (parts.shown.input, lambda shown: gr.HTML(shown=bool(shown)), [parts.shown], parts.canvas),
@@ -177,6 +177,9 @@ class DrawingEvents:
         if run := self._drawing.get(request.session_hash):
             run.cancel()
         return self._waiting.pop(request.session_hash, None) is not None
+
+    def left(self, request: gr.Request) -> None:
+        self.stop(request)
 
     def cancelled(self, request: gr.Request) -> dict:
         waited = self.stop(request)

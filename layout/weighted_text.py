@@ -17,8 +17,10 @@ from .words import singular
 PROMPT_SYNTAXES = ("plain", "a1111", "compel")
 _SINGLE = (1.0, 1.1, 1 / 1.1, 1.05)  # what one pair of brackets weighs, which stand in plain texts, too
 _MOST_LEVELS = 4  # of brackets: with each more compel's parser takes five times as long
-_FOREIGN = re.compile(r"<\w+:[^<>]*>|\)\.(?:and|blend|swap)\(")  # networks, and compel's methods
-_OF_A1111 = re.compile(r"(?:(?<!\d):\d+|:\s*\d*\.\d+)\s*\)")  # a weight within its brackets
+_FOREIGN = re.compile(  # networks, prompt editing, compel's methods
+    r"<\w+:[^<>]*>|\[[^\[\]]*(?::\s*[\d.]+|\|[^\[\]]*)\s*\]|\)\.(?:and|blend|swap)\("
+)
+_OF_A1111 = re.compile(r"(?:(?<!\d):\s*[+-]?\d+\.?|:\s*[+-]?\d*\.\d+)\s*\)")  # a weight within its brackets
 _BEFORE_MARK = re.compile(r"\s+(?=[,.;:!?])")
 _syntax_logger = logging.getLogger(__name__)
 
@@ -202,7 +204,7 @@ def warn_of_syntax(texts: Iterable[str], of_absent: bool = True) -> None:
     for text in texts:
         pieces = parse_prompt(text).pieces
         is_weighted = any(piece.chunk or all(abs(piece.weight - one) > 1e-9 for one in _SINGLE) for piece in pieces)
-        if is_weighted or _FOREIGN.search(text) or of_absent and split_negative(text)[1]:
+        if is_weighted or _OF_A1111.search(text) or _FOREIGN.search(text) or of_absent and split_negative(text)[1]:
             _syntax_logger.warning(
                 "%s is written for other tools, and the model reads all of it as plain text: pass"
                 ' `prompt_syntax="a1111"` or `"compel"` for weights and what is to be absent to act.',

@@ -590,6 +590,7 @@ def test_pictures_of_regions_are_drawn_compared_and_come_back(make, vision, tmp_
     pipe.register_modules(**vision)
     studio = Studio(pipe, tmp_path, files := {"IP-Adapter": {"file": "ip.safetensors", "sha256": "0"}})
     assert Abilities.of(pipe) == Abilities(pictures=True)
+    assert Abilities.of(ControlledPipeline(made("FLUX.1"))) == Abilities(windows=False, negatives=False)
     layouts = [
         replace(LAYOUT, regions=(replace(APPLE, image=Image.new("RGB", (8, 8), colour)), CAR))
         for colour in ("red", "blue")

@@ -568,8 +568,7 @@ def test_prompt_control_gets_no_open_quotations(caplog):
 def test_what_stands_in_quotation_marks_is_text_to_prompt_control():
     read = import_layout('a wall AND text saying "CAT AND DOG MASK(1)", "now" MASK(0 0.5)', "prompt-control")
     assert read.phrases == ['text saying "CAT AND DOG MASK(1)", "now"'] and read[0].box == (0, 0, 0.5, 1)
-    with pytest.raises(ValueError, match="it has no AND"):
-        import_layout('text saying "CAT AND DOG"', "prompt-control")
+    assert import_layout('text saying "CAT AND DOG"', "prompt-control").prompt == 'text saying "CAT AND DOG"'
 
 
 def test_what_prompt_control_does_not_mask_has_the_whole_picture():
@@ -581,9 +580,9 @@ def test_what_prompt_control_does_not_mask_has_the_whole_picture():
 
 
 @pytest.mark.parametrize("text", ["garbage", "", "a cat and a mask (red)"])
-def test_text_without_anything_of_prompt_control_is_refused(text):
-    with pytest.raises(ValueError, match="it has no AND, COUPLE, MASK, IMASK or AREA"):
-        import_layout(text, "prompt-control")
+def test_text_without_anything_of_prompt_control_is_a_prompt_and_told(text, caplog):
+    assert import_layout(text, "prompt-control") == Layout(prompt=text)
+    assert f"{text!r} has no AND, COUPLE, MASK, IMASK or AREA" in caplog.text
 
 
 # --- InvokeAI ---------------------------------------------------------------------------------------------------

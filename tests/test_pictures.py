@@ -7,7 +7,6 @@ import re
 import struct
 import zlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,8 +184,7 @@ def test_a_picture_that_begins_from_the_noise_of_a_file_has_no_seed_of_its_own(p
     assert "Seed" not in parameters(making) and "Seed" in parameters(making_of(draw(pipe)))
     without = making_of(draw(pipe, weights=path, generator=None))
     assert pixels(draw_again(pipe, without, 5, path)) == pixels(first)
-    with pytest.raises(ValueError, match="from the noise in its file of weights: leave the seed out"):
-        draw_again(pipe, making, seed=3, weights=path)
+    assert pixels(draw_again(pipe, making, 3, path)) == pixels(second)
     assert pixels(draw_again(pipe, making, weights=path)) == pixels(second)
     taller = {"weights": path, "height": 48}  # for which the file's noise does not do
     making = saved(draw(pipe, **taller), tmp_path)
@@ -491,23 +489,20 @@ def test_pictures_of_a_file_of_weights_need_that_file(tmp_path, capsys, monkeypa
     assert main(["generate", "--like", "b.png", "-o", "c.png", "--weights", "0.5"]) == 2
     assert "--weights with --like is the file" in capsys.readouterr().err
     again = ["generate", "--like", "b.png", "-o", "c.png", "--weights", "w.safetensors"]
-    assert main([*again, "--seed", "9"]) == 2
-    assert "from the noise in its file of weights: leave the seed out" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert main(again) == 0 and "c.png (the noise of its weights)" in capsys.readouterr().out
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "c.png").read_bytes()
 
 
-def test_a_seed_beside_noise_that_a_file_holds_is_refused(tmp_path, capsys, monkeypatch):
+def test_the_command_tells_where_a_picture_begins_from_noise_that_a_file_holds(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_weights("w.safetensors", torch.rand(2, 2), "guided", ["a red cat", "a green bus"], torch.randn(4, 16, 16))
     call = ["generate", PROMPT, "-o", "a.png", "--weights", "w.safetensors", "--seed", "9", *FAST]
-    assert main(call) == 2 and not Path("a.png").exists()
-    assert "'w.safetensors' holds the noise that its weights were optimised for: leave out" in capsys.readouterr().err
-    for others in (["--num-images", "2"], ["--width", "96"], ["--upscale", "1.5", "--upscale-strength", "0.5"]):
-        assert main([*call, *others]) == 0
-    assert read_picture("a.png").has_noise_of_file and not read_picture("a-2.png").has_noise_of_file
+    assert main(call) == 0 and "a.png (the noise of its weights)" in capsys.readouterr().out
+    assert read_picture("a.png").has_noise_of_file
+    for others, written in ((["--num-images", "2"], "a-2.png"), (["--width", "96"], "a.png")):
+        assert main([*call, *others]) == 0 and not read_picture(written).has_noise_of_file
 
 
 def test_all_else_comes_from_the_picture(tmp_path, capsys, monkeypatch):

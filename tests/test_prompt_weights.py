@@ -89,6 +89,7 @@ def test_compels_syntax_is_taken_out_by_compel(prompt, text):
         ('("a cat", "a dog").blend(0.7)', "compel does not understand"),
         ("a (red:1.3) cat", "a1111"),
         ("a ((red): 1.3 ) cat", "a1111"),
+        ("a (red: 2.) cat", "a1111"),
         ("((((((a))))))", "brackets in 6 levels"),
     ],
 )
@@ -350,6 +351,8 @@ def test_a_picture_remembers_its_syntax(pipe):
         "a cat with a hat++",
         "a cat --no dog",
         "a cat\nNegative prompt: dog",
+        "a (cat:1.1)",
+        "a [cat|dog]",
         "a cat <lora:fur:0.8>",
         '("a cat", "a dog").and()',
     ],

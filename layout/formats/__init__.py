@@ -84,7 +84,7 @@ def import_layout(source, name: str, pictures: Mapping[str, Image.Image] | os.Pa
         path = Path(source)
         stem, source = path.stem, _loaded(path)
         if pictures is None:
-            pictures = Archive(path) if path.suffix == _ARCHIVE else path.parent
+            pictures = Archive(path) if path.suffix.lower() == _ARCHIVE else path.parent
     if isinstance(pictures, os.PathLike):
         pictures = Folder(Path(pictures), stem)
     try:
@@ -112,7 +112,7 @@ def _parsed(text: str):
 def _loaded(path: Path):
     """Of an archive its JSON by name, of JSON its data, of another file its text; or an error that names it."""
     try:
-        if path.suffix == _ARCHIVE:
+        if path.suffix.lower() == _ARCHIVE:
             parts = archived(path, lambda name: name.endswith(".json"))
             return {name: json.loads(part) for name, part in parts.items()}
         if path.suffix == ".json":

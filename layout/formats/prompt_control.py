@@ -5,6 +5,7 @@ y2)`; its code, `get_area`, takes the second numbers as width and height. Here t
 
 import re
 
+from ..files import shortened
 from ..regions import Layout, Region
 from .comfyui import channel
 from .common import (
@@ -69,7 +70,7 @@ def read(data: str, pictures: Pictures) -> Layout:
     pieces = re.split(_QUOTATION, re.sub(_COMMENT, "", data))
     data = "".join(f"\0{n}\0" if n % 2 else piece for n, piece in enumerate(pieces))  # quotations have no key words
     if not re.search(_REGIONS, data):
-        raise ValueError("it has no AND, COUPLE, MASK, IMASK or AREA")
+        logger.warning("%s has no AND, COUPLE, MASK, IMASK or AREA: it is a prompt without regions.", shortened(data))
     whole, regions = "", []
     width, height = map(float, re.findall(r"\d+", (re.findall(r"MASK_SIZE\((.*?)\)", data) or ["512, 512"])[-1]))
     for part in re.split(r"\bAND\b|(?=\bCOUPLE\b)", re.sub(r"MASK_SIZE\(.*?\)", "", data)):
