@@ -159,6 +159,9 @@ def spacetime_attention(
     def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal known
         drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
+        if not can_act:
+            control.weights, control.strengths = torch.cat(matrices), torch.zeros(1, steps)
+            return
         if shown := part() or whole():
             drawn = [item.cropped(shown) for item in layouts]
             seen = [[region.cropped(shown) is not None for region in item.regions] for item in layouts]
@@ -185,7 +188,7 @@ def spacetime_attention(
     control = controlled(layouts, chosen, matrices, {}) if can_act else _at_rest(len(layouts))
     pictures = control.images
     with (
-        regional_attention(denoiser, control, begin_run if can_act else None),
+        regional_attention(denoiser, control, begin_run),
         _heard(pipe, texts, plain=isinstance(denoiser, UNetDenoiser) and not syntax),
         text_model_within(pipe.text_encoder),
         drawn_part(pipe) as part,

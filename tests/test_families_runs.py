@@ -708,6 +708,15 @@ def test_text_encoders_that_are_missing_are_named(family, missing):
             pass
 
 
+@pytest.mark.parametrize("weights", [0.0, None])
+def test_weights_with_which_nothing_acts_are_those_of_the_run(weights):
+    pipe, still = made("SD 3"), LAYOUT.edit(0, strength=0).edit(1, strength=0)
+    with spacetime_attention(pipe, still if weights is None else LAYOUT, weights=weights) as control:
+        draw(pipe)
+    assert control.blend == "guided" and control.weights.shape == (2, 3)
+    assert control.weights.any() == (weights is None)
+
+
 def test_without_regions_or_weights_no_text_encoder_is_needed():
     pipe = flux()
     with torch.no_grad():
