@@ -77,7 +77,8 @@ def upscale(
     first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
     windows = _windows(img2img, stride, first.layouts)
     check_length("generator", generator, len(first.images), "pictures")
-    share = _share_of_steps(img2img, factor, strength, first.of_pipeline)
+    _check_amounts(factor, strength)
+    share = max(strength, _share_of_one_step(img2img, first.of_pipeline))
     said = {"factor": factor, "strength": strength, "stride": stride, "weights": weights, "prompt": prompt}
     said["layout"] = layout
     making = first.making and _extended(first.making, img2img, said | options | {"generator": generator})
@@ -128,19 +129,22 @@ def check_second_pass(
         ValueError, TypeError: `upscale` would refuse it.
     """
     img2img = _image_to_image(pipe)
-    _share_of_steps(img2img, factor, strength)
+    _check_amounts(factor, strength)
     _windows(img2img, stride, list(layouts))
 
 
-def _share_of_steps(img2img, factor: float, strength: float, options: Mapping[str, Any] = {}) -> float:
-    """The strength, or as much as takes one step."""
+def _check_amounts(factor: float, strength: float) -> None:
     check_range("factor", factor, 1, LARGEST_FACTOR)
     check_range("strength", strength, 0, 1)
     if strength == 0:
         raise ValueError("`strength` 0 draws nothing anew: it has to be above 0, up to 1.")
+
+
+def _share_of_one_step(img2img, options: Mapping[str, Any]) -> float:
+    """The least strength with which image-to-image takes a step."""
     given = next((given for name in ("timesteps", "sigmas") if (given := options.get(name)) is not None), ())
     steps = len(given) or options.get("num_inference_steps", _names(img2img)["num_inference_steps"].default)
-    return max(strength, math.nextafter(1 / steps, 1))
+    return math.nextafter(1 / steps, 1)
 
 
 @dataclass(frozen=True)

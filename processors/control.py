@@ -171,7 +171,7 @@ class RegionalControl:
         """
         self.column, self.rows, self.passes = column, evaluation.rows, evaluation.passes
         self.weigh(None)
-        weights = self._weights_at(column)
+        weights = self._weights_at(slice(column, column + 1))
         acts = _any(weights)
         has_texts = self.passes != "unconditional" or self.negates
         blends = acts and has_texts and (self.guided_batch or self.blend == "convex")
@@ -205,12 +205,11 @@ class RegionalControl:
 
     def acts_at(self, column: int) -> bool:
         """Whether any object has weight at a step."""
-        return _any(self._weights_at(column))
+        return _any(self._weights_at(slice(column, column + 1)))
 
     def acts_from(self, column: int) -> bool:
         """Whether anything is to act at a step or after it."""
-        weights = self._weights_over_time()
-        later = weights[:, column:] if weights.shape[1] > 1 else weights
+        later = self._weights_at(slice(column, None))
         return self.adapters is not None or self.images is not None or _any(later)
 
     @property
@@ -295,7 +294,7 @@ class RegionalControl:
         return of_layer(self.apart, tokens)
 
     def _of_texts(self, weights: torch.Tensor) -> torch.Tensor:
-        """The objects' weights (O, 1) as those of all local descriptions, (E, 1)."""
+        """The objects' weights (O, columns) as those of all local descriptions, (E, columns)."""
         if not self.backgrounds:
             return weights
         with_background, owners = {self.owners[number] for number in self.backgrounds}, self.object_owners
@@ -304,16 +303,10 @@ class RegionalControl:
             parts += [own, own.mean(0, keepdim=True)] if prompt in with_background else [own]
         return torch.cat(parts)
 
-    def _weights_at(self, column: int) -> torch.Tensor:
-        """Of all local descriptions at a step, (E, 1)."""
-        weights = self.weights[:, column : column + 1] if self.weights.shape[1] > 1 else self.weights
-        weights = self._of_texts(weights)
-        return weights if self.strengths is None else weights * self.strengths[:, column : column + 1]
-
-    def _weights_over_time(self) -> torch.Tensor:
-        """Of all local descriptions at each step, (E, steps), or (E, 1) if they stay the same."""
-        weights = self._of_texts(self.weights)
-        return weights if self.strengths is None else weights * self.strengths
+    def _weights_at(self, columns: slice) -> torch.Tensor:
+        """Of all local descriptions at some steps, (E, columns), or (E, 1) if they stay the same."""
+        weights = self._of_texts(self.weights[:, columns] if self.weights.shape[1] > 1 else self.weights)
+        return weights if self.strengths is None else weights * self.strengths[:, columns]
 
     def _find_regions(self, evaluation: Evaluation) -> None:
         """The regions in layers of every size; once a run."""
@@ -365,7 +358,7 @@ class RegionalControl:
 
     def _neighbours(self) -> list[list[int]]:
         """Of each prompt the objects that have weight at any step of the run."""
-        weighted = self._weights_over_time().any(dim=1).nonzero()[:, 0].tolist()
+        weighted = self._weights_at(slice(None)).any(dim=1).nonzero()[:, 0].tolist()
         acting = [e for e in weighted if e not in self.backgrounds]
         return [[e for e in acting if self.owners[e] == prompt] for prompt in range(self.num_prompts)]
 
