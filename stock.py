@@ -81,7 +81,7 @@ def spacetime_attention(
         layout ([`Layout`], `dict`, path or a list of these): One for each prompt of a batch, or for each frame of a
             video. It is that of the whole picture: inpainting with `padding_mask_crop` draws its part, see
             [`Layout.cropped`], with the weights that the objects have in the whole. PixArt may draw a wider or taller
-            picture and cut its sides off: regions are in what is left.
+            picture and cut its sides off: regions are in what is left. It does not cut latents.
         blend (`str`, *optional*): `"guided"` or `"convex"`; by default the checkpoint's in runs under classifier-free
             guidance, convex in runs without, and with FLUX.1, whose negative prompt is evaluated by itself.
         weights: See [`batch_weights`], with one column for each step of the scheduler; also saved files. Steps, and

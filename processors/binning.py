@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .calls import arguments_of_call
 from .replaced import replaced_method
 
 
@@ -13,7 +14,8 @@ def drawn_bin(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
 
     Yields:
         A function that tells it of the run under way: that size as a part `(x0, y0, x1, y1)` of the picture that was
-        asked for, in units of its sides and mostly beyond them, or `None` where they are as wide for their heights.
+        asked for, in units of its sides and mostly beyond them, or `None` where they are as wide for their heights, or
+        where latents are asked for, of which nothing is cut out.
     """
     processor, noted, part = getattr(pipe, "image_processor", None), None, None
     if not hasattr(processor, "classify_height_width_bin"):
@@ -36,7 +38,7 @@ def drawn_bin(pipe) -> Iterator[Callable[[], tuple[float, ...] | None]]:
         replaced_method(processor, "classify_height_width_bin", watched),
         replaced_method(pipe, "check_inputs", begun),
     ):
-        yield lambda: part
+        yield lambda: None if arguments_of_call(pipe).get("output_type") == "latent" else part
 
 
 def bin_part(size: tuple[int, int], asked: tuple[int, int]) -> tuple[float, ...] | None:

@@ -141,8 +141,8 @@ class Denoiser:
         """
         raise NotImplementedError
 
-    def check_run(self) -> None:
-        """Raises a ValueError if the run, in which something is to act, is one that cannot be controlled."""
+    def check_run(self, control: RegionalControl) -> None:
+        """Raises a ValueError if a run that begins, in which something is to act, cannot be controlled."""
         registries = [getattr(module, "_diffusers_hook", None) for module in self.model.modules()]
         hooks = {name: hook for registry in registries if registry for name, hook in registry.hooks.items()}
         if caches := [name for name, hook in hooks.items() if hook._is_stateful]:

@@ -7,7 +7,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from diffusers.models.transformers.transformer_flux import FluxAttnProcessor
 
-from .control import Evaluation
+from .control import Evaluation, RegionalControl
 from .denoiser import EncodedTexts
 from .joint_attention import JointDenoiser
 
@@ -59,9 +59,9 @@ class FluxDenoiser(JointDenoiser):
             self._grid, self._references = (positions, (rows, len(own) // rows)), len(columns) - len(own)
         return self._grid[1]
 
-    def check_run(self) -> None:
+    def check_run(self, control: RegionalControl) -> None:
         """See [`Denoiser.check_run`]."""
-        super().check_run()
+        super().check_run(control)
         if self._references:
             raise ValueError(
                 f"{type(self.pipe).__name__} cannot be controlled: beside the picture's tokens, the transformer is"

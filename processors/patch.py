@@ -4,11 +4,11 @@ import inspect
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, get_ident
-from types import MethodType
+from types import FrameType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -81,14 +81,10 @@ def regional_attention(
                 begin_run(denoiser.guided, columns, column)
             _check_run(denoiser, control, columns)
             if in_use := control.acts_from(column):
-                denoiser.check_run()
+                denoiser.check_run(control)
             control.begin_run()
-        in_one = evaluation.passes == "both" or not denoiser.guided
-        if control.blend == "guided" and not in_one and control.acts_at(column):
-            raise ValueError(
-                "`blend='guided'` subtracts the unconditional attention, and this run evaluates the prompt once more"
-                " without it, as with `skip_guidance_layers`: pass blend='convex', or leave that out."
-            )
+        if evaluation.passes != "both" and denoiser.guided:
+            check_once_more(control, [column])
         control.begin_step(column, evaluation)
         if control.step_weights is not None:
             denoiser.prepare(control, evaluation)
@@ -272,20 +268,21 @@ def _is_run_of(pipe, block: _Block) -> bool:
 
 def _is_under_way(model: nn.Module) -> bool:
     """Whether this is part of an evaluation of the model, and not of what autograd computes again of one."""
-    return any(owner is model for owner in _callers("forward"))
+    return any(frame.f_locals.get("self") is model for frame in frames_of("forward"))
 
 
 def _calling_pipeline() -> DiffusionPipeline | None:
     """The pipeline whose call this is part of."""
-    return next((owner for owner in _callers("__call__") if isinstance(owner, DiffusionPipeline)), None)
+    callers = (frame.f_locals.get("self") for frame in frames_of("__call__"))
+    return next((caller for caller in callers if isinstance(caller, DiffusionPipeline)), None)
 
 
-def _callers(method: str) -> Iterator[Any]:
-    """The objects in whose method of that name this is, from the inside out."""
+def frames_of(method: str) -> Iterator[FrameType]:
+    """Those of the methods of that name that this is part of, from the inside out."""
     frame = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == method:
-            yield frame.f_locals.get("self")
+            yield frame
         frame = frame.f_back
 
 
@@ -295,6 +292,15 @@ def _check_shareable(model: nn.Module) -> None:
         raise ValueError(
             f"The {type(uncompiled(model)).__name__} is compiled, and under regional control in another thread. Wait"
             " for that to end, or share one that is not compiled."
+        )
+
+
+def check_once_more(control: RegionalControl, columns: Iterable[int]) -> None:
+    """Raises a ValueError if guided control acts at steps that evaluate the prompt by itself, too."""
+    if control.blend == "guided" and any(map(control.acts_at, columns)):
+        raise ValueError(
+            "`blend='guided'` subtracts the unconditional attention, and this run evaluates the prompt once more"
+            " without it, as with `skip_guidance_layers`: pass blend='convex', or leave that out."
         )
 
 

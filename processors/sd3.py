@@ -8,8 +8,11 @@ from diffusers import SD3Transformer2DModel
 from diffusers.models.attention_processor import FusedJointAttnProcessor2_0, JointAttnProcessor2_0
 from torch import nn
 
+from .calls import arguments_of_call
 from .control import Evaluation, RegionalControl
 from .joint_attention import JointDenoiser
+from .patch import check_once_more
+from .steps import evaluation_columns
 
 
 class SD3Denoiser(JointDenoiser):
@@ -34,13 +37,23 @@ class SD3Denoiser(JointDenoiser):
         passes = "both" if self.guided and arguments.get("skip_layers") is None else "conditional"
         return Evaluation(len(latents), (grid,), latents, passes, timestep=arguments["timestep"])
 
+    def check_run(self, control: RegionalControl) -> None:
+        """See [`Denoiser.check_run`]. All of the run's steps that will skip layers are looked at before the first."""
+        super().check_run(control)
+        call = arguments_of_call(self.pipe)
+        layers = call.get("skip_guidance_layers")
+        if layers is None or not self.guided:
+            return
+        start, stop = (call["num_inference_steps"] * call[f"skip_layer_guidance_{end}"] for end in ("start", "stop"))
+        columns = evaluation_columns(self.pipe.scheduler)
+        acting = [column for k, column in enumerate(columns) if start < k < stop and control.acts_at(column)]
+        check_once_more(control, acting)
+        if acting:
+            _check_skipped(layers)
+
     def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
         """See [`Denoiser.prepare`]."""
-        if 0 in self._skipped:
-            raise ValueError(
-                "Regions do not go together with `skip_guidance_layers` that name block 0, where their texts join:"
-                f" leave it out of {list(self._skipped)}."
-            )
+        _check_skipped(self._skipped)
         super().prepare(control, evaluation)
 
     def encode(
@@ -62,3 +75,11 @@ class SD3Denoiser(JointDenoiser):
             **settings | {"max_sequence_length": length},
         )
         return contexts, negatives, None, None
+
+
+def _check_skipped(layers: Sequence[int]) -> None:
+    if 0 in layers:
+        raise ValueError(
+            "Regions do not go together with `skip_guidance_layers` that name block 0, where their texts join: leave"
+            f" it out of {list(layers)}."
+        )

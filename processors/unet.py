@@ -117,7 +117,7 @@ class UNetDenoiser:
     def first_block(self) -> None:
         """No texts have to join."""
 
-    def check_run(self) -> None:
+    def check_run(self, control: RegionalControl) -> None:
         """All runs can be controlled."""
 
 

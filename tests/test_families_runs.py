@@ -386,15 +386,22 @@ HALF = Layout((Region("a green bus", box=(0, 0, 0.5, 1)),))
 
 def test_regions_are_in_what_is_left_of_the_size_that_pixart_draws():
     """For a picture of 512 x 64 it draws one of 512 x 128."""
-    pipe, tall = pixart(sample_size=32), {"height": 512, "width": 64}
+    pipe, tall = pixart(sample_size=32), {"height": 512, "width": 64, "output_type": "pt"}
     inner = Layout((Region("a green bus", box=(0.25, 0, 0.5, 1)),))
-    expected = outputs(pipe, inner, height=512, width=128)
+    expected = outputs(pipe, inner, height=512, width=128, output_type="pt")
     assert torch.equal(outputs(pipe, HALF, **tall, **BINNED)[0], expected[0])
+
+
+def test_in_latents_they_are_in_all_of_that_size():
+    """diffusers cuts nothing out of these."""
+    pipe = pixart(sample_size=32)
+    expected = controlled(pipe, HALF, height=512, width=128, num_inference_steps=1)
+    assert torch.equal(controlled(pipe, HALF, height=512, width=64, **BINNED), expected)
 
 
 def test_that_is_so_in_runs_that_have_such_sizes_alone():
     pipe = pixart(sample_size=32)
-    expected = controlled(pipe, HALF)
+    expected = controlled(pipe, HALF, output_type="pt")
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -404,7 +411,7 @@ def test_that_is_so_in_runs_that_have_such_sizes_alone():
         with pytest.raises(KeyboardInterrupt):
             draw(pipe, height=512, width=64, **BINNED)
         handle.remove()
-        assert torch.equal(draw(pipe), expected)
+        assert torch.equal(draw(pipe, output_type="pt"), expected)
 
 
 @pytest.mark.parametrize("size, asked", [((512, 128), (512, 64)), ((32, 96), (60, 80)), ((32, 48), (64, 96))])
@@ -528,11 +535,30 @@ def test_a_prompt_that_is_evaluated_once_more_is_controlled_there_too(evaluation
     assert evaluations == [(0, "both"), (0, "conditional")]
     plain = outputs(pipe, Layout(), **SKIPPING)
     assert all(not torch.allclose(*pair) for pair in zip(found, plain))
-    with spacetime_attention(pipe, LAYOUT, blend="guided"):
-        with pytest.raises(
-            ValueError, match="evaluates the prompt once more .* as with `skip_guidance_layers`: pass blend"
-        ):
-            draw(pipe, **SKIPPING)
+
+
+ONCE_MORE = "evaluates the prompt once more .* as with `skip_guidance_layers`: pass blend"
+LATE = {"skip_layer_guidance_start": 0.4, "num_inference_steps": 4}  # the third step, and the last
+
+
+def test_where_guided_control_acts_that_is_refused_before_the_first_step(evaluations):
+    pipe = stable_diffusion_3()
+    with spacetime_attention(pipe, LAYOUT, blend="guided", weights=1.0):
+        with pytest.raises(ValueError, match=ONCE_MORE):
+            draw(pipe, **SKIPPING | LATE)
+    assert not evaluations
+
+
+@pytest.mark.parametrize("blend, skipped, message", [("guided", 1, ONCE_MORE), ("convex", 0, "name block 0")])
+def test_in_own_loops_it_is_refused_where_it_happens(blend, skipped, message):
+    pipe = stable_diffusion_3()
+    pipe._guidance_scale = 4.5
+    with torch.no_grad(), spacetime_attention(pipe, LAYOUT, blend):
+        pipe.scheduler.set_timesteps(3)
+        time, texts, pooled = pipe.scheduler.timesteps[:1], torch.randn(2, 100, 32), torch.randn(2, 32)
+        pipe.transformer(torch.randn(2, 4, 16, 24), texts, pooled, time.expand(2))
+        with pytest.raises(ValueError, match=message):
+            pipe.transformer(torch.randn(1, 4, 16, 24), texts[1:], pooled[1:], time, skip_layers=[skipped])
 
 
 @pytest.mark.parametrize("settings", [{"layout": Layout()}, {"weights": 0.0}], ids=["no regions", "no weights"])
@@ -544,18 +570,18 @@ def test_that_is_refused_only_where_guided_control_acts(settings):
 
 
 def test_and_not_after_its_regions_have_ended():
-    pipe, late = stable_diffusion_3(), SKIPPING | {"skip_layer_guidance_start": 0.5}
-    ended = LAYOUT.edit(0, end=0.5).edit(1, end=0.5)
-    found = controlled(pipe, ended, {"blend": "guided"}, num_inference_steps=4, **late)
-    assert not torch.allclose(found, draw(pipe, num_inference_steps=4, **late))
+    pipe, ended = stable_diffusion_3(), LAYOUT.edit(0, end=0.5).edit(1, end=0.5)
+    found = controlled(pipe, ended, {"blend": "guided"}, **SKIPPING | LATE)
+    assert not torch.allclose(found, draw(pipe, **SKIPPING | LATE))
 
 
-def test_skipping_the_block_in_which_local_texts_join_is_refused_by_name():
-    pipe, options = stable_diffusion_3(), SKIPPING | {"skip_guidance_layers": [0, 1]}
+def test_skipping_the_block_in_which_local_texts_join_is_refused_by_name(evaluations):
+    pipe, options = stable_diffusion_3(), SKIPPING | LATE | {"skip_guidance_layers": [0, 1]}
     plain = draw(pipe, **options)
-    with spacetime_attention(pipe, LAYOUT, blend="convex"):
+    with spacetime_attention(pipe, LAYOUT, blend="convex", weights=0.5):
         with pytest.raises(ValueError, match="`skip_guidance_layers` .*0"):
             draw(pipe, **options)
+    assert not evaluations
     assert torch.equal(controlled(pipe, Layout(), {"blend": "convex"}, **options), plain)
 
 
