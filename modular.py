@@ -29,7 +29,7 @@ from .processors.modular import MODULAR_DENOISERS
 from .processors.patch import regional_attention
 from .processors.steps import evaluation_columns
 from .processors.weights import batch_weights, read_weights
-from .stock import predict_layout
+from .stock import can_act, predict_layout
 
 
 class LayoutStep(ModularPipelineBlocks):
@@ -103,7 +103,7 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
     """
     One of diffusers' denoising steps under control, to be put in its place. Control is convex, for these steps
     evaluate one condition at a time: descriptions of regions act where the prompt is evaluated, their negative prompts
-    where the negative prompt is. Without regions it is the step itself, bit for bit.
+    where the negative prompt is. Without regions or weights it is the step itself, bit for bit, and needs no more.
 
     Args:
         denoise (`LoopSequentialPipelineBlocks`): The step, of Stable Diffusion XL, 3 or FLUX.1: for text to image, or
@@ -186,7 +186,13 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
         layouts = layouts if isinstance(layouts, list) else [layouts]
         if not any(item.regions for item in layouts):
             return self.denoise(components, state)
-        with self._control(components, state, layouts):
+        given = self.get_block_state(state)
+        defaults = chosen_defaults(given.preset, components.config, self._denoiser.preset)
+        weights = read_weights(given.weights)
+        matrices = _matrices(weights, layouts, components.scheduler, defaults)
+        if not can_act(layouts, weights, matrices):
+            return self.denoise(components, state)
+        with self._control(components, state, layouts, matrices, defaults):
             return self.denoise(components, state)
 
     @property
@@ -195,17 +201,20 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
         return [param for param in self._text_step.inputs if "prompt" not in param.name]
 
     def _control(
-        self, components: ModularPipeline, state: PipelineState, layouts: list[Layout]
+        self,
+        components: ModularPipeline,
+        state: PipelineState,
+        layouts: list[Layout],
+        matrices: list[torch.Tensor],
+        defaults: Defaults,
     ) -> AbstractContextManager[RegionalControl]:
         given = self.get_block_state(state)
         template, length = checked_template(given.local_prompt_template), given["local_max_sequence_length"]
         if length is not None:
             check_count("local_max_sequence_length", length)
         denoiser = self._denoiser(components, state)
-        defaults = chosen_defaults(given.preset, components.config, denoiser.preset)
         check_negatives(layouts, denoiser.guided, denoiser.guided_by)
         check_takes(denoiser, layouts)
-        matrices = _matrices(given.weights, layouts, components.scheduler, defaults)
         if crop := state.get("crops_coords"):  # of inpainting
             part = filled_part(crop, state.get("mask_image").size, state.get("width") / state.get("height"))
             seen = [[region.cropped(part) is not None for region in item.regions] for item in layouts]
@@ -262,4 +271,4 @@ def _matrices(weights: Any, layouts: list[Layout], scheduler, defaults: Defaults
     columns = evaluation_columns(scheduler)
     first = columns[getattr(scheduler, "begin_index", None) or 0]
     phrases, options = [item.phrases for item in layouts], defaults.weights("convex")
-    return batch_weights(read_weights(weights), phrases, columns[-1] + 1, "convex", first=first, **options)
+    return batch_weights(weights, phrases, columns[-1] + 1, "convex", first=first, **options)

@@ -159,7 +159,7 @@ def spacetime_attention(
     def begin_run(guided: bool, steps: int, first: int) -> None:
         nonlocal known
         drawn, (control.blend, matrices) = layouts, settings(guided, steps, first)
-        if not can_act:
+        if not acting:
             control.weights, control.strengths = torch.cat(matrices), torch.zeros(1, steps)
             return
         if shown := part() or whole():
@@ -184,8 +184,8 @@ def spacetime_attention(
 
     known: tuple[dict, tuple | None] = {}, None
     chosen, matrices = settings(guided=blend != "convex")
-    can_act = _can_act(layouts, weights, matrices)
-    control = controlled(layouts, chosen, matrices, {}) if can_act else _at_rest(len(layouts))
+    acting = can_act(layouts, weights, matrices)
+    control = controlled(layouts, chosen, matrices, {}) if acting else _at_rest(len(layouts))
     pictures = control.images
     with (
         regional_attention(denoiser, control, begin_run),
@@ -197,7 +197,7 @@ def spacetime_attention(
         yield control
 
 
-def _can_act(layouts: list[Layout], weights, matrices: list[torch.Tensor]) -> bool:
+def can_act(layouts: list[Layout], weights, matrices: list[torch.Tensor]) -> bool:
     """Whether any region or background can, with the weights that were passed, and as matrices (objects, steps)."""
     regions = [region for layout in layouts for region in layout.regions]
     if any(region.adapters or region.image for region in regions):

@@ -296,6 +296,25 @@ def test_without_regions_the_step_is_diffusers_own_bit_for_bit(family):
     assert torch.equal(draw(family, with_components(blocks, stock)), wanted)
 
 
+TEXTS = {"prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"}
+
+
+def test_without_regions_or_weights_no_text_encoder_is_needed(family):
+    stock = FAMILIES[family][0]()
+    state = plain(family, stock)(**options(family))
+    blocks = controlled(family, stock).blocks
+    blocks.sub_blocks.pop("text_encoder")
+    pipe = with_components(blocks, stock)
+    given = {name: value for name in TEXTS if (value := state.get(name)) is not None}
+    for name in ("text_encoder", "text_encoder_2"):
+        setattr(pipe, name, None)
+    negated, silent = LAYOUT.edit(0, negative_prompt="dark"), LAYOUT.edit(0, strength=0).edit(1, strength=0)
+    for off in ({"layout": NOTHING}, {"layout": negated, "weights": 0.0}, {"layout": silent}):
+        assert torch.equal(draw(family, pipe, **given, **off), state.get("latents"))
+    with pytest.raises(ValueError, match="the pipeline has no .*: load what is missing, or pass weights=0"):
+        draw(family, pipe, **given, layout=LAYOUT)
+
+
 def test_under_control_it_draws_what_the_stock_pipeline_does(family):
     stock = FAMILIES[family][0]()
     pipe, layout = controlled(family, stock), LAYOUT if family == "flux" else NEGATED
