@@ -111,7 +111,7 @@ class Denoiser:
         raise NotImplementedError
 
     def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
-        """Prepares an evaluation under control further, after the control has been; this is never compiled."""
+        """Prepares or refuses an evaluation, after the control has been prepared for it; this is never compiled."""
 
     def first_block(self) -> nn.Module | None:
         """The block before which local texts join, if they have to."""

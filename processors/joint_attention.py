@@ -62,6 +62,8 @@ class JointDenoiser(Denoiser):
 
     def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
         """See [`Denoiser.prepare`]."""
+        if control.step_weights is None:
+            return
         [(rows, columns)] = evaluation.grids
         key = control.run, control.passes, control.rows, rows * columns
         if key not in self._known:

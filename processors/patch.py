@@ -4,7 +4,7 @@ import inspect
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock, get_ident
@@ -83,11 +83,8 @@ def regional_attention(
             if in_use := control.acts_from(column):
                 denoiser.check_run(control)
             control.begin_run()
-        if evaluation.passes != "both" and denoiser.guided:
-            check_once_more(control, [column])
         control.begin_step(column, evaluation)
-        if control.step_weights is not None:
-            denoiser.prepare(control, evaluation)
+        denoiser.prepare(control, evaluation)
         if control.images is not None:
             return (), control.images.completed(dict(zip(names, args)) | kwargs, control, evaluation, column)
         return None
@@ -292,15 +289,6 @@ def _check_shareable(model: nn.Module) -> None:
         raise ValueError(
             f"The {type(uncompiled(model)).__name__} is compiled, and under regional control in another thread. Wait"
             " for that to end, or share one that is not compiled."
-        )
-
-
-def check_once_more(control: RegionalControl, columns: Iterable[int]) -> None:
-    """Raises a ValueError if guided control acts at steps that evaluate the prompt by itself, too."""
-    if control.blend == "guided" and any(map(control.acts_at, columns)):
-        raise ValueError(
-            "`blend='guided'` subtracts the unconditional attention, and this run evaluates the prompt once more"
-            " without it, as with `skip_guidance_layers`: pass blend='convex', or leave that out."
         )
 
 

@@ -537,15 +537,15 @@ def test_a_prompt_that_is_evaluated_once_more_is_controlled_there_too(evaluation
     assert all(not torch.allclose(*pair) for pair in zip(found, plain))
 
 
-ONCE_MORE = "evaluates the prompt once more .* as with `skip_guidance_layers`: pass blend"
-LATE = {"skip_layer_guidance_start": 0.4, "num_inference_steps": 4}  # the third step, and the last
+ONCE_MORE = "`skip_guidance_layers` evaluates the prompt once more .*: pass blend='convex'"
+SKIPPING_LATE = SKIPPING | {"skip_layer_guidance_start": 0.4, "num_inference_steps": 4}  # the third step, and the last
 
 
 def test_where_guided_control_acts_that_is_refused_before_the_first_step(evaluations):
     pipe = stable_diffusion_3()
     with spacetime_attention(pipe, LAYOUT, blend="guided", weights=1.0):
         with pytest.raises(ValueError, match=ONCE_MORE):
-            draw(pipe, **SKIPPING | LATE)
+            draw(pipe, **SKIPPING_LATE)
     assert not evaluations
 
 
@@ -571,12 +571,12 @@ def test_that_is_refused_only_where_guided_control_acts(settings):
 
 def test_and_not_after_its_regions_have_ended():
     pipe, ended = stable_diffusion_3(), LAYOUT.edit(0, end=0.5).edit(1, end=0.5)
-    found = controlled(pipe, ended, {"blend": "guided"}, **SKIPPING | LATE)
-    assert not torch.allclose(found, draw(pipe, **SKIPPING | LATE))
+    found = controlled(pipe, ended, {"blend": "guided"}, **SKIPPING_LATE)
+    assert not torch.allclose(found, draw(pipe, **SKIPPING_LATE))
 
 
 def test_skipping_the_block_in_which_local_texts_join_is_refused_by_name(evaluations):
-    pipe, options = stable_diffusion_3(), SKIPPING | LATE | {"skip_guidance_layers": [0, 1]}
+    pipe, options = stable_diffusion_3(), SKIPPING_LATE | {"skip_guidance_layers": [0, 1]}
     plain = draw(pipe, **options)
     with spacetime_attention(pipe, LAYOUT, blend="convex", weights=0.5):
         with pytest.raises(ValueError, match="`skip_guidance_layers` .*0"):
