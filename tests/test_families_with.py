@@ -286,6 +286,15 @@ def test_it_is_captured_anew_for_other_numbers_of_regions_and_without_control(fa
     assert seen == [1, 1, 2, 3, 3, 3]
 
 
+def test_at_the_default_weights_a_run_takes_two_captures(graphs):
+    pipe = SMALLEST["FLUX.1"]()
+    pipe.transformer = torch.compile(pipe.transformer, backend="eager", fullgraph=True)
+    seen, step = [], pipe.scheduler.step
+    pipe.scheduler.step = lambda *args, **options: seen.append(graphs()) or step(*args, **options)
+    controlled(pipe, num_inference_steps=6)
+    assert seen == [1, 1, 1, 2, 2, 2]
+
+
 def test_the_parts_of_attention_are_captured_by_a_compiler_too(graphs):
     pipe = flux(num_layers=1, num_single_layers=1)
     expected = controlled(pipe)
