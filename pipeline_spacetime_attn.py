@@ -206,8 +206,8 @@ class SpaceTimeAttnPipeline(
 
     Args:
         default_blend, guided_strength, convex_weight, control_guidance_end, weight_schedule, region_shape,
-            disc_radius, box_scale, depth_order, separation_strength, separation_end, upscale_guidance_scale: See
-            [`Defaults`].
+            disc_radius, box_scale, depth_order, separation_strength, separation_end, upscale_guidance_scale,
+            upscale_convex_weight: See [`Defaults`].
         preset (`str`, *optional*): `"official"` (the authors' settings) or `"early"` (weights that fall to zero in
             the first half of the steps, boxes as predicted; measured on no real checkpoint), in the place of all of
             these, also of those that a checkpoint carries.
@@ -263,6 +263,7 @@ class SpaceTimeAttnPipeline(
         separation_strength: float = Defaults.separation_strength,
         separation_end: float = Defaults.separation_end,
         upscale_guidance_scale: float | None = Defaults.upscale_guidance_scale,
+        upscale_convex_weight: float | None = Defaults.upscale_convex_weight,
         preset: str | None = None,
         clip_model: str = "openai/clip-vit-base-patch32",
         layout_transformer: LayoutTransformer = None,

@@ -59,7 +59,7 @@ def upscale(
         weights (*optional*): See [`spacetime_attention`]; for all pictures the same, or of shape (pictures, objects,
             steps), padded with zeros. By default as in the first pass: a number stays, of weights for
             each step, optimised ones too, the late columns act (resampled to another number of steps), and the
-            checkpoint's own begin with this pass.
+            checkpoint's own begin with this pass, or are those that it has for second passes, see [`Defaults`].
         stride (`int`, *optional*): Draws tile by tile: in windows of the size that the model was made for, from one
             to the next at most so many pixels. For UNets.
         generator (`torch.Generator` or a list with one for each picture, *optional*): As in diffusers.
@@ -177,13 +177,18 @@ class _FirstPass:
             raise ValueError(f"`output` does not tell the `{missing}` of its pictures: pass it.")
         layouts = _one_each("layout", output.layouts if layout is None else layout, len(images))
         layouts = [Layout.coerce(item) for item in layouts]
-        of_pipeline, of_control = _arguments(making, img2img, options)
+        defaults = making and Defaults(**making["defaults"])
+        defaults = chosen_defaults(options.get("preset", defaults), checkpoint_config(img2img.config))
+        of_pipeline, of_control = _arguments(making, img2img, options, defaults)
         for name, values in of_pipeline.items():
             if _are_texts(values) and name not in options:  # the first pass's, of each prompt
                 of_pipeline[name] = [text for text in values for _ in range(len(images) // len(values))]
             check_length(name, of_pipeline[name] if _are_texts(values) else None, len(images), "pictures")
         if weights is None and making:
             weights = _kept_weights(output, layouts, options.get("blend") or output.blend)
+        if weights is None and options.get("blend") is None:
+            weights = defaults.upscale_convex_weight
+            of_control |= {} if weights is None else {"blend": "convex"}
         weights = torch.tensor(weights) if isinstance(weights, list) else weights  # as JSON has them
         is_for_each = isinstance(weights, tuple) or getattr(weights, "ndim", 0) == 3
         return cls(
@@ -217,22 +222,23 @@ def _are_texts(value) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], str)
 
 
-def _arguments(making: dict | None, img2img, options: dict) -> tuple[dict, dict]:
+def _arguments(making: dict | None, img2img, options: dict, defaults: Defaults) -> tuple[dict, dict]:
     """What is image-to-image's of the options and of the first pass's arguments, and what the control's."""
     names, of_control = _names(img2img), _names(spacetime_attention)
     if unknown := [name for name in options if name in _OURS or name not in names | of_control]:
         raise ValueError(f"{type(img2img).__name__} takes no `{unknown[0]}` here: leave it out.")
-    kept, defaults = {}, making and Defaults(**making["defaults"])
+    kept = {}
     if making:
         for name in making["lost"]:
             if name in names and name not in (*_OURS, *_OF_ONE_SIZE, *options):
                 raise ValueError(f"`output` does not tell the `{name}` of its pictures: pass it, or None.")
         kept = {name: value for name, value in making["arguments"].items() if name not in (*_OURS, *_OF_ONE_SIZE)}
         kept["preset"] = defaults
-    most = chosen_defaults(options.get("preset", defaults), checkpoint_config(img2img.config)).upscale_guidance_scale
-    if most is not None:
+    if (most := defaults.upscale_guidance_scale) is not None:
         kept["guidance_scale"] = min(kept.get("guidance_scale", names["guidance_scale"].default), most)
     kept |= options
+    if kept.get("guidance_scale", math.inf) <= 1 and "blend" not in options:
+        kept.pop("blend", None)  # what the first pass had; without guidance there is one
     return tuple({name: value for name, value in kept.items() if name in known} for known in (names, of_control))
 
 

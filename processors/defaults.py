@@ -27,7 +27,9 @@ _RANGES = {
     "separation_strength": (0, 100),
     "separation_end": (0, 1),
     "upscale_guidance_scale": (0, 100),
+    "upscale_convex_weight": (0, 1),
 }
+_OPTIONAL = ("upscale_guidance_scale", "upscale_convex_weight")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Defaults:
         upscale_guidance_scale (`float`, *optional*): The highest guidance scale that a second pass, see `upscale`,
             takes over from the first one; by default any. At the low noise of a second pass, guidance matters little
             (arXiv:2404.07724), and some checkpoints do not bear much of it in pictures larger than their own.
+        upscale_convex_weight (`float`, *optional*): The convex weight of every object at all steps of a second pass
+            that is given neither blend nor weights, after a first one that was given no weights, in 0..1; by default
+            such a pass has the weights of a first one. With 1, only its description counts inside a region.
 
     Raises:
         ValueError: Another choice, or a number out of range.
@@ -75,12 +80,13 @@ class Defaults:
     separation_strength: float = 0.0
     separation_end: float = 0.3
     upscale_guidance_scale: float | None = None
+    upscale_convex_weight: float | None = None
 
     def __post_init__(self):
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), choices)
         for name, limits in _RANGES.items():
-            if name == "upscale_guidance_scale" and self.upscale_guidance_scale is None:
+            if name in _OPTIONAL and getattr(self, name) is None:
                 continue
             check_range(name, getattr(self, name), *limits)
             object.__setattr__(self, name, float(getattr(self, name)))  # numpy's numbers have no place in JSON

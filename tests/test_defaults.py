@@ -139,6 +139,7 @@ def test_the_defaults_that_act_are_shown(pipe):
         box_scale=0.6,
         depth_order=True,
         upscale_guidance_scale=2,
+        upscale_convex_weight=1,
     )
 
 
@@ -167,6 +168,7 @@ def test_a_default_that_is_set_acts_and_is_saved(pipe, tmp_path):
         ("weight_schedule", None),
         ("depth_order", "yes"),
         ("upscale_guidance_scale", "2"),
+        ("upscale_convex_weight", 1.5),
         ("clip_model", "./../elsewhere"),
         ("clip_model", "./"),
         ("clip_model", 3),

@@ -95,6 +95,22 @@ def test_weights_for_each_step_follow_another_number_of_steps(pipe):
         upscale(pipe, first, strength=0.5, layout=Layout([LAYOUT[0]]))
 
 
+def test_a_checkpoint_may_have_weights_for_second_passes(pipe):
+    pipe.upscale_convex_weight = 0.75
+    first = first_pass(pipe)
+    found = upscale(pipe, first, strength=0.5)
+    assert first.blend == "guided" and found.blend == "convex" and found.weights.unique().tolist() == [0.75]
+    assert torch.equal(upscale(pipe, first, strength=0.5, blend="guided").weights, first.weights)
+    assert upscale(pipe, first, strength=0.5, preset="official").blend == "guided"
+    given = first_pass(pipe, weights=2.0)
+    assert upscale(pipe, given, strength=0.5).weights.unique().tolist() == [2]
+    assert upscale(pipe, first, strength=0.5, weights=3.0).weights.unique().tolist() == [3]
+
+
+def test_without_guidance_the_second_pass_is_convex(pipe):
+    assert upscale(pipe, first_pass(pipe), strength=0.5, guidance_scale=1.0).blend == "convex"
+
+
 @pytest.mark.parametrize("steps", [1, 3, 49])
 def test_at_least_one_step_is_taken(pipe, steps):
     pipe.scheduler, taken = DDIMScheduler.from_config(pipe.scheduler.config), []

@@ -32,6 +32,7 @@ DEFAULTS = {  # of SpaceTimeAttnPipeline on this checkpoint
     "box_scale": 0.6,  # its things are smaller than those that the rules have in mind
     "depth_order": True,
     "upscale_guidance_scale": 2.0,  # more of it makes several small things of a large one
+    "upscale_convex_weight": 1.0,  # what is in a region is there already, and is to stay
     "layout_predictor": "rules",  # all things of this world are of one size
     "clip_model": "./clip",
 }

@@ -31,8 +31,8 @@ SETTINGS = {  # of the second pass, by name
     "second pass, no regions": {"layout": Layout()},
     "second pass, guidance of the first": {"guidance_scale": 7.5},
     "second pass, windows": {"stride": 32},
-    "second pass, convex 1": {"blend": "convex", "weights": 1.0},
-    "second pass, convex 1, windows": {"blend": "convex", "weights": 1.0, "stride": 32},
+    "second pass, control of the first": {"blend": "guided"},
+    "second pass, control of the first, windows": {"blend": "guided", "stride": 32},
 }
 
 
