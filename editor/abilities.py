@@ -15,13 +15,13 @@ class Abilities:
         loras (`tuple[str, ...]`): The names of those that regions can have.
         pictures (`bool`): Whether an IP-Adapter is loaded, which shows them to regions.
         windows (`bool`): Whether a second pass can be drawn in windows.
-        negatives (`bool`): Whether the guidance that the page has makes negative prompts act; FLUX.1's does not.
+        true_cfg_scale (`bool`): Whether negative prompts act by that alone, as FLUX.1's do.
     """
 
     loras: tuple[str, ...] = ()
     pictures: bool = False
     windows: bool = True
-    negatives: bool = True
+    true_cfg_scale: bool = False
 
     @classmethod
     def of(cls, pipe) -> "Abilities":
@@ -30,7 +30,7 @@ class Abilities:
         denoiser = denoiser_of(stock)
         windows = isinstance(denoiser, UNetDenoiser)
         if not denoiser.takes_adapters:
-            return cls(windows=windows, negatives="true_cfg_scale" not in signature(stock.__call__).parameters)
+            return cls(windows=windows, true_cfg_scale="true_cfg_scale" in signature(stock.__call__).parameters)
         layers = [layer for part in stock.components.values() if hasattr(part, "modules") for layer in part.modules()]
         loras = dict.fromkeys(name for layer in layers if hasattr(layer, "lora_A") for name in layer.scaling)
         projection = getattr(stock.unet, "encoder_hid_proj", None)

@@ -39,7 +39,7 @@ class DrawingEvents:
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
         self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength]
         self._fields += [parts.stride, parts.separation_strength, parts.separation_end, parts.adapter_layers]
-        self._fields += [parts.compare, parts.syntax]
+        self._fields += [parts.compare, parts.syntax, parts.true_cfg_scale]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._ends = [parts.draw, parts.cancel, parts.progress]
         self._results += [parts.canvas, parts.backdrop, *self._ends]
@@ -119,6 +119,7 @@ class DrawingEvents:
         adapter_layers,
         compare,
         syntax,
+        true_cfg_scale,
     ) -> Settings:
         return Settings(
             width=width,
@@ -142,6 +143,7 @@ class DrawingEvents:
             adapter_layers=adapter_layers,
             compare=bool(compare),
             prompt_syntax=syntax,
+            true_cfg_scale=true_cfg_scale,
         )
 
     def draw(
@@ -287,6 +289,7 @@ class DrawingEvents:
             parts.height: settings.height,
             parts.steps: settings.steps,
             parts.guidance: settings.guidance,
+            parts.true_cfg_scale: settings.true_cfg_scale,
             parts.seed: settings.seed,
             parts.negative: settings.negative_prompt,
             parts.pictures: settings.pictures,

@@ -121,9 +121,7 @@ class Parts:
         with gr.Accordion("Region: click on one", open=False, elem_id="region") as self.region:
             self.phrase = gr.Textbox(label="Phrase", interactive=False, elem_id="phrase")
             self.description = gr.Textbox(label="Description, in the place of the phrase", interactive=False)
-            self.region_negative = gr.Textbox(
-                label="Not to be seen in it", interactive=False, visible=self.abilities.negatives
-            )
+            self.region_negative = gr.Textbox(label="Not to be seen in it", interactive=False)
             self.adapters = gr.Textbox(
                 label="LoRAs in it alone, such as: anna: 0.8, other: 1",
                 info=f"Loaded: {', '.join(self.abilities.loras) or 'none'}",
@@ -192,14 +190,19 @@ class Parts:
     def _settings(self, start: Settings, points: tuple[float, ...]) -> None:
         with gr.Accordion("How it is drawn"):
             self.background = gr.Textbox(start.background, label="Background: what is where no region is")
-            self.negative = gr.Textbox(
-                start.negative_prompt, label="Not to be seen in the picture", visible=self.abilities.negatives
-            )
+            self.negative = gr.Textbox(start.negative_prompt, label="Not to be seen in the picture")
             with gr.Row():
                 self.width = _number("Width", start.width, step=8)
                 self.height = _number("Height", start.height, step=8)
                 self.steps = _number("Steps", start.steps)
                 self.guidance = _number("Guidance", start.guidance, step=0.5, precision=None)
+                self.true_cfg_scale = _number(
+                    "True CFG scale",
+                    start.true_cfg_scale,
+                    step=0.5,
+                    precision=None,
+                    visible=self.abilities.true_cfg_scale,
+                )
             with gr.Row(equal_height=True):
                 self.seed = _number("Seed", start.seed)
                 self.dice = gr.Button("🎲 Another seed", size="sm", min_width=100)

@@ -61,6 +61,7 @@ class Settings:
         adapter_layers (`str`): Where LoRAs of regions act, one of `ADAPTER_LAYERS`.
         compare (`bool`): Whether to draw the same noise without regions, too.
         prompt_syntax (`str`, *optional*): How weights stand in texts, where the pipeline reads any.
+        true_cfg_scale (`float`): Of models whose guidance is distilled; above 1, negative prompts act.
 
     Raises:
         ValueError: Names the field that makes no sense.
@@ -87,6 +88,7 @@ class Settings:
     adapter_layers: str = ADAPTER_LAYERS[0]
     compare: bool = False
     prompt_syntax: str | None = None
+    true_cfg_scale: float = 1.0
 
     def __post_init__(self):
         for name, (low, high) in _LIMITS.items():
@@ -96,8 +98,9 @@ class Settings:
             object.__setattr__(self, name, int(value))
         if self.width % 8 or self.height % 8:
             raise ValueError(f"Width and height have to be divisible by 8, got {self.width} x {self.height}.")
-        if not isinstance(self.guidance, (int, float)) or not 0 <= self.guidance <= 100:
-            raise ValueError(f"The guidance has to be a number in 0..100, got {self.guidance!r}.")
+        for name, value in (("guidance", self.guidance), ("true CFG scale", self.true_cfg_scale)):
+            if not isinstance(value, (int, float)) or not 0 <= value <= 100:
+                raise ValueError(f"The {name} has to be a number in 0..100, got {value!r}.")
         if not isinstance(self.upscale, (int, float)) or not 1 <= self.upscale <= LARGEST_UPSCALE:
             raise ValueError(f"“Upscale” has to be a number in 1..{LARGEST_UPSCALE}, got {self.upscale!r}.")
         if (side := round(self.upscale * max(self.width, self.height))) > LARGEST_PICTURE:
@@ -121,12 +124,14 @@ class Settings:
                 f"The picture's weights are those of {len(self.rows)} regions at {len(self.rows[0])} steps, and there"
                 f" are {len(layout)} regions and {self.steps} steps: click “Back to the checkpoint's weights” first."
             )
+        truly_guided = self.true_cfg_scale > 1
         options = {
             "width": self.width,
             "height": self.height,
             "num_inference_steps": self.steps,
             "guidance_scale": float(self.guidance),
-            "negative_prompt": self.negative_prompt or None,
+            "true_cfg_scale": float(self.true_cfg_scale) if truly_guided else None,
+            "negative_prompt": self.negative_prompt or ("" if truly_guided else None),
             "num_images_per_prompt": self.pictures,
             "blend": self.blend,
             "prompt_syntax": self.prompt_syntax,
@@ -178,6 +183,7 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
     others = {name: value for name, value in given.items() if name not in _FIELDS}
     if not isinstance(negative := given.get("negative_prompt") or "", str):  # of several prompts
         others, negative = others | {"negative_prompt": negative}, ""
+    true_cfg_scale = others.pop("true_cfg_scale", 1.0) if "true_cfg_scale" in usual else 1.0
     if second := _second_pass(making):
         del others["upscale"]
     elsewhere += [f"its {name} {shortened(value)}" for name, value in others.items() if value != _plain(usual, name)]
@@ -208,6 +214,7 @@ def settings_of(making: Making, own: Defaults, usual: dict) -> tuple[Settings, l
         separation_strength=defaults.separation_strength,
         separation_end=defaults.separation_end,
         adapter_layers=given.get("adapter_layers") or ADAPTER_LAYERS[0],
+        true_cfg_scale=true_cfg_scale,
     )
     return replace(settings, rows=_rows_of(making, settings, defaults, own)), elsewhere
 

@@ -590,7 +590,8 @@ def test_pictures_of_regions_are_drawn_compared_and_come_back(make, vision, tmp_
     pipe.register_modules(**vision)
     studio = Studio(pipe, tmp_path, files := {"IP-Adapter": {"file": "ip.safetensors", "sha256": "0"}})
     assert Abilities.of(pipe) == Abilities(pictures=True)
-    assert Abilities.of(ControlledPipeline(made("FLUX.1"))) == Abilities(windows=False, negatives=False)
+    assert Abilities.of(ControlledPipeline(made("FLUX.1"))) == Abilities(windows=False, true_cfg_scale=True)
+    assert Abilities.of(ControlledPipeline(made("SD 3"))) == Abilities(windows=False)
     layouts = [
         replace(LAYOUT, regions=(replace(APPLE, image=Image.new("RGB", (8, 8), colour)), CAR))
         for colour in ("red", "blue")
@@ -828,6 +829,22 @@ def test_models_with_transformers_are_drawn_with_too(tmp_path, family, monkeypat
     run.cancel()
     with pytest.raises(CancelledError):
         list(cancelled)
+
+
+def test_negative_prompts_of_flux_act_by_its_true_cfg_scale_which_comes_back(tmp_path):
+    pipe = ControlledPipeline(quiet(made("FLUX.1")))
+    studio, negated = Studio(pipe, tmp_path), LAYOUT.edit(0, negative_prompt="a dog")
+    settings, pictures = replace(SETTINGS, true_cfg_scale=2.0), []
+    for layout, own in ((LAYOUT, SETTINGS), (LAYOUT, settings), (negated, replace(settings, negative_prompt="fog"))):
+        *_, end = studio.draw(PROMPT, layout, own, Run())
+        found, elsewhere = settings_of(read_picture(end.pictures[0].path), pipe.defaults, _usual(pipe))
+        assert found == replace(own, blend="convex", upscale_strength=found.upscale_strength) and elsewhere == []
+        pictures.append(Image.open(end.pictures[0].path).tobytes())
+    assert len(set(pictures)) == 3
+    _, elsewhere = settings_of(read_picture(end.pictures[0].path), pipe.defaults, {})
+    assert "its true_cfg_scale 2.0" in elsewhere  # where there is no such thing
+    with pytest.raises(ValueError, match="`negative_prompt` acts with a `true_cfg_scale` above 1"):
+        finished(studio, replace(SETTINGS, negative_prompt="fog"))
 
 
 def test_what_the_pipeline_refuses_is_raised(studio):
