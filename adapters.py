@@ -13,7 +13,7 @@ import diffusers
 from diffusers.models.attention_processor import AttnProcessor2_0
 from huggingface_hub import hf_hub_download, list_repo_files
 
-from .controlled import is_transformer
+from .controlled import is_controlled
 from .layout.regions import Layout
 from .pictures import Making
 from .processors.making import IP_ADAPTER
@@ -159,9 +159,9 @@ class Adapters:
             ValueError: It is not there, or a checkpoint with this `model_index.json` cannot take them.
         """
         kind = index.get("_class_name", "")
-        if self.loras and is_transformer(index) and not hasattr(getattr(diffusers, kind, None), "load_lora_weights"):
+        if self.loras and is_controlled(index) and not hasattr(getattr(diffusers, kind, None), "load_lora_weights"):
             raise ValueError(f"--lora: diffusers loads no LoRA into a {kind}: leave it out.")
-        if self.ip_adapter and is_transformer(index):
+        if self.ip_adapter and is_controlled(index):
             raise ValueError("--ip-adapter is for Stable Diffusion 1.x, 2.x and XL, not for this checkpoint.")
         encoder = self.ip_adapter and Path(self.ip_adapter.repository, "image_encoder")
         if encoder and self.ip_adapter.is_local and not encoder.is_dir() and not any(index.get("image_encoder") or ()):

@@ -31,6 +31,8 @@ Targets = dict[str, list[Path]]  # the files that a job is going to write, by th
 _WITH_LIKE = {"like", "output", "seed", "weights", "model", "device", "dtype", "show_layout", "save_layout"}
 _WITH_LIKE |= {"save_weights", "no_metadata", "lora", "ip_adapter", "command", "default_of"}
 
+_OF_PICTURES = ("num_images", "optimize", "upscale", "show_layout", "save_weights")
+
 _DTYPES = ("float32", "float16", "bfloat16")
 _MEANINGFUL = set('/\\:*?"<>|')  # to some shell or disk
 _DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE)  # on Windows, in any folder
@@ -136,6 +138,7 @@ def _add_adapters(parser: argparse.ArgumentParser) -> None:
         help="load a LoRA: file, folder or Hub path; regions name it so. May be given several times",
     )
     add("--ip-adapter", metavar="PLACE[:SCALE]", help="load an IP-Adapter, for regions that have a picture")
+    add("--motion-adapter", metavar="PLACE", help="draw videos, with this adapter of AnimateDiff: folder or Hub id")
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +152,15 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     _add_adapters(parser)
     add = parser.add_argument
     add("-o", "--output", required=True, help="the picture's file; with --prompts a folder for <id>.png")
+    add("--num-frames", type=_count, metavar="N", help="of a video, by AnimateDiff: a .gif in the picture's place")
+    add(
+        "--key-frame",
+        type=_key_frame,
+        action="append",
+        default=[],
+        metavar="FRAME=FILE",
+        help="a layout of the video, from there on: regions move from each to the next. May be given several times",
+    )
     add("--resume", action="store_true", help="leave out prompts whose files are all there")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
     add("--seed", type=_seed, help="of the first picture, the next ones count up (default: 0, or that of --like)")
@@ -220,6 +232,7 @@ def generate(args: argparse.Namespace) -> None:
             raise ValueError(f"--{option.replace('_', '-')} is for layouts that are predicted, not for a --layout.")
     if args.format and not args.layout:
         raise ValueError("--format tells which tool a --layout is of: add --layout FILE.")
+    _check_video(args)
     targets = _checked_targets(_picture_targets, jobs, args)
     if args.resume:
         targets = {job: files for job, files in targets.items() if not _are_there(files)}
@@ -227,12 +240,15 @@ def generate(args: argparse.Namespace) -> None:
         if not targets:
             return
     from .adapters import with_pictures
+    from .layout.key_frames import interpolated_layouts
     from .layout.regions import Layout
     from .processors.weights import read_weights
     from .upscaling import check_second_pass, upscale
+    from .videos import most_frames
 
     read_weights(args.weights)  # or an error, before a model is loaded
     layouts = {job: _given_layout(job, args) if args.layout else None for job in targets}
+    key_frames = {frame: _with_background(Layout.load(file), args) for frame, file in args.key_frame}
     options = {
         "num_inference_steps": args.steps,
         "guidance_scale": args.guidance_scale,
@@ -240,17 +256,21 @@ def generate(args: argparse.Namespace) -> None:
         "true_cfg_scale": args.true_cfg_scale,
         "width": args.width,
         "height": args.height,
-        "num_images_per_prompt": args.num_images,
+        **({"num_frames": args.num_frames} if args.num_frames else {"num_images_per_prompt": args.num_images}),
         "blend": args.blend,
         "weights": args.weights,
         "adapter_layers": args.adapter_layers,
-        "objects": None if args.background else args.objects,
+        "objects": None if args.background or key_frames else args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
     adapters = _adapters(args)
     pipe = _load_pipeline(args, _device(args.device), adapters)
     if args.true_cfg_scale is not None and hasattr(pipe, "stock"):
         raise ValueError("--true-cfg-scale is for FLUX.1: leave it out. Here, --guidance-scale is what it is there.")
+    draws_videos = not hasattr(pipe, "stock") and most_frames(pipe.pipe) > 1
+    if (args.num_frames is not None) != draws_videos:
+        told = "videos: add --num-frames N" if draws_videos else "pictures: add --motion-adapter PLACE for videos"
+        raise ValueError(f"This checkpoint draws {told}.")
     for name in ("depth_order", "separation_strength", "separation_end"):
         if vars(args)[name] is not None:
             setattr(pipe, name, vars(args)[name])
@@ -262,20 +282,24 @@ def generate(args: argparse.Namespace) -> None:
         if args.optimize:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
         for job, files in targets.items():
-            if args.background:
-                found = layouts[job]
-                if found is None:
-                    found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
-                layouts[job] = _with_background(found, args)
-            with with_pictures(pipe, layouts[job] or Layout()):
-                output = pipe(job.prompt, layout=layouts[job], generator=_generators(args), **options)
+            found = layouts[job]
+            if found is None and (args.background or key_frames):
+                found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
+            if found is not None:
+                found = _with_background(found, args)
+            drawn = interpolated_layouts({0: found, **key_frames}, args.num_frames) if key_frames else found
+            with with_pictures(pipe, found or Layout()):
+                output = pipe(job.prompt, layout=drawn, generator=_generators(args), **options)
                 if args.upscale is not None:
                     weights = output.weights
                     output = upscale(pipe, output, args.upscale, generator=_generators(args), **second)
                     output.weights = weights  # what is saved is of the first pass
             shrunk = 1 if args.layout else _shrunk(pipe)
             kept = None if args.no_metadata else adapters.files
-            _write_outputs(_outputs(output, range(args.num_images), files, shrunk, kept), _say)
+            if draws_videos:
+                _write_outputs(_video_outputs(output, files, args.seed or 0), _say)
+            else:
+                _write_outputs(_outputs(output, range(args.num_images), files, shrunk, kept), _say)
             _say(output.layouts[0])
             interrupts.end_of_job()
 
@@ -463,6 +487,26 @@ def _number_or_path(text: str) -> float | str:
     return _number(text)
 
 
+def _key_frame(text: str) -> tuple[int, str]:
+    frame, _, file = text.partition("=")
+    if not frame.isdecimal() or not file:
+        raise argparse.ArgumentTypeError(f"has to be a frame's number and a file, as in 15=last.json, got {text!r}")
+    return int(frame), file
+
+
+def _check_video(args: argparse.Namespace) -> None:
+    """Raises a ValueError if what is for pictures and what is for videos stand together."""
+    if args.num_frames is None:
+        if args.key_frame:
+            raise ValueError("--key-frame is for videos: add --num-frames N.")
+        return
+    others = [name for name in _OF_PICTURES if vars(args)[name] != args.default_of(name)]
+    if others:
+        raise ValueError(f"--{others[0].replace('_', '-')} is for pictures, --num-frames for videos: leave one out.")
+    if args.prompts is None and Path(args.output).suffix.lower() != ".gif":
+        raise ValueError(f"A video is written as a GIF: give --output a name that ends in .gif, not {args.output!r}.")
+
+
 def _read_jobs(args: argparse.Namespace) -> list[Job]:
     if args.prompts is None:
         return [Job(args.prompt)]
@@ -515,7 +559,7 @@ def _checked_targets(targets_of: Callable, jobs: Sequence[Job], args: argparse.N
 
 
 def _picture_targets(job: Job, args: argparse.Namespace) -> Targets:
-    pictures = job.places(args.output, ".png", args.num_images)
+    pictures = job.places(args.output, ".gif" if args.num_frames else ".png", args.num_images)
     return {
         "--output": pictures,
         "--show-layout": [path.with_suffix(".layout.png") for path in pictures] if args.show_layout else [],
@@ -545,6 +589,8 @@ def _adapters(args: argparse.Namespace):
     """What is to be loaded into the pipeline."""
     from .adapters import Adapters
 
+    if args.ip_adapter and args.motion_adapter:
+        raise ValueError("--ip-adapter is for pictures, --motion-adapter for videos: leave one out.")
     return Adapters.asked(args.lora, args.ip_adapter)
 
 
@@ -568,7 +614,8 @@ def _load_pipeline(args: argparse.Namespace, device: str | None = None, adapters
         if device is None:
             pipe = _load_without_weights(configs, **settings)
         else:
-            pipe = _load_whole(model, configs, args.dtype or "float32", **settings).to(device)
+            load = partial(_load_animated, args.motion_adapter) if args.motion_adapter else _load_whole
+            pipe = load(model, configs, args.dtype or "float32", **settings).to(device)
         if adapters:
             adapters.load(pipe)
     if args.box_scale is not None:
@@ -598,16 +645,16 @@ def _predictor(args: argparse.Namespace) -> dict:
 
 
 def _load_whole(model: str, configs: str, dtype: str, **settings):
-    """A pipeline of ours, or for families with transformers the one that the checkpoint names, under control."""
+    """A pipeline of ours, or for other families and videos the one that the checkpoint names, under control."""
     import torch
     from diffusers import DiffusionPipeline
     from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-    from .controlled import ControlledPipeline, check_draws_from_text, is_transformer
+    from .controlled import ControlledPipeline, check_draws_from_text, is_controlled
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
     dtype, index = getattr(torch, dtype), SpaceTimeAttnPipeline.load_config(configs)
-    if is_transformer(index):
+    if is_controlled(index):
         check_draws_from_text(index)
         return ControlledPipeline(DiffusionPipeline.from_pretrained(model, dtype=dtype), **settings)
     if not Path(model).is_file():
@@ -619,26 +666,41 @@ def _load_whole(model: str, configs: str, dtype: str, **settings):
         raise ValueError(f"{model!r} is no whole checkpoint: {error}") from None
 
 
+def _load_animated(motion_adapter: str, model: str, configs: str, dtype: str, **settings):
+    """A pipeline of ours that a motion adapter makes one for videos."""
+    from .controlled import ControlledPipeline, is_controlled
+    from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
+    from .videos import animated
+
+    index = SpaceTimeAttnPipeline.load_config(configs)
+    if is_controlled(index) or "text_encoder_2" in index:
+        raise ValueError("--motion-adapter is for Stable Diffusion 1.x, and this checkpoint is another: leave it out.")
+    pipe = _load_whole(model, configs, dtype, **settings)
+    return ControlledPipeline(
+        animated(pipe, motion_adapter), pipe.defaults, layout_predictor=pipe.config.layout_predictor, llm=pipe.llm
+    )
+
+
 def _load_without_weights(configs: str, **settings):
     """Of the diffusion model nothing is read but the configs, which tell sizes, and the tokenizers."""
     import diffusers
     import torch
 
-    from .controlled import ControlledPipeline, is_transformer
+    from .controlled import ControlledPipeline, is_controlled
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 
     index = SpaceTimeAttnPipeline.load_config(configs)
-    unread = ("text_encoder", "image_encoder", "safety_checker", "feature_extractor")
+    unread = ("text_encoder", "image_encoder", "safety_checker", "feature_extractor", "motion_adapter")
     parts = dict.fromkeys(name for name in index if name.startswith(unread))
     with torch.device("meta"):
-        for name in ("transformer" if is_transformer(index) else "unet", "vae"):
+        for name in ("transformer" if "transformer" in index else "unet", "vae"):
             library, kind = index[name]
             if library == "diffusers":
                 kind = getattr(diffusers, kind)
                 parts[name] = kind.from_config(kind.load_config(configs, subfolder=name))
     if "requires_safety_checker" in index:
         settings["requires_safety_checker"] = False
-    if is_transformer(index):
+    if is_controlled(index):
         return ControlledPipeline(diffusers.DiffusionPipeline.from_pretrained(configs, **parts), **settings)
     return SpaceTimeAttnPipeline.from_pretrained(configs, **parts, **settings)
 
@@ -809,6 +871,19 @@ def _outputs(
         *(
             Output(path, partial(_save_shown, *picture, shrunk))
             for path, *picture in zip(targets["--show-layout"], images, layouts)
+        ),
+    ]
+
+
+def _video_outputs(output, targets: Targets, seed: int) -> list[Output]:
+    """The files of a video, and of the layout of its first frame."""
+    from .videos import as_gif
+
+    return [
+        *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
+        *(
+            Output(path, lambda path: write_whole(path, as_gif(output.images)), f" (seed {seed})")
+            for path in targets["--output"]
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""diffusers' own pipelines of the families with transformers, called as a `SpaceTimeAttnPipeline` is."""
+"""diffusers' own pipelines, of families with transformers and of videos, called as a `SpaceTimeAttnPipeline` is."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import AnimateDiffPipeline, DiffusionPipeline
 
 from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipelineOutput
@@ -16,12 +16,13 @@ from .processors.families import check_index
 from .processors.making import adapters_of, record_of
 from .processors.weights import pad_weights
 from .stock import DENOISERS, checkpoint_config, denoiser_of, predict_layout, spacetime_attention
+from .videos import most_frames
 
 
 class ControlledPipeline:
     """
     One of diffusers' own pipelines that is called as a [`SpaceTimeAttnPipeline`] is: a prompt in, pictures and their
-    layouts out. What it does not have itself is the pipeline's.
+    layouts out, or the frames of one video and theirs. What it does not have itself is the pipeline's.
 
     Args:
         pipe ([`DiffusionPipeline`]): As [`spacetime_attention`] takes it.
@@ -61,7 +62,7 @@ class ControlledPipeline:
 
     def picture_size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """The picture's height and width in pixels; the model's own where one is missing."""
-        side = self.transformer.config.get("sample_size") or self.default_sample_size
+        side = denoiser_of(self.pipe).model.config.get("sample_size") or self.default_sample_size
         own = side * self.vae_scale_factor
         return height or own, width or own
 
@@ -80,7 +81,7 @@ class ControlledPipeline:
     def __call__(
         self,
         prompt: str,
-        layout: Layout | dict | str | None = None,
+        layout: Layout | dict | str | list | None = None,
         blend: str | None = None,
         weights: float | torch.Tensor | str | None = None,
         objects: Sequence[str] | None = None,
@@ -91,32 +92,44 @@ class ControlledPipeline:
         """
         See [`SpaceTimeAttnPipeline.__call__`] and [`spacetime_attention`]; the options are the pipeline's.
 
+        The layout of a video may be a list with one for each frame, see [`interpolated_layouts`]; weights are those of
+        each. Its frames do not tell what they were made from.
+
         Raises:
             ValueError, TypeError: Arguments that make no sense, or that the pipeline does not have.
         """
         options = {name: value for name, value in options.items() if value is not None}
         _check_options(self.pipe, options)
         size = options.get("height"), options.get("width")
-        drawn = self.predict_layout(prompt, *size, objects) if layout is None else Layout.coerce(layout)
+        is_video = most_frames(self.pipe) > 1
+        drawn = self.predict_layout(prompt, *size, objects) if layout is None else layout
+        layouts = [Layout.coerce(item) for item in (drawn if is_video and isinstance(drawn, list) else [drawn])]
         local = {
             "local_prompt_template": local_prompt_template,
             "local_max_sequence_length": local_max_sequence_length,
         }
         making = record_of(self.pipe, {"prompt": prompt, **options, **local, "weights": weights}, self.defaults)
         shows = any(name in options for name in ("ip_adapter_image", "ip_adapter_image_embeds"))
-        making["adapters"] = adapters_of(self.pipe, [drawn], shows)
-        with spacetime_attention(self.pipe, drawn, blend, weights, preset=self.defaults, **local) as control:
-            images = self.pipe(prompt=prompt, **options).images
+        making["adapters"] = adapters_of(self.pipe, layouts, shows)
+        of_each = weights if len(layouts) == 1 else [weights] * len(layouts)
+        with spacetime_attention(self.pipe, layouts, blend, of_each, preset=self.defaults, **local) as control:
+            output = self.pipe(prompt=prompt, **options)
         making["arguments"]["blend"] = control.blend
-        count = options.get("num_images_per_prompt", 1)
+        images = _frames(output.frames[0], options) if is_video else output.images
+        count = len(images) // len(layouts)
         return SpaceTimeAttnPipelineOutput(
             images=images,
             nsfw_content_detected=None,
-            layouts=[drawn] * count,
-            weights=pad_weights([control.weights] * count),
+            layouts=layouts * count,
+            weights=pad_weights(control.weights.split([len(item) for item in layouts]) * count),
             blend=control.blend,
-            making=making,
+            making=None if is_video else making,
         )
+
+
+def _frames(video, options: dict):
+    """The frames of a video, one after the other."""
+    return video.transpose(0, 1) if options.get("output_type") == "latent" else video
 
 
 def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
@@ -126,6 +139,8 @@ def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
         if name not in taken:
             kind = type(pipe).__name__
             raise ValueError(f"This checkpoint is {kind}'s, which has no argument `{name}`: leave it out.")
+    if options.get("num_frames", 1) > (most := most_frames(pipe)):
+        raise ValueError(f"`num_frames` is {options['num_frames']}, and this motion adapter draws {most} at most.")
     scale = "true_cfg_scale" if "true_cfg_scale" in taken else "guidance_scale"
     value = options.get(scale, taken[scale].default)
     if options.get("negative_prompt") and value <= 1:
@@ -139,16 +154,17 @@ def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
 def check_checkpoint(index: dict) -> None:
     """Raises a ValueError if a checkpoint with this `model_index.json` is of no family that is supported."""
     try:
-        is_transformer(index) or check_index(index)
+        is_controlled(index) or check_index(index)
     except ValueError:
         kind, supported = index.get("_class_name"), ", ".join(kind.kind for kind in DENOISERS)
         raise ValueError(f"A checkpoint of {kind} is not supported, but those of {supported} are.") from None
 
 
-def is_transformer(index: dict) -> bool:
-    """Whether a checkpoint with this `model_index.json` is of a family that is supported and no UNet's."""
+def is_controlled(index: dict) -> bool:
+    """Whether a checkpoint with this `model_index.json` is for a [`ControlledPipeline`]: no UNet's, or of videos."""
     _, kind = index.get("transformer", (None, None))
-    return kind in {model.__name__ for denoiser in DENOISERS for model in denoiser.models}
+    is_transformer = kind in {model.__name__ for denoiser in DENOISERS for model in denoiser.models}
+    return is_transformer or index.get("_class_name") == AnimateDiffPipeline.__name__
 
 
 def check_draws_from_text(index: dict) -> None:

@@ -5,6 +5,7 @@ from inspect import signature
 
 from ..processors.unet import UNetDenoiser
 from ..stock import denoiser_of
+from ..videos import most_frames
 from .drawing import inner_pipe
 
 
@@ -16,12 +17,19 @@ class Abilities:
         pictures (`bool`): Whether an IP-Adapter is loaded, which shows them to regions.
         windows (`bool`): Whether a second pass can be drawn in windows.
         true_cfg_scale (`bool`): Whether negative prompts act by that alone, as FLUX.1's do.
+        frames (`int`): How many a video may have; 1 where it draws pictures.
     """
 
     loras: tuple[str, ...] = ()
     pictures: bool = False
     windows: bool = True
     true_cfg_scale: bool = False
+    frames: int = 1
+
+    @property
+    def videos(self) -> bool:
+        """Whether it draws them, and no pictures."""
+        return self.frames > 1
 
     @classmethod
     def of(cls, pipe) -> "Abilities":
@@ -30,7 +38,8 @@ class Abilities:
         denoiser = denoiser_of(stock)
         windows = isinstance(denoiser, UNetDenoiser)
         if not denoiser.takes_adapters:
-            return cls(windows=windows, true_cfg_scale="true_cfg_scale" in signature(stock.__call__).parameters)
+            distilled = "true_cfg_scale" in signature(stock.__call__).parameters
+            return cls(windows=windows, true_cfg_scale=distilled, frames=most_frames(stock))
         layers = [layer for part in stock.components.values() if hasattr(part, "modules") for layer in part.modules()]
         loras = dict.fromkeys(name for layer in layers if hasattr(layer, "lora_A") for name in layer.scaling)
         projection = getattr(stock.unet, "encoder_hid_proj", None)

@@ -22,6 +22,7 @@ from ..pictures import Making, as_png, making_of
 from ..processors.optimized_run import decode
 from ..stock import denoiser_of
 from ..upscaling import check_second_pass, upscale
+from ..videos import as_gif
 from .reading import collected_warnings
 from .settings import Settings
 
@@ -66,10 +67,10 @@ class Progress:
 @dataclass(frozen=True)
 class Drawn:
     """
-    A picture that is finished.
+    A picture or video that is finished.
 
     Args:
-        path (`Path`): Its PNG, which remembers what it was made from.
+        path (`Path`): Its PNG, which remembers what it was made from, or its GIF.
         seed (`int`, *optional*): Its own, if it has one.
         plain (`Path`, *optional*): The picture of the same noise without regions.
         distances (`tuple[float, ...]`): Of those that CLIP chose it from.
@@ -106,9 +107,12 @@ class Studio:
         while True:
             self._jobs.get()()
 
-    def draw(self, prompt: str, layout: Layout, settings: Settings, run: Run) -> Iterator[Progress | Finished]:
+    def draw(
+        self, prompt: str, layout: Layout | list[Layout], settings: Settings, run: Run
+    ) -> Iterator[Progress | Finished]:
         """
-        Progress, and at last the pictures. The run is stopped when the iterator is closed.
+        Progress, and at last the pictures. The run is stopped when the iterator is closed. A video may have a list of
+        layouts, one for each frame.
 
         Raises:
             CancelledError: The run has been stopped.
@@ -128,17 +132,18 @@ class Studio:
             raise item
         yield item
 
-    def _work(self, prompt: str, layout: Layout, settings: Settings, run: Run, news: Queue) -> None:
+    def _work(self, prompt: str, layout: Layout | list[Layout], settings: Settings, run: Run, news: Queue) -> None:
         try:
             watch = _Watch(run, news, settings)
             with collected_warnings() as warned, _having(self.pipe, settings.defaults):
-                pictures = self._pictures(prompt, layout, settings, watch)
+                drawn = self._pictures if settings.frames == 1 else self._video
+                pictures = drawn(prompt, layout, settings, watch)
             news.put(Finished(pictures, tuple(dict.fromkeys(warned))))
         except Exception as error:  # of whatever kind: it is raised where the news are read
             news.put(error)
 
     def _pictures(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch") -> tuple[Drawn, ...]:
-        layout = replace(layout, background=settings.background.strip() or None)
+        layout = _with_background(layout, settings)
         options = settings.options(layout, blend_of(self.pipe, settings.blend, settings.guidance))
         optimised = {"optimize_weights": settings.best_of} if settings.best_of > 1 else {}
         if settings.upscale > 1:
@@ -152,8 +157,7 @@ class Studio:
         if settings.upscale > 1:
             output, plain = (first and self._larger(first, settings, watch) for first in (output, plain))
         distances = [()] * settings.pictures if output.loss_history is None else output.loss_history.tolist()
-        folder = self.folder / uuid4().hex
-        folder.mkdir(parents=True)
+        folder = self._new_folder()
         slug, making = _slug(prompt), partial(making_of, adapter_files=self.adapter_files)
         return tuple(
             Drawn(
@@ -165,11 +169,26 @@ class Studio:
             for number, seed in enumerate(range(settings.seed, settings.seed + settings.pictures))
         )
 
-    def _call(self, prompt: str, layout: Layout, settings: Settings, watch: "_Watch", **options):
+    def _video(
+        self, prompt: str, layout: Layout | list[Layout], settings: Settings, watch: "_Watch"
+    ) -> tuple[Drawn, ...]:
+        layouts = [_with_background(one, settings) for one in (layout if isinstance(layout, list) else [layout])]
+        options = settings.options(layouts[0], blend_of(self.pipe, settings.blend, settings.guidance))
+        frames = self._call(prompt, layouts, settings, watch, **options).images
+        path = self._new_folder() / f"{_slug(prompt)}-{settings.seed}.gif"
+        path.write_bytes(as_gif(frames))
+        return (Drawn(path, settings.seed),)
+
+    def _new_folder(self) -> Path:
+        folder = self.folder / uuid4().hex
+        folder.mkdir(parents=True)
+        return folder
+
+    def _call(self, prompt: str, layout: Layout | list[Layout], settings: Settings, watch: "_Watch", **options):
         if watch.run.cancelled:
             raise CancelledError
         options |= {"generator": _generators(settings), **watch.callback(self.pipe)}
-        with with_pictures(self.pipe, layout):
+        with with_pictures(self.pipe, layout[0] if isinstance(layout, list) else layout):
             output = self.pipe(prompt, layout=layout, **options)
         if watch.run.cancelled:
             raise CancelledError
@@ -184,6 +203,10 @@ class Studio:
         if watch.run.cancelled:
             raise CancelledError
         return output
+
+
+def _with_background(layout: Layout, settings: Settings) -> Layout:
+    return replace(layout, background=settings.background.strip() or None)
 
 
 def _generators(settings: Settings) -> list[torch.Generator]:
@@ -268,7 +291,12 @@ class _Watch:
         self._news.put(Progress(min(self._done, self._runs * steps), self._runs * steps, preview))
 
     def _as_map(self, pipe, latents: torch.Tensor) -> torch.Tensor:
-        """Latents of shape (pictures, channels, rows, columns), also of FLUX, which works on a list of patches."""
+        """
+        Latents of shape (pictures, channels, rows, columns): of a video those of its first frame, and of FLUX what it
+        has as a list of patches.
+        """
+        if latents.ndim == 5:
+            return latents[:, :, 0]
         return latents if latents.ndim == 4 else pipe._unpack_latents(latents, *self._size, pipe.vae_scale_factor)
 
 

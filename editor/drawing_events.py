@@ -39,7 +39,7 @@ class DrawingEvents:
         self._fields += [parts.pictures, parts.best_of, parts.blend, parts.own_curve, parts.rows]
         self._fields += [parts.depth_order, parts.background, parts.upscale, parts.upscale_strength]
         self._fields += [parts.stride, parts.separation_strength, parts.separation_end, parts.adapter_layers]
-        self._fields += [parts.compare, parts.syntax, parts.true_cfg_scale]
+        self._fields += [parts.compare, parts.syntax, parts.true_cfg_scale, parts.frames]
         self._results = [parts.drawn, parts.picture, parts.slider, parts.gallery, parts.note, parts.download]
         self._ends = [parts.draw, parts.cancel, parts.progress]
         self._results += [parts.canvas, parts.backdrop, *self._ends]
@@ -60,6 +60,7 @@ class DrawingEvents:
         for part, handler, inputs, outputs in (
             (parts.shown.input, lambda shown: gr.HTML(shown=bool(shown)), [parts.shown], parts.canvas),
             (parts.under.input, _under, [parts.under, parts.backdrop], parts.canvas),
+            (parts.frame.change, self.gone_to, [parts.frame, parts.drawn, parts.under], self._results),
             (parts.dice.click, lambda: random.randrange(_HIGHEST_SEED), None, parts.seed),
             (parts.gallery.select, self.chosen, [parts.drawn, parts.under], self._results),
             (parts.curve.shaped, self.shaped, None, self._weights),
@@ -120,6 +121,7 @@ class DrawingEvents:
         compare,
         syntax,
         true_cfg_scale,
+        frames,
     ) -> Settings:
         return Settings(
             width=width,
@@ -144,6 +146,7 @@ class DrawingEvents:
             compare=bool(compare),
             prompt_syntax=syntax,
             true_cfg_scale=true_cfg_scale,
+            frames=frames,
         )
 
     def draw(
@@ -156,12 +159,13 @@ class DrawingEvents:
         self._drawing[request.session_hash] = run
         parts, image = self._parts, ""
         try:
-            for news in self._studio.draw(scene.prompt, scene.layout, settings, run):
+            for news in self._studio.draw(scene.prompt, scene.of_video(settings.frames), settings, run):
                 if isinstance(news, Finished):
                     for text in news.warned:
                         warn(text)
                     index = _again(news.pictures, before)
-                    yield self._finished(news.pictures, _opened_image(news.pictures[index].path), index, under)
+                    shown = _opened_image(news.pictures[index].path, scene.frame)
+                    yield self._finished(news.pictures, shown, index, under)
                 else:
                     image = _image(news) or image
                     yield {parts.progress: _bar(f"step {news.done} of {news.total}", news.done / news.total, image)}
@@ -217,6 +221,13 @@ class DrawingEvents:
     def chosen(self, pictures: tuple[Drawn, ...], under: bool, event: gr.SelectData) -> dict:
         """Another one of the pictures."""
         return self._finished(pictures, _opened_image(pictures[event.index].path), event.index, under)
+
+    def gone_to(self, frame: float, videos: tuple[Drawn, ...], under: bool) -> dict:
+        """Another frame of a video."""
+        if not videos:
+            return gr.skip()
+        backdrop = backdrop_of(_opened_image(videos[0].path, int(frame)))
+        return {self._parts.backdrop: backdrop, self._parts.canvas: _under(under, backdrop)}
 
     # Weights
 
@@ -339,15 +350,18 @@ def _note(drawn: Drawn) -> str:
     return f"Seed {drawn.seed}; CLIP's distances were {tried}, and the least was kept."
 
 
-def _opened_image(path: str) -> Image.Image:
+def _opened_image(path: str | Path, frame: int = 0) -> Image.Image:
     """
+    A picture, or one frame of a video.
+
     Raises:
         ValueError: It cannot be decoded, or is larger than what is drawn here.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(path, formats=["PNG", "GIF"]) as image:
             if max(image.size) > LARGEST_PICTURE:
                 raise ValueError(f"it has {image.width} x {image.height} pixels, more than {LARGEST_PICTURE} a side")
+            image.seek(min(frame, getattr(image, "n_frames", 1) - 1))
             return image.convert("RGB")
     except Exception as error:  # Pillow has many kinds for broken files
         raise ValueError(f"The picture cannot be opened: {error}.") from None

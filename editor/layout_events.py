@@ -14,7 +14,7 @@ from ..layout.files import shortened
 from ..layout.regions import Layout, Region
 from .canvas import canvas_value
 from .notices import noticed, warn
-from .parts import Parts, mask_size
+from .parts import Parts, key_frames_of, mask_size
 from .reading import SLOW, Read, Reader, Wishes
 from .region_picture import opened_picture
 from .scene import Scene
@@ -39,6 +39,7 @@ class LayoutEvents:
         self.outputs = [parts.scene, parts.canvas, parts.read, parts.struck, parts.added, parts.objects, parts.told]
         self.outputs += [parts.question, parts.undo, parts.region, parts.addition, parts.layout_seed, parts.mask]
         self.outputs += [parts.temperature, parts.predictor, parts.prompt, *self._fields, *self._buttons]
+        self.outputs += [parts.frame, parts.no_key_frame]
 
     def connect(self) -> None:
         """Connects the parts with the handlers."""
@@ -66,6 +67,9 @@ class LayoutEvents:
         self._on(parts.front.click, lambda scene: self.view(scene.in_depth(front=True)), [parts.scene])
         self._on(parts.back.click, lambda scene: self.view(scene.in_depth(front=False)), [parts.scene])
         self._on(parts.undo.click, self.undone, self.reading)
+        self._on(parts.frame.input, self.gone_to, [parts.frame, parts.scene], trigger_mode="always_last")
+        self._on(parts.frames.input, self.cut_off, [parts.frames, parts.scene], trigger_mode="always_last")
+        self._on(parts.no_key_frame.click, lambda scene: self.view(scene.without_key_frame()), [parts.scene])
 
         for field, name in ((parts.description, "description"), (parts.region_negative, "negative_prompt")):
             self._on(field.input, self._change(name, lambda text: text.strip() and text or None), [field, parts.scene])
@@ -93,6 +97,8 @@ class LayoutEvents:
             parts.undo: gr.Button(interactive=bool(scene.past)),
             parts.question: gr.Group(visible=scene.offered is not None),
             parts.region: gr.Accordion(label=f"Region: {region.phrase if region else 'click on one'}"),
+            parts.frame: gr.Slider(value=scene.frame, info=key_frames_of(scene)),
+            parts.no_key_frame: gr.Button(interactive=scene.frame in scene.key_frames != (scene.frame,)),
         }
         if not but_fields:
             shown |= {button: gr.Button(interactive=region is not None) for button in self._buttons}
@@ -233,6 +239,16 @@ class LayoutEvents:
 
     def removed(self, scene: Scene, event: gr.EventData) -> dict:
         return self.view(scene.without(event.index))
+
+    def gone_to(self, frame: float, scene: Scene) -> dict:
+        shown = self.view(scene.at(int(frame)))
+        del shown[self._parts.frame]  # which is being dragged
+        return shown
+
+    def cut_off(self, frames: float, scene: Scene) -> dict:
+        """The number of frames is another."""
+        scene = scene.at(min(scene.frame, int(frames) - 1))
+        return self.view(scene) | {self._parts.frame: gr.Slider(value=scene.frame, maximum=int(frames) - 1)}
 
     def renamed(self, text: str, scene: Scene) -> dict:
         return self.view(scene.changed(phrase=text), but_fields=True) if text.strip() else gr.skip()

@@ -41,11 +41,12 @@ def build(pipe, adapter_files: Mapping[str, dict] | None = None) -> gr.Blocks:
             [`Making`].
     """
     pipe.set_progress_bar_config(disable=True)
-    reader, start = Reader(pipe), _first_settings(pipe)
+    reader, abilities = Reader(pipe), Abilities.of(pipe)
+    start = _first_settings(pipe, abilities)
     reader.read(EXAMPLE, Wishes(start.width, start.height, reader.default))  # loads what is loaded at the first use
     points = default_curve(pipe.defaults, blend_of(pipe, None, start.guidance))
     with gr.Blocks(title="spacetime_attn", analytics_enabled=False, delete_cache=(3600, _KEPT)) as page:
-        parts = Parts(reader, start, points, Abilities.of(pipe))
+        parts = Parts(reader, start, points, abilities)
         layouts = LayoutEvents(parts, reader)
         layouts.connect()
         studio = Studio(pipe, Path(page.GRADIO_CACHE, "pictures"), adapter_files)
@@ -53,13 +54,14 @@ def build(pipe, adapter_files: Mapping[str, dict] | None = None) -> gr.Blocks:
     return page.queue(default_concurrency_limit=1, api_open=False)
 
 
-def _first_settings(pipe) -> Settings:
+def _first_settings(pipe, abilities: Abilities) -> Settings:
     """What the pipeline does by default."""
     height, width = pipe.picture_size(None, None)
     stock = inspect.signature(inner_pipe(pipe).__call__).parameters
     steps, guidance = (stock[name].default for name in ("num_inference_steps", "guidance_scale"))
     kept = {name: getattr(pipe.defaults, name) for name in ("depth_order", "separation_strength", "separation_end")}
-    return Settings(width, height, steps, guidance, **kept)
+    frames = min(stock["num_frames"].default, abilities.frames) if abilities.videos else 1
+    return Settings(width, height, steps, guidance, **kept, frames=frames)
 
 
 def serve(

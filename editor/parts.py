@@ -90,6 +90,18 @@ class Parts:
             self.delete = _tool("Delete", interactive=False)
             self.front = _tool("To front", interactive=False)
             self.back = _tool("To back", interactive=False)
+        self.frame = gr.Slider(
+            0,
+            max(start.frames, 2) - 1,
+            0,
+            step=1,
+            label="Frame",
+            info=key_frames_of(Scene()),
+            buttons=[],
+            visible=self.abilities.videos,
+            elem_id="frame",
+        )
+        self.no_key_frame = _tool("Remove key frame", interactive=False, visible=self.abilities.videos)
         with gr.Row():
             self.shown = gr.Checkbox(True, label="Show the boxes", min_width=120, elem_id="shown")
             self.under = gr.Checkbox(True, label="Show the picture under them", min_width=120)
@@ -166,8 +178,9 @@ class Parts:
             self.draw = gr.Button("Draw", variant="primary", scale=3, min_width=120, elem_id="draw")
             self.cancel = gr.Button("Cancel", scale=1, min_width=90, interactive=False, elem_id="cancel")
         self.progress = gr.HTML("", elem_id="progress")
+        label, kind = ("Video", "GIF") if self.abilities.videos else ("Picture", "PNG")
         self.picture = gr.Image(
-            label="Picture", type="filepath", interactive=False, buttons=["fullscreen"], elem_id="picture"
+            label=label, type="filepath", interactive=False, buttons=["fullscreen"], elem_id="picture"
         )
         self.slider = gr.ImageSlider(
             label="Without regions and with them", visible=False, type="filepath", interactive=False, elem_id="slider"
@@ -182,9 +195,13 @@ class Parts:
             elem_id="gallery",
         )
         self.note = gr.Markdown("", elem_id="note")
-        self.download = gr.DownloadButton("Download the PNG", interactive=False, size="sm", elem_id="download")
+        self.download = gr.DownloadButton(f"Download the {kind}", interactive=False, size="sm", elem_id="download")
         self.file = gr.File(
-            label="Drop a PNG made here to go on with it", file_types=[".png"], height=150, elem_id="file"
+            label="Drop a PNG made here to go on with it",
+            file_types=[".png"],
+            visible=not self.abilities.videos,
+            height=150,
+            elem_id="file",
         )
 
     def _settings(self, start: Settings, points: tuple[float, ...]) -> None:
@@ -206,14 +223,29 @@ class Parts:
             with gr.Row(equal_height=True):
                 self.seed = _number("Seed", start.seed)
                 self.dice = gr.Button("🎲 Another seed", size="sm", min_width=100)
-            with gr.Row():
+            self.frames = gr.Slider(
+                min(2, start.frames),
+                max(2, self.abilities.frames),
+                start.frames,
+                step=1,
+                label="Frames",
+                buttons=[],
+                visible=self.abilities.videos,
+                elem_id="frames",
+            )
+            with gr.Row(visible=not self.abilities.videos):
                 self.pictures = _count("Pictures", MOST["pictures"])
                 self.best_of = _count("Best of", MOST["best_of"])
-            with gr.Row():
+            with gr.Row(visible=not self.abilities.videos):
                 self.upscale = _number("Upscale", start.upscale, step=0.5, precision=None)
                 self.upscale_strength = _number("Drawn anew", start.upscale_strength, step=0.05, precision=None)
                 self.stride = _number("Window stride", start.stride, step=8, visible=self.abilities.windows)
-            self.compare = gr.Checkbox(False, label="Compare with the same noise without regions", elem_id="compare")
+            self.compare = gr.Checkbox(
+                False,
+                label="Compare with the same noise without regions",
+                visible=not self.abilities.videos,
+                elem_id="compare",
+            )
             self.blend = gr.Radio([CHECKPOINTS, *BLENDS], value=CHECKPOINTS, label="Blend")
             self.depth_order = gr.Checkbox(
                 start.depth_order, label="Regions give way to those in front of them", elem_id="depth_order"
@@ -244,6 +276,11 @@ class Parts:
             gr.Markdown("Weights over time: drag the points.")
             self.curve = curve(points)
             self.own_weights = gr.Button("Back to the checkpoint's weights", size="sm")
+
+
+def key_frames_of(scene: Scene) -> str:
+    """What is told of them."""
+    return f"Key frames: {', '.join(map(str, scene.key_frames))}. A box that you move makes one."
 
 
 def _tool(text: str, **options) -> gr.Button:

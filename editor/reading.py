@@ -69,7 +69,8 @@ class Reader:
 
     def __init__(self, pipe):
         self._pipe, self._lock = pipe, Lock()
-        self.default = pipe.config.get("layout_predictor", "transformer")
+        named = isinstance(pipe.layout_predictor, str)
+        self.default = pipe.layout_predictor if named else pipe.config.get("layout_predictor", "transformer")
         self.predictors = list(dict.fromkeys(["rules", "transformer", self.default]))
         if find_spec("xgrammar"):
             self.predictors = list(dict.fromkeys([*self.predictors, "llm"]))

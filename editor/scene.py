@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 from PIL import Image
 
+from ..layout.key_frames import interpolated_layouts
 from ..layout.regions import Layout, Region, grouped
+from ..layout.shapes import SHAPE_CHECKS
 
 
 NEW_PHRASE = "something"
 NEW_BOX = (0.35, 0.35, 0.65, 0.65)
 _MOST_STEPS_BACK = 100
+_MOVED = (*SHAPE_CHECKS, "softness", "strength")  # what a region has of its own in each key frame of a video
 _STEPS_OF_THEIR_OWN = {"mask", "image"}  # which are not typed or slid, each in one step with the last
 _MOST_REGIONS = 64
 _MOST_POINTS = 4096  # of their polygons
@@ -22,7 +26,7 @@ class Scene:
     """
     Args:
         prompt (`str`): The text.
-        layout ([`Layout`]): Where its objects go.
+        layout ([`Layout`]): Where its objects go; in a video, those of the frame that is being edited.
         predicted ([`Layout`]): What the prompt's own layout is.
         origin ([`Layout`]): The predicted one that the layout was made from; of an earlier prompt, until the visitor
             says what becomes of the boxes.
@@ -34,6 +38,9 @@ class Scene:
         past (`tuple[Scene, ...]`): To go back to.
         corrections (`tuple`, *optional*): The words that were struck and added, if a picture with a prompt of its own
             was opened here.
+        frame (`int`): The frame of a video that is being edited; of a picture 0.
+        key_frames (`tuple[int, ...]`): Those where the visitor has put regions, between which they move.
+        paths (`tuple[dict[int, Region], ...]`): Each region in all key frames, for what it has of its own there.
     """
 
     prompt: str = ""
@@ -46,10 +53,18 @@ class Scene:
     touched: tuple | None = None
     past: tuple["Scene", ...] = ()
     corrections: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    frame: int = 0
+    key_frames: tuple[int, ...] = (0,)
+    paths: tuple[dict[int, Region], ...] = ()
 
     def __post_init__(self):
         own = len(self.layout) - len(self.sources)
         object.__setattr__(self, "sources", (*self.sources, *[None] * own))
+        paths = zip_longest(self.layout, self.paths, fillvalue={})  # what is new stands still
+        object.__setattr__(self, "paths", tuple(self._completed(region, path) for region, path in paths))
+
+    def _completed(self, region: Region, path: dict[int, Region]) -> dict[int, Region]:
+        return {key: region if key == self.frame else path.get(key, region) for key in self.key_frames}
 
     @property
     def region(self) -> Region | None:
@@ -93,8 +108,8 @@ class Scene:
 
     def _as_predicted(self) -> "Scene":
         layout = self.predicted
-        sources = tuple(range(len(layout)))
-        return replace(self, layout=layout, origin=layout, sources=sources, selected=None, touched=None)
+        now = {"sources": tuple(range(len(layout))), "selected": None, "touched": None}
+        return replace(self, layout=layout, origin=layout, key_frames=(0,), paths=(), **now)
 
     def _followed(self) -> "Scene":
         """With what the prompt says by now of the same objects."""
@@ -113,7 +128,8 @@ class Scene:
         )
         now_at = {place: number for number, (place, _) in enumerate(rows) if place is not None}
         now = {"sources": tuple(index for _, index in rows), "selected": now_at.get(self.selected), "touched": None}
-        return replace(self, layout=layout, origin=predicted, **now)
+        paths = tuple({} if place is None else self.paths[place] for place, _ in rows)
+        return replace(self, layout=layout, origin=predicted, paths=paths, **now)
 
     def _rows(self) -> list[tuple[int | None, int | None]]:
         """
@@ -155,7 +171,7 @@ class Scene:
         """With a region brought to other bounds `(x0, y0, x1, y1)`."""
         region = self.layout.regions[self._checked(index)]
         scene = self._with(_replaced(self.layout, index, with_bounds(region, bounds, resized)))
-        return replace(scene, selected=index)
+        return replace(scene._on_its_path(index, region), selected=index)
 
     def changed(self, **values) -> "Scene":
         """With other values of the region that is being edited, see [`Region`]."""
@@ -163,7 +179,9 @@ class Scene:
             raise ValueError("No region is chosen: click on one first.")
         layout = self.layout.edit(self.selected, **values)
         touched = None if values.keys() & _STEPS_OF_THEIR_OWN else (self.selected, *values)
-        return self if layout == self.layout else self._with(layout, touched=touched)
+        if layout == self.layout:
+            return self
+        return self._with(layout, touched=touched)._on_its_path(self.selected, self.region)
 
     def with_new(self, bounds: Sequence[float] = NEW_BOX) -> "Scene":
         """With one more box."""
@@ -182,14 +200,52 @@ class Scene:
             regions=[self.layout.regions[n] for n in places],
             relations=[relation.renumbered(places.get) for relation in relations],
         )
-        sources = tuple(self.sources[n] for n in places)
-        return replace(self._with(layout), sources=sources, selected=None)
+        sources, paths = (tuple(of[n] for n in places) for of in (self.sources, self.paths))
+        return replace(self._with(layout), sources=sources, paths=paths, selected=None)
 
     def in_depth(self, front: bool) -> "Scene":
         """With the region that is being edited in front of all others, or behind them."""
         index = self._checked(self.selected)
         others = [n for n in self.layout.back_to_front() if n != index]
         return self._with(self.layout.ordered([*others, index] if front else [index, *others]))
+
+    # Key frames of a video
+
+    def at(self, frame: int) -> "Scene":
+        """With another frame being edited, with regions as they are there."""
+        layouts = self._by_key_frame()
+        layout = layouts[frame] if frame in layouts else interpolated_layouts(layouts, max(frame, *layouts) + 1)[frame]
+        return replace(self, frame=frame, layout=replace(self.layout, regions=layout.regions), touched=None)
+
+    def without_key_frame(self) -> "Scene":
+        """With regions that move through the frame that is being edited without being put there."""
+        left = tuple(key for key in self.key_frames if key != self.frame)
+        if left in ((), self.key_frames):
+            raise ValueError(f"Frame {self.frame} is no key frame, or the only one.")
+        return replace(self._with(self.layout), key_frames=left).at(self.frame)
+
+    def of_video(self, frames: int) -> Layout | list[Layout]:
+        """The layout of all its frames, or of each. Key frames after its end are moved to all the same."""
+        if len(self.key_frames) == 1:
+            return self.layout
+        return interpolated_layouts(self._by_key_frame(), max(frames, self.key_frames[-1] + 1))[:frames]
+
+    def _by_key_frame(self) -> dict[int, Layout]:
+        paths = list(zip(self.layout, self.paths))
+        return {
+            key: replace(self.layout, regions=[_as_in(region, path[key]) for region, path in paths])
+            for key in self.key_frames
+        }
+
+    def _on_its_path(self, index: int, before: Region) -> "Scene":
+        """With a region that was changed: one that is moved makes a key frame, and has one kind of shape in all."""
+        region, path, key_frames = self.layout.regions[index], self.paths[index], self.key_frames
+        is_for_all = region.mask is not None or kind_of(region) != kind_of(before)  # it cannot be interpolated
+        if is_for_all:
+            path = {key: replace(region, strength=there.strength) for key, there in path.items()}
+        if region.strength != before.strength or not is_for_all and _as_in(before, region) != before:
+            key_frames = tuple(sorted({*key_frames, self.frame}))
+        return replace(self, paths=(*self.paths[:index], path, *self.paths[index + 1 :]), key_frames=key_frames)
 
     def _with(self, layout: Layout, edited: bool = True, touched: tuple | None = None) -> "Scene":
         past = self.past
@@ -211,6 +267,16 @@ def check_layout(layout: Layout) -> None:
             f"The layout has {len(layout)} regions with {points} points of polygons; the page takes {_MOST_REGIONS}"
             f" regions with {_MOST_POINTS} points."
         )
+
+
+def kind_of(region: Region) -> str:
+    """The name of its shape."""
+    return next(name for name in SHAPE_CHECKS if getattr(region, name) is not None)
+
+
+def _as_in(region: Region, there: Region) -> Region:
+    """A region where it is in another frame."""
+    return replace(region, **{name: getattr(there, name) for name in _MOVED})
 
 
 def bounds_of(region: Region) -> tuple[float, float, float, float]:

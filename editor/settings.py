@@ -15,7 +15,7 @@ from ..processors.weights import default_weights
 
 
 LARGEST_SIDE = 2048  # pixels
-MOST = {"steps": 200, "pictures": 16, "best_of": 32}
+MOST = {"steps": 200, "pictures": 16, "best_of": 32, "frames": 1024}
 LARGEST_UPSCALE = 4
 LARGEST_PICTURE = 4096  # pixels a side, after a second pass
 MOST_SEPARATION = 100
@@ -34,7 +34,7 @@ _FIELDS = (
     "adapter_layers",
 )
 _WORDS = {"best_of": "“Best of”", "pictures": "The number of pictures", "steps": "The number of steps"}
-_WORDS |= {"stride": "“Window stride”"}
+_WORDS |= {"stride": "“Window stride”", "frames": "The number of frames"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class Settings:
         compare (`bool`): Whether to draw the same noise without regions, too.
         prompt_syntax (`str`, *optional*): How weights stand in texts, where the pipeline reads any.
         true_cfg_scale (`float`): Of models whose guidance is distilled; above 1, negative prompts act.
+        frames (`int`): Of a video; 1 for pictures.
 
     Raises:
         ValueError: Names the field that makes no sense.
@@ -89,6 +90,7 @@ class Settings:
     compare: bool = False
     prompt_syntax: str | None = None
     true_cfg_scale: float = 1.0
+    frames: int = 1
 
     def __post_init__(self):
         for name, (low, high) in _LIMITS.items():
@@ -125,6 +127,7 @@ class Settings:
                 f" are {len(layout)} regions and {self.steps} steps: click “Back to the checkpoint's weights” first."
             )
         truly_guided = self.true_cfg_scale > 1
+        count = {"num_frames": self.frames} if self.frames > 1 else {"num_images_per_prompt": self.pictures}
         options = {
             "width": self.width,
             "height": self.height,
@@ -132,7 +135,7 @@ class Settings:
             "guidance_scale": float(self.guidance),
             "true_cfg_scale": float(self.true_cfg_scale) if truly_guided else None,
             "negative_prompt": self.negative_prompt or ("" if truly_guided else None),
-            "num_images_per_prompt": self.pictures,
+            **count,
             "blend": self.blend,
             "prompt_syntax": self.prompt_syntax,
             "adapter_layers": None if self.adapter_layers == ADAPTER_LAYERS[0] else self.adapter_layers,

@@ -113,25 +113,30 @@ def test_a_copy_of_the_unet_made_within_the_block_has_layers_of_its_own(stock):
 # Videos
 
 
+def made_to_move(stock, moves: bool) -> AnimateDiffPipeline:
+    """AnimateDiff from the pipeline for pictures, with motion modules that do something or not."""
+    stock.scheduler = DDIMScheduler.from_config(stock.scheduler.config)
+    adapter = MotionAdapter(
+        block_out_channels=(32, 64),
+        motion_layers_per_block=1,
+        motion_num_attention_heads=2,
+        motion_norm_num_groups=8,
+    )
+    for name, weight in adapter.named_parameters():
+        if "proj_out" in name and not moves:
+            torch.nn.init.zeros_(weight)
+    parts = {name: stock.components[name] for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
+    return AnimateDiffPipeline(**parts, motion_adapter=adapter)
+
+
 @pytest.fixture
 def animate(make):
-    """Makes AnimateDiff, and the pipeline for pictures it came from, with motion modules that do something or not."""
+    """Makes AnimateDiff, and the pipeline for pictures that it came from."""
 
     def both(moves: bool):
         torch.manual_seed(7)
         stock = make("SD")[1]
-        stock.scheduler = DDIMScheduler.from_config(stock.scheduler.config)
-        adapter = MotionAdapter(
-            block_out_channels=(32, 64),
-            motion_layers_per_block=1,
-            motion_num_attention_heads=2,
-            motion_norm_num_groups=8,
-        )
-        for name, weight in adapter.named_parameters():
-            if "proj_out" in name and not moves:
-                torch.nn.init.zeros_(weight)
-        parts = {name: stock.components[name] for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
-        return AnimateDiffPipeline(**parts, motion_adapter=adapter), stock
+        return made_to_move(stock, moves), stock
 
     return both
 
