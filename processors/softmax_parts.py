@@ -6,7 +6,8 @@ import torch
 def gives_lse(query: torch.Tensor) -> bool:
     """
     Whether `attention_with_lse` is to be had for such queries. It has no derivatives: the log-sum-exps that torch's
-    kernels give are no part of what they differentiate.
+    kernels give are no part of what they differentiate. Other kernels that give them would add no case: cuDNN's needs
+    Ampere and heads of a multiple of 8 channels, too, and `flex_attention` keeps all scores where it is not compiled.
     """
     if query.device.type == "cuda":
         dtypes = torch.float16, torch.float32, *([torch.bfloat16] if _since_ampere(query.device) else [])

@@ -411,9 +411,11 @@ def test_after_projections_are_taken_apart_their_own_weights_count():
     assert torch.equal(controlled(fresh), after)
 
 
-def test_diffusers_attention_backends_may_be_set(pipe, family):
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("backend", ["_native_math", "flex"])
+def test_diffusers_attention_backends_may_be_set(pipe, family, backend):
     expected = controlled(pipe)
-    pipe.transformer.set_attention_backend("_native_math")
+    pipe.transformer.set_attention_backend(backend)
     assert close(controlled(pipe), expected)
     pipe.transformer.reset_attention_backend()
     assert torch.equal(controlled(pipe), expected)
