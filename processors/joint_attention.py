@@ -341,7 +341,8 @@ def _projected(attn: nn.Module, states: torch.Tensor, fused: bool, added: bool =
         projected = attn.to_q(states), attn.to_k(states), attn.to_v(states)
     query, key, value = (part.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for part in projected)
     norms = (attn.norm_added_q, attn.norm_added_k) if added else (attn.norm_q, attn.norm_k)
-    query, key = (part if norm is None else norm(part) for part, norm in zip((query, key), norms))
+    normed = (part if norm is None else norm(part) for part, norm in zip((query, key), norms))
+    query, key = (part.to(value.dtype) for part in normed)  # autocast leaves norms as they are
     return Projected(query, key, value)
 
 

@@ -366,6 +366,15 @@ def test_half_precision(pipe, family, dtype):
     check_rounding(pipe, *exact, layout)
 
 
+@pytest.mark.parametrize("family", ["SD 3", "SD 3.5", "FLUX.1", "PixArt sigma"])
+def test_autocast(family):
+    """Norms of queries and keys are not cast, and the values are."""
+    pipe = made(family)
+    exact = draw(pipe), controlled(pipe)
+    with torch.autocast("cpu", torch.bfloat16):
+        check_rounding(pipe, *exact)
+
+
 def test_inference_mode(pipe):
     expected = controlled(pipe)
     with torch.inference_mode():
