@@ -71,7 +71,7 @@ class Sentence:
 def captions(seed: int) -> Iterator[str]:
     """Captions of the reader's grammar, without end."""
     if str(READING) not in sys.path:
-        sys.path.append(str(READING))
+        sys.path.insert(1, str(READING))  # after this folder, which has modules of the same names
     from grammar import Grammar
     from kept_out import is_kept_out
     from markup import read
