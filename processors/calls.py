@@ -1,4 +1,4 @@
-"""What a pipeline is called with, for those who meet the run within."""
+"""The arguments of a pipeline's call, for what is called within it."""
 
 from typing import Any
 

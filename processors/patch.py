@@ -32,10 +32,10 @@ def regional_attention(
     Regional attention in every layer where a pipeline's denoiser reads texts, at any size, for as long as the block
     runs.
 
-    Works with diffusers pipelines that evaluate their denoiser in the steps of their scheduler and keep the order
-    [unconditional, conditional] under classifier-free guidance: text-to-image, image-to-image, inpainting, ControlNet,
-    T2I-Adapter, AnimateDiff. It is the layers' `forward` that is replaced: their processors may be changed within the
-    block, and control acts around the new ones.
+    Works with diffusers pipelines that evaluate their denoiser in the steps of their scheduler, under classifier-free
+    guidance with rows [unconditional, conditional] or once for each: text-to-image, image-to-image, inpainting,
+    ControlNet, T2I-Adapter, AnimateDiff. It is the layers' `forward` that is replaced: their processors may be changed
+    within the block, and control acts around the new ones.
 
     The block is for the runs of the pipeline, in whatever thread, and for what its own thread does with the denoiser
     without a pipeline. Runs of other pipelines that share the model go on in other threads as if there were no block.
