@@ -93,7 +93,7 @@ class RegionalAttnProcessor:
         if rows.start < len(query):
             local_query = query[rows].flatten(0, 1)[place.index]  # (E, Q, channels)
             mask = _bias(control.context_masks, query)
-            adapters = self._adapters_of(range(len(contexts)))
+            adapters = self._adapters_of()
             local = _attend(attn, local_query, *self._key_value(attn, "local", contexts, adapters), mask)
         if control.negates:
             negative_query = query[: rows.start].flatten(0, 1)[place.index[control.negated]]
@@ -121,7 +121,7 @@ class RegionalAttnProcessor:
         contexts, negatives = self.texts()
         local = negative = None
         if len(conditional):
-            adapters = self._adapters_of(range(len(contexts)))
+            adapters = self._adapters_of()
             local = self._by_inner(attn, conditional, contexts, control.context_masks, place.index, texts, adapters)
         if control.negates:
             index, adapters = place.index[control.negated], self._adapters_of(control.negated)
@@ -132,7 +132,7 @@ class RegionalAttnProcessor:
         """The inner processor's output for each context at its row of `index`, without images, (E, Q, channels)."""
         outputs, count = [], len(hidden_states)
         biases = [None] * len(contexts) if masks is None else _bias(masks, hidden_states)
-        for context, bias, inside, own in zip(contexts, biases, index, adapters):
+        for context, bias, inside, own in zip(contexts, biases, index, adapters or [{}] * len(contexts)):
             context = context.expand(count, -1, -1)
             if isinstance(texts, tuple):
                 context = context, []
@@ -163,10 +163,12 @@ class RegionalAttnProcessor:
         change = place.amount.to(output.dtype) * torch.stack(changes)
         return _added(torch.zeros_like(output), slice(None), place.index, change)
 
-    def _adapters_of(self, objects: Sequence[int]) -> tuple[dict[str, float], ...]:
-        """The adapters that act now, of each of some objects."""
-        adapting = self.control.adapting
-        return tuple({} if adapting is None else adapting.strengths[number] for number in objects)
+    def _adapters_of(self, objects: Sequence[int] | None = None) -> tuple[dict[str, float], ...]:
+        """The adapters that act now, of each object or of some; empty where none act."""
+        if self.control.adapting is None:
+            return ()
+        strengths = self.control.adapting.strengths
+        return strengths if objects is None else tuple(strengths[number] for number in objects)
 
     def _key_value(
         self, attn: Attention, name: str, texts: torch.Tensor, adapters: tuple = (), rows: list[int] | None = None

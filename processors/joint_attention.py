@@ -105,7 +105,7 @@ class Segments:
             flattened tokens of all rows.
         inside (`torch.Tensor` of shape (pairs, Q), *optional*): Which of these are so, where smaller regions are
             filled up to the size of the largest.
-        descriptions (`int`): How many of the pairs are descriptions.
+        negatives (`int`): How many of the pairs are negative prompts.
     """
 
     picture: int
@@ -115,7 +115,12 @@ class Segments:
     slots: torch.Tensor
     queries: torch.Tensor
     inside: torch.Tensor | None
-    descriptions: int
+    negatives: int
+
+    @property
+    def descriptions(self) -> int:
+        """How many of the pairs these are, by a shape: a compiler may leave that open."""
+        return len(self.rows) - self.negatives
 
     @property
     def tokens(self) -> int:
@@ -148,7 +153,7 @@ class Segments:
             slots.to(device),
             torch.cat([(queries[described] + start * tokens).flatten(0, 1), queries[negated].flatten(0, 1)]),
             None if inside.all() else inside.to(device),
-            copies * len(described),
+            copies * len(negated),
         )
 
 
@@ -284,7 +289,8 @@ class RegionalJointAttnProcessor:
         self, segments: Segments, output: torch.Tensor, of_pairs: torch.Tensor, bases: list[torch.Tensor]
     ) -> torch.Tensor:
         control, described = self.control, segments.descriptions
-        objects, negated = len(control.owners), len(control.negated)
+        rows, place = control.conditional_rows(len(output)), control.placement(output.shape[1])
+        objects, negated = len(place.index), len(control.negated)
         local = of_pairs[:described].unflatten(0, (objects, -1)).flatten(1, 2) if described else None
         negative = of_pairs[described:].unflatten(0, (negated, -1)).flatten(1, 2) if control.negates else None
         base = None
@@ -292,7 +298,6 @@ class RegionalJointAttnProcessor:
             base = bases[0].unflatten(0, (objects, -1)).flatten(1, 2).clone()  # what autograd keeps stays as it is
             for of_negative in bases[1:]:
                 base[control.negated] = of_negative.unflatten(0, (negated, -1)).flatten(1, 2)
-        rows, place = control.conditional_rows(len(output)), control.placement(output.shape[1])
         return blended(control, output, rows, place, local, negative, output, base)
 
 

@@ -36,7 +36,7 @@ from sequential_offload import offload_sequentially
 from torch._dynamo.utils import counters
 from transformer_pipelines import LAYOUT, draw, flux, made, pixart, quiet, stable_diffusion_3
 
-from spacetime_attn import Layout, spacetime_attention
+from spacetime_attn import Layout, Region, spacetime_attention
 from spacetime_attn.processors.attention import RegionalAttnProcessor
 
 
@@ -284,6 +284,22 @@ def test_it_is_captured_anew_for_other_numbers_of_regions_and_without_control(fa
         with spacetime_attention(pipe, layout, weights=weights.expand(len(layout), 3)):
             assert close(draw(pipe), latents)
     assert seen == [1, 1, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "family, way", [("FLUX.1", "block by block"), ("SD 3", "torch.compile"), ("PixArt sigma", "block by block")]
+)
+def test_from_the_second_number_of_regions_on_a_capture_is_for_any_number(family, way, graphs):
+    pipe, seen = SMALLEST[family](), []
+    regions = [Region(f"thing {number}", box=(number / 5, 0, number / 5 + 0.2, 1)) for number in range(5)]
+    runs = [(pipe, Layout(tuple(regions[:count])), {"weights": 0.5, "blend": "convex"}) for count in (2, 3, 5)]
+    expected = [controlled(*run, num_inference_steps=1) for run in runs]
+    COMPILED[way](pipe)
+    with torch._dynamo.config.patch(force_nn_module_property_static_shapes=way != "torch.compile"):
+        for run, latents in zip(runs, expected):
+            assert close(controlled(*run, num_inference_steps=1), latents)
+            seen.append(graphs())
+    assert 0 < seen[0] < seen[1] == seen[2]
 
 
 def test_at_the_default_weights_a_run_takes_two_captures(graphs):
