@@ -98,7 +98,7 @@ def test_every_dependency_states_a_lowest_version():
 
 
 def test_ci_runs_the_test_command_of_the_readme():
-    setup, test = 'pip install -e ".[test]"', "pytest"
+    setup, test = 'pip install -e ".[test]"', "pytest -n 2 --dist loadfile"
     assert f"{setup} && {test}" in (ROOT / "README.md").read_text(encoding="utf-8")
     commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert commands[-2:] == [setup, f"{test} --durations=20"]
