@@ -11,7 +11,8 @@ from diffusers import AnimateDiffPipeline, DiffusionPipeline
 
 from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipelineOutput
-from .processors.defaults import DEFAULT_NAMES, chosen_defaults
+from .processors.checks import check_count
+from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
 from .processors.families import check_index
 from .processors.making import adapters_of, record_of
 from .processors.weights import pad_weights
@@ -26,14 +27,15 @@ class ControlledPipeline:
 
     Args:
         pipe ([`DiffusionPipeline`]): As [`spacetime_attention`] takes it.
-        preset (`str`, *optional*): In the place of the checkpoint's defaults, each of which may be set afterwards.
+        preset (`str` or [`Defaults`], *optional*): In the place of the checkpoint's defaults, each of which may be set
+            afterwards.
         layout_predictor (`str` or `Callable`), llm (*optional*): As in [`SpaceTimeAttnPipeline`].
     """
 
     def __init__(
         self,
         pipe: DiffusionPipeline,
-        preset: str | None = None,
+        preset: str | Defaults | None = None,
         layout_predictor: str | Callable[..., Layout] = "transformer",
         llm: Any = None,
     ):
@@ -104,6 +106,7 @@ class ControlledPipeline:
         is_video = most_frames(self.pipe) > 1
         drawn = self.predict_layout(prompt, *size, objects) if layout is None else layout
         layouts = [Layout.coerce(item) for item in (drawn if is_video and isinstance(drawn, list) else [drawn])]
+        _check_frames(self.pipe, options, len(layouts))
         local = {
             "local_prompt_template": local_prompt_template,
             "local_max_sequence_length": local_max_sequence_length,
@@ -117,11 +120,14 @@ class ControlledPipeline:
         making["arguments"]["blend"] = control.blend
         images = _frames(output.frames[0], options) if is_video else output.images
         count = len(images) // len(layouts)
+        matrices = [control.weights]  # where only a part of the picture is drawn, it has rows for what is in it alone
+        if len(layouts) > 1:
+            matrices = control.weights.split([len(item) for item in layouts])
         return SpaceTimeAttnPipelineOutput(
             images=images,
             nsfw_content_detected=None,
             layouts=layouts * count,
-            weights=pad_weights(control.weights.split([len(item) for item in layouts]) * count),
+            weights=pad_weights(matrices * count),
             blend=control.blend,
             making=None if is_video else making,
         )
@@ -139,8 +145,6 @@ def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
         if name not in taken:
             kind = type(pipe).__name__
             raise ValueError(f"This checkpoint is {kind}'s, which has no argument `{name}`: leave it out.")
-    if options.get("num_frames", 1) > (most := most_frames(pipe)):
-        raise ValueError(f"`num_frames` is {options['num_frames']}, and this motion adapter draws {most} at most.")
     scale = "true_cfg_scale" if "true_cfg_scale" in taken else "guidance_scale"
     value = options.get(scale, taken[scale].default)
     if options.get("negative_prompt") and value <= 1:
@@ -149,6 +153,18 @@ def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
         )
     if options.get("true_cfg_scale", 1) > 1 and not options.keys() & {"negative_prompt", "negative_prompt_embeds"}:
         raise ValueError('`true_cfg_scale` acts with a `negative_prompt`: pass one, which may be "", or leave it out.')
+
+
+def _check_frames(pipe: DiffusionPipeline, options: dict, layouts: int) -> None:
+    """Raises an error if a pipeline with an argument `num_frames` cannot draw so many, or has other layouts for them."""
+    if (argument := inspect.signature(pipe.__call__).parameters.get("num_frames")) is None:
+        return
+    frames, most = options.get("num_frames", argument.default), most_frames(pipe)
+    check_count("num_frames", frames)
+    if frames > most:
+        raise ValueError(f"`num_frames` is {frames}, and this motion adapter draws {most} at most.")
+    if layouts not in (1, frames):
+        raise ValueError(f"`layout` holds {layouts} layouts for {frames} frames: pass one for each, or one for all.")
 
 
 def check_checkpoint(index: dict) -> None:

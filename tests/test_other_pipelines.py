@@ -23,7 +23,7 @@ from diffusers.models.attention_processor import AttnProcessor, FusedAttnProcess
 from PIL import Image
 from test_adapters import LAYOUT, PROMPT, add_ip_adapter, embeds, run
 
-from spacetime_attn import Layout, Region, interpolated_layouts, spacetime_attention
+from spacetime_attn import ControlledPipeline, Layout, Region, interpolated_layouts, spacetime_attention
 
 
 @pytest.fixture
@@ -430,6 +430,15 @@ def test_what_is_filled_up_beside_a_crop_belongs_to_its_part(make):
     with spacetime_attention(pipe, upper):
         found = inpainted(pipe, picture, mask, padding_mask_crop=0)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_a_controlled_pipeline_tells_the_weights_of_what_is_in_the_crop(make):
+    layout = Layout((Region("a red apple", box=(0, 0, 0.2, 0.2)), Region("a green bus", box=(0.7, 0.7, 1, 1))))
+    pipe = ControlledPipeline(StableDiffusionInpaintPipeline.from_pipe(make("SD")[1]))
+    pipe.set_progress_bar_config(disable=True)
+    options = {"image": PICTURE, "mask_image": masked(48, 48, 60, 60), "padding_mask_crop": 1, "num_inference_steps": 3}
+    out = pipe(PROMPT, layout, height=32, width=32, **options)
+    assert out.layouts == [layout] and out.weights.shape == (1, 1, 3)
 
 
 # Pictures that are none, and a pipeline that has control of its own

@@ -179,8 +179,22 @@ def test_each_frame_has_its_layout(pipe):
     assert [layout[0].box for layout in moved.layouts] == boxes(moving()) and moved.making is None
     still = pipe(PROMPT, layout=LAYOUT, **options)
     assert len(still.images) == FRAMES and still.layouts == [LAYOUT] * FRAMES and len(still.weights) == FRAMES
-    with pytest.raises(ValueError, match="`num_frames` is 33, and this motion adapter draws 32 at most"):
-        pipe(PROMPT, layout=LAYOUT, **options | {"num_frames": 33})
+
+
+@pytest.mark.parametrize(
+    "frames, layouts, told",
+    [
+        (33, 1, "`num_frames` is 33, and this motion adapter draws 32 at most"),
+        (FRAMES, 3, "`layout` holds 3 layouts for 5 frames: pass one for each, or one for all"),
+        (FRAMES, 0, "`layout` holds 0 layouts for 5 frames"),
+        (None, FRAMES, "`layout` holds 5 layouts for 16 frames"),
+        (2.5, 1, "`num_frames` has to be a whole number from 1, got 2.5"),
+    ],
+)
+def test_frames_and_layouts_that_do_not_fit_are_refused_before_any_work(pipe, monkeypatch, frames, layouts, told):
+    monkeypatch.setattr(pipe.pipe, "encode_prompt", None)
+    with pytest.raises((ValueError, TypeError), match=told):
+        pipe(PROMPT, layout=[LAYOUT] * layouts, num_frames=frames)
 
 
 def test_the_canvas_goes_along_with_the_frame(page, tmp_path):
