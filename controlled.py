@@ -156,7 +156,7 @@ def _check_options(pipe: DiffusionPipeline, options: dict) -> None:
 
 
 def _check_frames(pipe: DiffusionPipeline, options: dict, layouts: int) -> None:
-    """Raises an error if a pipeline with an argument `num_frames` cannot draw so many, or has other layouts for them."""
+    """Raises an error for more frames than can be drawn, and for layouts that are neither one nor one for each."""
     if (argument := inspect.signature(pipe.__call__).parameters.get("num_frames")) is None:
         return
     frames, most = options.get("num_frames", argument.default), most_frames(pipe)

@@ -279,18 +279,21 @@ def denoiser_of(pipe: DiffusionPipeline, texts: EncodedTexts | None = None):
         if isinstance(uncompiled(model), kind.models):
             _check_kind(pipe, "encode_prompt", "scheduler", *kind.needs)
             return kind(pipe, texts)
-    supported = ", ".join(kind.kind for kind in DENOISERS)
     model = getattr(pipe, "unet", getattr(pipe, "transformer", None))
     raise TypeError(
         f"{type(pipe).__name__} cannot be controlled: its denoiser is a {type(model).__name__}, and only those of"
-        f" {supported} can be."
+        f" {_supported()} can be."
     )
+
+
+def _supported() -> str:
+    return ", ".join(kind.kind for kind in DENOISERS)
 
 
 def _check_kind(pipe, *needed: str) -> None:
     """
     Raises:
-        TypeError: The pipeline has no attribute or method of one of these names, or draws in another way.
+        TypeError: The pipeline has no attribute or method of one of these names, or draws or encodes in another way.
     """
     missing = [name for name in needed if not hasattr(pipe, name) and not hasattr(type(pipe), name)]
     if missing:
@@ -300,6 +303,12 @@ def _check_kind(pipe, *needed: str) -> None:
     for method, way in _OTHER_WAYS.items():
         if hasattr(type(pipe), method):
             raise TypeError(f"{type(pipe).__name__} cannot be controlled: it {way}.")
+    if "num_images_per_prompt" not in inspect.signature(type(pipe).encode_prompt).parameters:
+        raise TypeError(
+            f"{type(pipe).__name__} cannot be controlled: its `encode_prompt` has no `num_images_per_prompt`, as that"
+            f" of pipelines has which draw pictures with {_supported()}, or videos with AnimateDiff and Stable"
+            " Diffusion 1.x."
+        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import (
     AnimateDiffPipeline,
+    AnimateDiffSDXLPipeline,
     ControlNetXSAdapter,
     DDIMScheduler,
     LEditsPPPipelineStableDiffusionXL,
@@ -113,15 +114,15 @@ def test_a_copy_of_the_unet_made_within_the_block_has_layers_of_its_own(stock):
 # Videos
 
 
+def motion_adapter(**options) -> MotionAdapter:
+    sizes = {"motion_layers_per_block": 1, "motion_num_attention_heads": 2, "motion_norm_num_groups": 8}
+    return MotionAdapter(block_out_channels=(32, 64), **sizes | options)
+
+
 def made_to_move(stock, moves: bool) -> AnimateDiffPipeline:
     """AnimateDiff from the pipeline for pictures, with motion modules that do something or not."""
     stock.scheduler = DDIMScheduler.from_config(stock.scheduler.config)
-    adapter = MotionAdapter(
-        block_out_channels=(32, 64),
-        motion_layers_per_block=1,
-        motion_num_attention_heads=2,
-        motion_norm_num_groups=8,
-    )
+    adapter = motion_adapter()
     for name, weight in adapter.named_parameters():
         if "proj_out" in name and not moves:
             torch.nn.init.zeros_(weight)
@@ -207,6 +208,15 @@ def test_another_number_of_layouts_than_of_frames_is_refused(animate):
     with spacetime_attention(pipe, LAYOUTS[:2]):
         with pytest.raises(ValueError, match="2 prompts that have a layout.*or one for each of the 4 frames"):
             video(pipe, noise())
+
+
+def test_videos_of_sdxl_are_refused_by_name_with_what_is_supported(make):
+    parts = {name: part for name, part in make("SDXL")[1].components.items() if part is not None}
+    pipe = AnimateDiffSDXLPipeline(**parts, motion_adapter=motion_adapter(use_motion_mid_block=False))
+    told = "AnimateDiffSDXLPipeline cannot be controlled: .* videos with AnimateDiff and Stable Diffusion 1.x"
+    with pytest.raises(TypeError, match=told):
+        with spacetime_attention(pipe, LAYOUT):
+            pass
 
 
 # Pipelines that draw in other ways
@@ -436,8 +446,8 @@ def test_a_controlled_pipeline_tells_the_weights_of_what_is_in_the_crop(make):
     layout = Layout((Region("a red apple", box=(0, 0, 0.2, 0.2)), Region("a green bus", box=(0.7, 0.7, 1, 1))))
     pipe = ControlledPipeline(StableDiffusionInpaintPipeline.from_pipe(make("SD")[1]))
     pipe.set_progress_bar_config(disable=True)
-    options = {"image": PICTURE, "mask_image": masked(48, 48, 60, 60), "padding_mask_crop": 1, "num_inference_steps": 3}
-    out = pipe(PROMPT, layout, height=32, width=32, **options)
+    options = {"image": PICTURE, "mask_image": masked(48, 48, 60, 60), "padding_mask_crop": 1}
+    out = pipe(PROMPT, layout, height=32, width=32, num_inference_steps=3, **options)
     assert out.layouts == [layout] and out.weights.shape == (1, 1, 3)
 
 
