@@ -159,7 +159,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FRAME=FILE",
-        help="a layout of the video, from there on: regions move from each to the next. May be given several times",
+        help="another layout, as --layout is that of frame 0: regions move between them. May be given several times",
     )
     add("--resume", action="store_true", help="leave out prompts whose files are all there")
     add("--steps", type=_count, metavar="N", help="sampling steps (default: the pipeline's)")
@@ -227,12 +227,12 @@ def generate(args: argparse.Namespace) -> None:
     second = {name: value for name, value in second.items() if value is not None}
     if second and args.upscale is None:
         raise ValueError(f"--upscale-{next(iter(second))} is for a second pass: add --upscale X.")
+    _check_video(args)
     for option in ("objects", "layout_predictor", "llm", "box_scale"):
         if args.layout and vars(args)[option] is not None:
             raise ValueError(f"--{option.replace('_', '-')} is for layouts that are predicted, not for a --layout.")
     if args.format and not args.layout:
         raise ValueError("--format tells which tool a --layout is of: add --layout FILE.")
-    _check_video(args)
     targets = _checked_targets(_picture_targets, jobs, args)
     if args.resume:
         targets = {job: files for job, files in targets.items() if not _are_there(files)}
@@ -240,15 +240,15 @@ def generate(args: argparse.Namespace) -> None:
         if not targets:
             return
     from .adapters import with_pictures
-    from .layout.key_frames import interpolated_layouts
     from .layout.regions import Layout
     from .processors.weights import read_weights
     from .upscaling import check_second_pass, upscale
     from .videos import most_frames
 
     read_weights(args.weights)  # or an error, before a model is loaded
-    layouts = {job: _given_layout(job, args) if args.layout else None for job in targets}
-    key_frames = {frame: _with_background(Layout.load(file), args) for frame, file in args.key_frame}
+    given = {job: _given_layouts(job, args) for job in targets}
+    for layouts in given.values() if args.layout else ():
+        _of_frames(layouts, args)  # or an error
     options = {
         "num_inference_steps": args.steps,
         "guidance_scale": args.guidance_scale,
@@ -260,7 +260,7 @@ def generate(args: argparse.Namespace) -> None:
         "blend": args.blend,
         "weights": args.weights,
         "adapter_layers": args.adapter_layers,
-        "objects": None if args.background or key_frames else args.objects,
+        "objects": None if args.background or args.key_frame else args.objects,
     }
     options = {name: value for name, value in options.items() if value is not None}
     adapters = _adapters(args)
@@ -275,21 +275,20 @@ def generate(args: argparse.Namespace) -> None:
         if vars(args)[name] is not None:
             setattr(pipe, name, vars(args)[name])
     if args.upscale is not None:
-        check_second_pass(pipe, filter(None, layouts.values()), args.upscale, **second)
-    if adapters.ip_adapter and not any(region.image for found in layouts.values() for region in found or ()):
+        check_second_pass(pipe, [layouts[0] for layouts in given.values() if layouts], args.upscale, **second)
+    regions = (region for layouts in given.values() for found in layouts.values() for region in found)
+    if adapters.ip_adapter and not any(region.image for region in regions):
         _say("No region has a picture: the IP-Adapter takes no part.", sys.stderr)
     with Interrupts() as interrupts:
         if args.optimize:
             options["optimize_weights"] = interrupts.optimizer(args.optimize)
         for job, files in targets.items():
-            found = layouts[job]
-            if found is None and (args.background or key_frames):
+            layouts = given[job]
+            if not args.layout and (args.background or args.key_frame):
                 found = pipe.predict_layout(job.prompt, args.height, args.width, args.objects)
-            if found is not None:
-                found = _with_background(found, args)
-            drawn = interpolated_layouts({0: found, **key_frames}, args.num_frames) if key_frames else found
-            with with_pictures(pipe, found or Layout()):
-                output = pipe(job.prompt, layout=drawn, generator=_generators(args), **options)
+                layouts = {0: _with_background(found, args), **layouts}
+            with with_pictures(pipe, layouts.get(0, Layout())):
+                output = pipe(job.prompt, layout=_of_frames(layouts, args), generator=_generators(args), **options)
                 if args.upscale is not None:
                     weights = output.weights
                     output = upscale(pipe, output, args.upscale, generator=_generators(args), **second)
@@ -395,14 +394,27 @@ def _exported(pipe, job: Job, args: argparse.Namespace):
     return found, exported
 
 
-def _given_layout(job: Job, args: argparse.Namespace):
+def _given_layouts(job: Job, args: argparse.Namespace) -> dict:
+    """Those of files: by 0 a picture's or the first frame's, and by their numbers those of other frames."""
+    files = [(0, args.layout)] if args.layout else []
+    return {frame: _with_background(_read_layout(job, file, args), args) for frame, file in files + args.key_frame}
+
+
+def _read_layout(job: Job, file: str, args: argparse.Namespace):
     """The layout of a file, ours or another tool's."""
     from .layout.formats import find_format, import_layout
     from .layout.regions import Layout
 
     if args.format is None:
-        return Layout.load(job.place(args.layout, ".json"))
-    return import_layout(job.place(args.layout, find_format(args.format).suffix), args.format)
+        return Layout.load(job.place(file, ".json"))
+    return import_layout(job.place(file, find_format(args.format).suffix), args.format)
+
+
+def _of_frames(layouts: dict, args: argparse.Namespace):
+    """What is drawn under: the layout of a picture or of all frames, or where there are key frames one of each."""
+    from .layout.key_frames import interpolated_layouts
+
+    return interpolated_layouts(layouts, args.num_frames) if args.key_frame else layouts.get(0)
 
 
 def _with_background(layout, args: argparse.Namespace):
@@ -505,6 +517,13 @@ def _check_video(args: argparse.Namespace) -> None:
         raise ValueError(f"--{others[0].replace('_', '-')} is for pictures, --num-frames for videos: leave one out.")
     if args.prompts is None and Path(args.output).suffix.lower() != ".gif":
         raise ValueError(f"A video is written as a GIF: give --output a name that ends in .gif, not {args.output!r}.")
+    for place, (frame, file) in enumerate(args.key_frame):
+        if frame == 0:
+            raise ValueError(f"--key-frame 0={file}: frame 0 has the --layout; give it as that.")
+        if frame >= args.num_frames:
+            raise ValueError(f"--key-frame {frame}={file}: the frames are 0..{args.num_frames - 1}.")
+        if frame in dict(args.key_frame[:place]):
+            raise ValueError(f"--key-frame {frame}={file}: frame {frame} has one already.")
 
 
 def _read_jobs(args: argparse.Namespace) -> list[Job]:
@@ -879,12 +898,10 @@ def _video_outputs(output, targets: Targets, seed: int) -> list[Output]:
     """The files of a video, and of the layout of its first frame."""
     from .videos import as_gif
 
+    [video] = targets["--output"]
     return [
         *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
-        *(
-            Output(path, lambda path: write_whole(path, as_gif(output.images)), f" (seed {seed})")
-            for path in targets["--output"]
-        ),
+        Output(video, lambda path: write_whole(path, as_gif(output.images)), f" (seed {seed})"),
     ]
 
 

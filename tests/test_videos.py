@@ -227,6 +227,7 @@ def folder(tmp_path_factory) -> Path:
     videos.motion_adapter.save_pretrained(folder / "adapter")
     LAYOUT.save(folder / "first.json")
     moving().layout.save(folder / "last.json")
+    LAYOUT.edit(0, phrase="a pear").save(folder / "pear.json")
     return folder
 
 
@@ -255,6 +256,26 @@ def test_the_command_draws_a_video_from_key_frames(generate, tmp_path):
     assert (saved[0] == still[0]).all() and (saved[4] != still[4]).any()  # no frame is seen by the next
 
 
+def test_many_prompts_have_folders_of_key_frames_and_are_resumed(generate, tmp_path, capsys):
+    for name, right in {"one": False, "two": True}.items():
+        for frame, file in (("first", "first.json"), ("last", "last.json" if right else "first.json")):
+            (tmp_path / frame).mkdir(exist_ok=True)
+            shutil.copy(file, tmp_path / frame / f"{name}.json")
+    lines = [json.dumps({"id": name, "prompt": PROMPT}) for name in ("one", "two")]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
+    options = ["generate", "--prompts", "prompts.jsonl", "-o", "out", "--model", "videos", "--steps", "2"]
+    options += ["--num-frames", "5", "--layout", "first", "--key-frame", "4=last", "--preset", "early"]
+    assert main(options) == 0
+    one, two = (frames_of(tmp_path / f"out/{name}.gif") for name in ("one", "two"))
+    assert (one[0] == two[0]).all() and (one[4] != two[4]).any()
+    (tmp_path / "out/two.gif").unlink()
+    capsys.readouterr()
+    assert main([*options, "--resume"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == ["1 of 2 are there already", "out/two.gif (seed 0)"]
+    assert (frames_of(tmp_path / "out/two.gif") == two).all()
+
+
 def test_a_motion_adapter_makes_a_checkpoint_for_pictures_draw_videos(generate, tmp_path):
     options = ["--num-frames", "5", "--model", "pictures", "--motion-adapter", "adapter", "--save-layout", "a.json"]
     assert generate(*options, "--objects", "a blue car") == "a.json"
@@ -273,8 +294,20 @@ REFUSED = {
     "another kind of file": (["--num-frames", "5", "-o", "a.png"], "name that ends in .gif, not 'a.png'"),
     "key frames of a picture": (["--key-frame", "4=last.json"], "--key-frame is for videos: add --num-frames"),
     "a key frame outside": (
-        ["--num-frames", "3", "--model", "videos", "--layout", "first.json", "--key-frame", "4=last.json"],
-        "a layout for frame 4, but the frames are 0..2",
+        ["--num-frames", "3", "--key-frame", "4=last.json"],
+        "--key-frame 4=last.json: the frames are 0..2",
+    ),
+    "two layouts of a frame": (
+        ["--num-frames", "5", "--key-frame", "4=last.json", "--key-frame", "4=first.json"],
+        "--key-frame 4=first.json: frame 4 has one already",
+    ),
+    "a key frame for the layout's": (
+        ["--num-frames", "5", "--key-frame", "0=first.json"],
+        "--key-frame 0=first.json: frame 0 has the --layout",
+    ),
+    "key frames of other objects, before the model is read": (
+        ["--num-frames", "5", "--model", "none", "--layout", "first.json", "--key-frame", "4=pear.json"],
+        "All `key_frames` need the same objects, and 'a pear'",
     ),
     "an adapter for a video": (
         ["--num-frames", "5", "--model", "videos", "--motion-adapter", "adapter"],
