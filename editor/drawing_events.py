@@ -50,9 +50,13 @@ class DrawingEvents:
         parts, reading = self._parts, self._layouts.reading
         everything = list(dict.fromkeys([*self._layouts.outputs, *self._results, *self._fields, *self._weights]))
         begin = parts.draw.click(noticed(self.begin), [*reading, *self._fields], [*everything, parts.asked], **QUICK)
-        begin.success(
+        drawing = begin.success(
             noticed(self.draw), [parts.scene, parts.asked, parts.under, parts.drawn], self._results, **_SLOW
-        ).then(self.end, None, self._ends, **QUICK)
+        )
+        drawing.then(self.end, None, self._ends, **QUICK)
+        seen = [parts.frame, parts.drawn, parts.under]
+        if parts.abilities.videos:  # the visitor may have gone to another frame meanwhile
+            drawing.then(noticed(self.gone_to), seen, self._results, **QUICK)
         at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         parts.cancel.click(self.cancelled, None, [parts.note, *self._ends], **at_once)
         page.unload(self.left)
@@ -60,7 +64,7 @@ class DrawingEvents:
         for part, handler, inputs, outputs in (
             (parts.shown.input, lambda shown: gr.HTML(shown=bool(shown)), [parts.shown], parts.canvas),
             (parts.under.input, _under, [parts.under, parts.backdrop], parts.canvas),
-            (parts.frame.change, self.gone_to, [parts.frame, parts.drawn, parts.under], self._results),
+            (parts.frame.change, self.gone_to, seen, self._results),
             (parts.dice.click, lambda: random.randrange(_HIGHEST_SEED), None, parts.seed),
             (parts.gallery.select, self.chosen, [parts.drawn, parts.under], self._results),
             (parts.curve.shaped, self.shaped, None, self._weights),
@@ -164,8 +168,7 @@ class DrawingEvents:
                     for text in news.warned:
                         warn(text)
                     index = _again(news.pictures, before)
-                    shown = _opened_image(news.pictures[index].path, scene.frame)
-                    yield self._finished(news.pictures, shown, index, under)
+                    yield self._finished(news.pictures, _opened_image(news.pictures[index].path), index, under)
                 else:
                     image = _image(news) or image
                     yield {parts.progress: _bar(f"step {news.done} of {news.total}", news.done / news.total, image)}

@@ -66,7 +66,7 @@ class LayoutEvents:
         self._on(parts.delete.click, lambda scene: self.view(scene.without(scene.selected)), [parts.scene])
         self._on(parts.front.click, lambda scene: self.view(scene.in_depth(front=True)), [parts.scene])
         self._on(parts.back.click, lambda scene: self.view(scene.in_depth(front=False)), [parts.scene])
-        self._on(parts.undo.click, self.undone, self.reading)
+        self._on(parts.undo.click, self.undone, [parts.frames, *self.reading])
         self._on(parts.frame.input, self.gone_to, [parts.frame, parts.scene], trigger_mode="always_last")
         self._on(parts.frames.input, self.cut_off, [parts.frames, parts.scene], trigger_mode="always_last")
         self._on(parts.no_key_frame.click, lambda scene: self.view(scene.without_key_frame()), [parts.scene])
@@ -98,7 +98,7 @@ class LayoutEvents:
             parts.question: gr.Group(visible=scene.offered is not None),
             parts.region: gr.Accordion(label=f"Region: {region.phrase if region else 'click on one'}"),
             parts.frame: gr.Slider(value=scene.frame, info=key_frames_of(scene)),
-            parts.no_key_frame: gr.Button(interactive=scene.frame in scene.key_frames != (scene.frame,)),
+            parts.no_key_frame: gr.Button(interactive=scene.is_at_one_of_many),
         }
         if not but_fields:
             shown |= {button: gr.Button(interactive=region is not None) for button in self._buttons}
@@ -219,8 +219,8 @@ class LayoutEvents:
 
     # Regions
 
-    def undone(self, prompt: str, scene: Scene, struck, added, *others) -> dict:
-        before = scene.undone()
+    def undone(self, frames: float, prompt: str, scene: Scene, struck, added, *others) -> dict:
+        before = _within(scene.undone(), frames)
         if before.corrections is None:
             return self.view(before)
         struck, added = before.corrections
@@ -247,7 +247,7 @@ class LayoutEvents:
 
     def cut_off(self, frames: float, scene: Scene) -> dict:
         """The number of frames is another."""
-        scene = scene.at(min(scene.frame, int(frames) - 1))
+        scene = _within(scene, frames)
         return self.view(scene) | {self._parts.frame: gr.Slider(value=scene.frame, maximum=int(frames) - 1)}
 
     def renamed(self, text: str, scene: Scene) -> dict:
@@ -292,6 +292,11 @@ class LayoutEvents:
         width, height = mask_size(*shape_of(width, height))
         drawing = draw_layout(scene.layout, width=width, height=height)
         return {self._parts.mask: {"background": drawing, "layers": [], "composite": None}}
+
+
+def _within(scene: Scene, frames: float) -> Scene:
+    """A scene, or where its frame is not of the video any more, the last one."""
+    return scene if scene.frame < frames else scene.at(int(frames) - 1)
 
 
 def _times(words: str, text: str) -> int:

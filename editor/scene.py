@@ -213,29 +213,32 @@ class Scene:
 
     def at(self, frame: int) -> "Scene":
         """With another frame being edited, with regions as they are there."""
-        layouts = self._by_key_frame()
-        layout = layouts[frame] if frame in layouts else interpolated_layouts(layouts, max(frame, *layouts) + 1)[frame]
-        return replace(self, frame=frame, layout=replace(self.layout, regions=layout.regions), touched=None)
+        regions = self._frames(frame + 1)[frame].regions
+        return replace(self, frame=frame, layout=replace(self.layout, regions=regions), touched=None)
+
+    @property
+    def is_at_one_of_many(self) -> bool:
+        """Whether the frame that is being edited is a key frame beside others."""
+        return self.frame in self.key_frames and len(self.key_frames) > 1
 
     def without_key_frame(self) -> "Scene":
         """With regions that move through the frame that is being edited without being put there."""
-        left = tuple(key for key in self.key_frames if key != self.frame)
-        if left in ((), self.key_frames):
+        if not self.is_at_one_of_many:
             raise ValueError(f"Frame {self.frame} is no key frame, or the only one.")
+        left = tuple(key for key in self.key_frames if key != self.frame)
         return replace(self._with(self.layout), key_frames=left).at(self.frame)
 
     def of_video(self, frames: int) -> Layout | list[Layout]:
         """The layout of all its frames, or of each. Key frames after its end are moved to all the same."""
-        if len(self.key_frames) == 1:
-            return self.layout
-        return interpolated_layouts(self._by_key_frame(), max(frames, self.key_frames[-1] + 1))[:frames]
+        return self.layout if len(self.key_frames) == 1 else self._frames(frames)
 
-    def _by_key_frame(self) -> dict[int, Layout]:
+    def _frames(self, count: int) -> list[Layout]:
         paths = list(zip(self.layout, self.paths))
-        return {
+        key_frames = {
             key: replace(self.layout, regions=[_as_in(region, path[key]) for region, path in paths])
             for key in self.key_frames
         }
+        return interpolated_layouts(key_frames, max(count, self.key_frames[-1] + 1))[:count]
 
     def _on_its_path(self, index: int, before: Region) -> "Scene":
         """With a region that was changed: one that is moved makes a key frame, and has one kind of shape in all."""

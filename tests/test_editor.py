@@ -386,10 +386,10 @@ def test_a_step_back_brings_back_what_was_there_before_a_picture(events, reader)
     before = events.submitted(PROMPT, Scene(), ("a blue car",), (), *others)[parts.scene]
     dog = Layout((DOG,), prompt="a dog")
     opened = before.opened("a dog", dog, dog, (("a blue car",), ()))
-    shown = events.undone("a dog", opened, (), (), *others)
+    shown = events.undone(1, "a dog", opened, (), (), *others)
     assert shown[parts.prompt] == PROMPT and shown[parts.struck] == ("a blue car",)
     assert shown[parts.scene] == before and shown[parts.read].placed == ("a red apple",)
-    assert parts.prompt not in events.undone(PROMPT, before.with_new(), ("a blue car",), (), *others)
+    assert parts.prompt not in events.undone(1, PROMPT, before.with_new(), ("a blue car",), (), *others)
 
 
 def test_boxes_make_way_for_another_layout_with_a_word(events, reader, scene, monkeypatch):

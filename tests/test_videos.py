@@ -20,7 +20,7 @@ from spacetime_attn.editor.abilities import Abilities
 from spacetime_attn.editor.drawing import Run, Studio
 from spacetime_attn.editor.drawing_events import DrawingEvents
 from spacetime_attn.editor.layout_events import LayoutEvents
-from spacetime_attn.editor.page import _first_settings
+from spacetime_attn.editor.page import _first_settings, build
 from spacetime_attn.editor.parts import Parts
 from spacetime_attn.editor.reading import Reader
 from spacetime_attn.editor.scene import Scene
@@ -205,12 +205,23 @@ def test_the_canvas_goes_along_with_the_frame(page, tmp_path):
     shorter = layouts.cut_off(3, moving())
     assert shorter[parts.scene].frame == shorter[parts.frame].maximum == shorter[parts.frame].value == 2
     assert layouts.view(moving())[parts.frame].info.startswith("Key frames: 0, 4.")
+    others = (32, 32, "rules", 0, 0, "plain")
+    for frames, frame in ((5, 4), (3, 2)):  # what is undone was done in frame 4
+        undone = layouts.undone(frames, PROMPT, moving(), (), (), *others)
+        assert undone[parts.scene].frame == undone[parts.frame].value == frame and not undone[parts.scene].past
 
     *_, end = drawing._studio.draw(PROMPT, moving().of_video(FRAMES), SETTINGS, Run())
     backdrops = [drawing.gone_to(frame, end.pictures, True)[parts.canvas].props["picture"] for frame in (0, 4, 9)]
     assert backdrops[0] != backdrops[1] == backdrops[2]
     assert drawing.gone_to(0, end.pictures, False)[parts.canvas].props["picture"] is None
     assert parts.canvas not in drawing.gone_to(0, (), True)
+
+
+def test_a_run_ends_with_the_frame_that_is_seen_by_then(pipe):
+    handlers = [one for one in build(pipe).fns.values() if one.fn]
+    [draw] = [one._id for one in handlers if one.fn.__name__ == "draw"]
+    after = {one.fn.__name__: one.inputs for one in handlers if one.trigger_after == draw}
+    assert after.keys() == {"end", "gone_to"} and after["gone_to"][0].elem_id == "frame"
 
 
 # The command
