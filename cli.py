@@ -687,6 +687,9 @@ def _load_whole(model: str, configs: str, dtype: str, **settings):
 
 def _load_animated(motion_adapter: str, model: str, configs: str, dtype: str, **settings):
     """A pipeline of ours that a motion adapter makes one for videos."""
+    import torch
+    from diffusers import MotionAdapter
+
     from .controlled import ControlledPipeline, is_controlled
     from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
     from .videos import animated
@@ -694,9 +697,13 @@ def _load_animated(motion_adapter: str, model: str, configs: str, dtype: str, **
     index = SpaceTimeAttnPipeline.load_config(configs)
     if is_controlled(index) or "text_encoder_2" in index:
         raise ValueError("--motion-adapter is for Stable Diffusion 1.x, and this checkpoint is another: leave it out.")
+    try:
+        adapter = MotionAdapter.from_pretrained(motion_adapter, dtype=getattr(torch, dtype))
+    except Exception as error:  # of whatever kind: diffusers has many
+        raise ValueError(f"--motion-adapter: {motion_adapter!r} cannot be loaded as one: {error}") from None
     pipe = _load_whole(model, configs, dtype, **settings)
     return ControlledPipeline(
-        animated(pipe, motion_adapter), pipe.defaults, layout_predictor=pipe.config.layout_predictor, llm=pipe.llm
+        animated(pipe, adapter), pipe.defaults, layout_predictor=pipe.config.layout_predictor, llm=pipe.llm
     )
 
 

@@ -20,21 +20,20 @@ def most_frames(pipe: DiffusionPipeline) -> int:
     return denoiser_of(pipe).model.config.get("motion_max_seq_length") or 1
 
 
-def animated(pipe: DiffusionPipeline, place: str) -> AnimateDiffPipeline:
+def animated(pipe: DiffusionPipeline, adapter: MotionAdapter) -> AnimateDiffPipeline:
     """
     AnimateDiff with the parts of a pipeline of Stable Diffusion 1.x, and DDIM for its scheduler.
 
     Args:
         pipe ([`DiffusionPipeline`]): [`SpaceTimeAttnPipeline`], or diffusers' own.
-        place (`str`): The motion adapter's folder, or its id on the Hub.
+        adapter ([`MotionAdapter`]): In the UNet's precision.
 
     Raises:
-        ValueError, OSError: There is no such adapter, or it is for other UNets.
+        ValueError: The adapter is for other UNets.
     """
-    adapter = MotionAdapter.from_pretrained(place, dtype=pipe.unet.dtype)
     own, wanted = (tuple(model.config.block_out_channels) for model in (pipe.unet, adapter))
     if own != wanted:
-        raise ValueError(f"The motion adapter {place!r} is for UNets with {wanted} channels, and this one has {own}.")
+        raise ValueError(f"The motion adapter is for UNets with {wanted} channels, and this one has {own}.")
     parts = {name: pipe.components[name] for name in ("vae", "text_encoder", "tokenizer", "unet")}
     scheduler = DDIMScheduler.from_config(pipe.scheduler.config, **_NOISE)
     return AnimateDiffPipeline(**parts, scheduler=scheduler, motion_adapter=adapter)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import tiny_components
-from diffusers import StableDiffusionPipeline
+from diffusers import MotionAdapter, StableDiffusionPipeline
 from PIL import Image
 from test_other_pipelines import made_to_move
 
@@ -239,6 +239,7 @@ def folder(tmp_path_factory) -> Path:
     LAYOUT.save(folder / "first.json")
     moving().layout.save(folder / "last.json")
     LAYOUT.edit(0, phrase="a pear").save(folder / "pear.json")
+    shutil.copytree(folder / "pictures", folder / "configs", ignore=shutil.ignore_patterns("*.safetensors"))
     return folder
 
 
@@ -291,7 +292,8 @@ def test_a_motion_adapter_makes_a_checkpoint_for_pictures_draw_videos(generate, 
     options = ["--num-frames", "5", "--model", "pictures", "--motion-adapter", "adapter", "--save-layout", "a.json"]
     assert generate(*options, "--objects", "a blue car") == "a.json"
     assert [found["phrase"] for found in json.loads((tmp_path / "a.json").read_text())["objects"]] == ["a blue car"]
-    video = ControlledPipeline(animated(StableDiffusionPipeline.from_pretrained("pictures"), "adapter"), "early")
+    adapter = MotionAdapter.from_pretrained("adapter")
+    video = ControlledPipeline(animated(StableDiffusionPipeline.from_pretrained("pictures"), adapter), "early")
     assert video.scheduler.config.beta_schedule == "linear"
     layout = Layout.load(tmp_path / "a.json")
     frames = video(PROMPT, layout, num_frames=5, num_inference_steps=2, generator=torch.Generator().manual_seed(0))
@@ -327,6 +329,10 @@ REFUSED = {
     "an adapter of another size": (
         ["--num-frames", "5", "--motion-adapter", "adapter"],
         r"is for UNets with (32, 64) channels, and this one has (64, 128)",
+    ),
+    "an adapter that is none, before the weights are read": (
+        ["--num-frames", "5", "--model", "configs", "--motion-adapter", "first.json"],
+        "--motion-adapter: 'first.json' cannot be loaded as one",
     ),
     "an IP-Adapter": (
         ["--num-frames", "5", "--motion-adapter", "adapter", "--ip-adapter", "ip"],
