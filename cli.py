@@ -31,6 +31,7 @@ Targets = dict[str, list[Path]]  # the files that a job is going to write, by th
 _WITH_LIKE = {"like", "output", "seed", "weights", "model", "device", "dtype", "show_layout", "save_layout"}
 _WITH_LIKE |= {"save_weights", "no_metadata", "lora", "ip_adapter", "command", "default_of"}
 
+# Those that do not stand beside --num-frames.
 _OF_PICTURES = ("num_images", "optimize", "upscale", "show_layout", "save_weights")
 
 _DTYPES = ("float32", "float16", "bfloat16")
