@@ -104,9 +104,11 @@ class ControlledPipeline:
         _check_options(self.pipe, options)
         size = options.get("height"), options.get("width")
         is_video = most_frames(self.pipe) > 1
-        drawn = self.predict_layout(prompt, *size, objects) if layout is None else layout
-        layouts = [Layout.coerce(item) for item in (drawn if is_video and isinstance(drawn, list) else [drawn])]
-        _check_frames(self.pipe, options, len(layouts))
+        given = layout if is_video and isinstance(layout, list) else [layout]
+        _check_frames(self.pipe, options, len(given))
+        if layout is None:
+            given = [self.predict_layout(prompt, *size, objects)]
+        layouts = [Layout.coerce(item) for item in given]
         local = {
             "local_prompt_template": local_prompt_template,
             "local_max_sequence_length": local_max_sequence_length,

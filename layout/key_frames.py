@@ -83,7 +83,10 @@ def _shape_between(a: Region, b: Region, share: float) -> dict:
     name, other = (next(name for name in SHAPE_CHECKS if getattr(region, name) is not None) for region in (a, b))
     start, stop = getattr(a, name), getattr(b, other)
     if name != other:
-        raise ValueError(f"{a.phrase!r} has a {name} in one of the `key_frames` and a {other} in the next.")
+        raise ValueError(
+            f"{a.phrase!r} has a {name} in one of the `key_frames` and a {other} in the next: give it the same kind of"
+            " shape in both."
+        )
     if name == "mask":
         if np.array_equal(start, stop):
             return {}

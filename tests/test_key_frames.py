@@ -81,7 +81,10 @@ CAT = Layout((Region("a cat", box=(0, 0, 1, 1)),))
         ({0.5: CAT}, "frame 0.5"),
         ({0: CAT, 1: Layout()}, "'a cat' is in the first one or in that of frame 1.*strength=0"),
         ({0: CAT, 1: Layout(CAT.regions * 2)}, "'a cat' .* not as often in both"),
-        ({0: CAT, 2: Layout((Region("a cat", disc=(0, 0, 1)),))}, "'a cat' has a box .* and a disc in the next"),
+        (
+            {0: CAT, 2: Layout((Region("a cat", disc=(0, 0, 1)),))},
+            "'a cat' has a box .* and a disc in the next: give it the same",
+        ),
     ],
 )
 def test_key_frames_between_which_nothing_can_move_are_refused(key_frames, message):
