@@ -74,7 +74,7 @@ def upscale(
         ValueError, TypeError: Arguments that make no sense, before any work.
     """
     img2img = _image_to_image(pipe)
-    first = _FirstPass.of(output, img2img, prompt, layout, weights, options)
+    first = _FirstPass.of(output, img2img, getattr(pipe, "defaults", None), prompt, layout, weights, options)
     windows = _windows(img2img, stride, first.layouts)
     check_length("generator", generator, len(first.images), "pictures")
     _check_amounts(factor, strength)
@@ -160,8 +160,8 @@ class _FirstPass:
     making: dict | None = None
 
     @classmethod
-    def of(cls, output, img2img, prompt, layout, weights, options: dict) -> "_FirstPass":
-        """With what the caller gives in the place of it."""
+    def of(cls, output, img2img, own: Defaults | None, prompt, layout, weights, options: dict) -> "_FirstPass":
+        """With what the caller gives in the place of it; of pictures alone, with the pipeline's own defaults."""
         told, making = hasattr(output, "layouts"), getattr(output, "making", None)
         images = output.images if told else [output] if isinstance(output, Image.Image) else list(output)
         if not isinstance(images, list) or not all(isinstance(image, Image.Image) for image in images):
@@ -177,8 +177,9 @@ class _FirstPass:
             raise ValueError(f"`output` does not tell the `{missing}` of its pictures: pass it.")
         layouts = _one_each("layout", output.layouts if layout is None else layout, len(images))
         layouts = [Layout.coerce(item) for item in layouts]
-        defaults = making and Defaults(**making["defaults"])
-        defaults = chosen_defaults(options.get("preset", defaults), checkpoint_config(img2img.config))
+        own = Defaults(**making["defaults"]) if making else own
+        preset, config = options.get("preset", own), checkpoint_config(img2img.config)
+        defaults = chosen_defaults(preset, config, denoiser_of(img2img).preset)
         of_pipeline, of_control = _arguments(making, img2img, options, defaults)
         for name, values in of_pipeline.items():
             if _are_texts(values) and name not in options:  # the first pass's, of each prompt
@@ -186,6 +187,8 @@ class _FirstPass:
             check_length(name, of_pipeline[name] if _are_texts(values) else None, len(images), "pictures")
         if weights is None and making:
             weights = _kept_weights(output, layouts, options.get("blend") or output.blend)
+            if isinstance(weights, tuple) and options.get("blend") is None:
+                of_control.pop("blend", None)  # these tell theirs, which may be another than that of an earlier pass
         if weights is None and options.get("blend") is None:
             weights = defaults.upscale_convex_weight
             of_control |= {} if weights is None else {"blend": "convex"}
@@ -233,7 +236,7 @@ def _arguments(making: dict | None, img2img, options: dict, defaults: Defaults) 
             if name in names and name not in (*_OURS, *_OF_ONE_SIZE, *options):
                 raise ValueError(f"`output` does not tell the `{name}` of its pictures: pass it, or None.")
         kept = {name: value for name, value in making["arguments"].items() if name not in (*_OURS, *_OF_ONE_SIZE)}
-        kept["preset"] = defaults
+    kept["preset"] = defaults
     if (most := defaults.upscale_guidance_scale) is not None:
         kept["guidance_scale"] = min(kept.get("guidance_scale", names["guidance_scale"].default), most)
     kept |= options

@@ -111,6 +111,12 @@ def test_without_guidance_the_second_pass_is_convex(pipe):
     assert upscale(pipe, first_pass(pipe), strength=0.5, guidance_scale=1.0).blend == "convex"
 
 
+def test_weights_of_another_blend_than_the_first_passs_hold_in_a_third_pass(pipe):
+    second = upscale(pipe, first_pass(pipe, weights=torch.rand(2, 4)), strength=0.5, blend="convex")
+    third = upscale(pipe, second, factor=1, strength=0.5)
+    assert third.blend == "convex" and torch.equal(third.weights, second.weights)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 49])
 def test_at_least_one_step_is_taken(pipe, steps):
     pipe.scheduler, taken = DDIMScheduler.from_config(pipe.scheduler.config), []
@@ -179,6 +185,15 @@ def test_transformers_have_a_second_pass_too(family):
     assert not same(found.images, upscale(pipe, first, strength=0.7, weights=0, generator=seeded()).images)
     with pytest.raises(ValueError, match="windows.*UNets.*Transformer2DModel"):
         upscale(pipe, first, stride=16)
+
+
+def test_a_picture_alone_is_drawn_with_the_pipelines_own_defaults():
+    pipe = ControlledPipeline(made("SD 3"), preset="official")
+    first = pipe(PROMPT, layout=LAYOUT, height=32, width=48, num_inference_steps=2)
+    alone = first.images[0], 2, 0.7, PROMPT, LAYOUT
+    assert torch.equal(upscale(pipe, *alone, num_inference_steps=2).weights, first.weights)
+    pipe.upscale_convex_weight = 0.75
+    assert upscale(pipe, *alone).weights.unique().tolist() == [0.75]
 
 
 # Windows
