@@ -281,7 +281,8 @@ class RegionalJointAttnProcessor:
         rows = segments.rows[:described] - control.conditional_rows(control.rows).start
         subtracted = [(pairs, Projected(*(states[rows] for states in prompt)))]
         if control.negates:
-            of_negated = pairs.unflatten(0, (len(control.owners), -1))[control.negated].flatten()
+            copies = segments.negatives // len(control.negated)
+            of_negated = pairs.unflatten(0, (-1, copies))[control.negated].flatten()
             subtracted.append((of_negated, Projected(*(states[described:] for states in own))))
         return subtracted
 

@@ -291,8 +291,11 @@ def test_it_is_captured_anew_for_other_numbers_of_regions_and_without_control(fa
 )
 def test_from_the_second_number_of_regions_on_a_capture_is_for_any_number(family, way, graphs):
     pipe, seen = SMALLEST[family](), []
-    regions = [Region(f"thing {number}", box=(number / 5, 0, number / 5 + 0.2, 1)) for number in range(5)]
-    runs = [(pipe, Layout(tuple(regions[:count])), {"weights": 0.5, "blend": "convex"}) for count in (2, 3, 5)]
+    layout = Layout(tuple(Region(f"thing {place}", box=(place / 5, 0, place / 5 + 0.2, 1)) for place in range(5)))
+    settings = {"weights": 0.5, "blend": "convex"}
+    if family != "FLUX.1":
+        layout, settings = layout.edit(0, negative_prompt="fog"), {"weights": 0.5, "blend": "guided"}
+    runs = [(pipe, Layout(layout.regions[:count]), settings) for count in (2, 3, 5)]
     expected = [controlled(*run, num_inference_steps=1) for run in runs]
     COMPILED[way](pipe)
     with torch._dynamo.config.patch(force_nn_module_property_static_shapes=way != "torch.compile"):
