@@ -226,6 +226,11 @@ def test_the_steps_may_be_given_as_sigmas(family, evaluations):
     assert [column for column, _ in evaluations] == [0, 1, 2, 3]
 
 
+def test_those_of_pixart_may_be_given_as_timesteps(evaluations):
+    controlled(pixart(), num_inference_steps=None, timesteps=[900, 500, 100, 20])
+    assert [column for column, _ in evaluations] == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("family", ["SD 3", "FLUX.1"])
 def test_half_precision_tells_steps_apart_that_lie_close(family, evaluations):
     pipe = made(family).to(torch.bfloat16)
