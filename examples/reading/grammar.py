@@ -123,6 +123,10 @@ class _Sentence:
         self.things[letter] = self.scribe.thing(self._namesake() if self.dice.random() < 0.12 else None)
         self._company(self.things[letter])
 
+    def _one(self, letter: str) -> None:
+        """ "A cat a dog": an article alone keeps them apart."""
+        self.things[letter] = self.scribe.thing(self.stock.single(self.dice), article="a ")
+
     def _namesake(self) -> Name | None:
         """Another thing of a kind that was named: after "the green book" a "red book"."""
         described = [name for name in self.scribe.names.values() if name.text != name.noun and not name.plural]
@@ -294,6 +298,7 @@ _FILLERS = [
     (re.compile(pattern), fill)
     for pattern, fill in [
         (r"([a-f])", _Sentence._name),
+        (r"([a-f])\.one", _Sentence._one),
         (r"no", _Sentence._absent),
         (r"x", _Sentence._surroundings),
         (r"([yzvw])\.([mn])", _Sentence._of_member),

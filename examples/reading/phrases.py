@@ -132,13 +132,14 @@ stand stands stood, sit sits sat, lie lies lay, rest rests rested, hang hangs hu
 waits waited, float floats floated, sleep sleeps slept, perch perches perched, appear appears appeared, glow
 glows glowed, lurk lurks lurked, loom looms loomed, stretch stretches stretched, remain remains remained,
 tower towers towered, grow grows grew, crouch crouches crouched, drift drifts drifted, gleam gleams gleamed,
-rise rises rose""".split(",")
+kneel kneels knelt, squat squats squatted, dangle dangles dangled, hover hovers hovered, rise rises rose""".split(",")
     for forms in [line.split()]
     for past in (True, True, False)
 ]
 _PUT = """placed positioned situated located parked mounted propped hung set arranged laid seated found seen left kept
 installed stationed tucked nestled displayed stood""".split()
-_STANDING = "standing sitting lying resting hanging leaning waiting floating sleeping hovering perched".split()
+_STANDING = """standing sitting lying resting hanging leaning waiting floating sleeping hovering perched perching
+kneeling crouching squatting dangling dozing looming crouched""".split()
 SAYINGS = {
     ",": ["", ","],
     "and": ["and", "and", "while", "but"],
