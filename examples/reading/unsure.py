@@ -6,8 +6,8 @@ Where the reader is not sure, and how often it errs there: for the threshold of 
 FOLDER is that of evaluate.py. A prompt's sureness is the least score of its reading, 0 where nothing is read. For each
 threshold: the share of the prompts below it, the share of the faulty prompts (those whose layout has an error, by
 score.py) and of all errors that are among them, and how much larger the share is of the faulty prompts than of the
-others. The threshold is the one for which this is largest on the development sets without DSG-1k, whose annotations
-are noisy.
+others. The threshold is the one for which this was largest, with an earlier reader, on the development sets without
+DSG-1k, whose annotations are noisy.
 """
 
 import argparse
