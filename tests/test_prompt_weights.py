@@ -25,7 +25,7 @@ from spacetime_attn.stock import predict_layout
 
 PROMPT = "a red cat to the left of a green bus"
 WEIGHTED = "a (red:1.3) cat to the left of a ((green)) bus"
-LONG = "blue sky. " * 12 + PROMPT  # a token for each letter: more than 77 before the first object
+LONG = "highly detailed. " * 8 + PROMPT  # a token for each letter: more than 77 before the first object
 LAYOUT = Layout((Region("a red cat", box=(0, 0, 0.5, 1)),))
 NONE = Layout()
 ENCODING = {"device": "cpu", "num_images_per_prompt": 1, "do_classifier_free_guidance": True}
