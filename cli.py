@@ -909,7 +909,7 @@ def _video_outputs(output, targets: Targets, seed: int) -> list[Output]:
     [video] = targets["--output"]
     return [
         *(Output(path, output.layouts[0].save) for path in targets["--save-layout"]),
-        Output(video, lambda path: write_whole(path, as_gif(output.images)), f" (seed {seed})"),
+        Output(video, lambda path: write_whole(path, as_gif(output.images)), _note(seed, None)),
     ]
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..layout.draw import region_colour
 from ..layout.regions import Region
-from .scene import Scene, bounds_of, kind_of
+from .scene import Scene, bounds_of
 
 
 CANVAS_HTML = '<div class="stage"></div>'
@@ -40,7 +40,7 @@ def _region(region: Region, index: int, depth: int) -> dict:
     brightness = sum(share * channel for share, channel in zip(_BRIGHTNESS, colour))
     return {
         "phrase": region.phrase,
-        "kind": kind_of(region),
+        "kind": region.kind,
         "colour": "#{:02x}{:02x}{:02x}".format(*colour),
         "ink": "black" if brightness > _LIGHT else "white",
         "bounds": list(bounds_of(region)),

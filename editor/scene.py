@@ -243,7 +243,7 @@ class Scene:
     def _on_its_path(self, index: int, before: Region) -> "Scene":
         """With a region that was changed: one that is moved makes a key frame, and has one kind of shape in all."""
         region, path, key_frames = self.layout.regions[index], self.paths[index], self.key_frames
-        is_for_all = region.mask is not None or kind_of(region) != kind_of(before)  # it cannot be interpolated
+        is_for_all = region.mask is not None or region.kind != before.kind  # it cannot be interpolated
         if is_for_all:
             path = {key: replace(region, strength=there.strength) for key, there in path.items()}
         if region.strength != before.strength or not is_for_all and _as_in(before, region) != before:
@@ -270,11 +270,6 @@ def check_layout(layout: Layout) -> None:
             f"The layout has {len(layout)} regions with {points} points of polygons; the page takes {_MOST_REGIONS}"
             f" regions with {_MOST_POINTS} points."
         )
-
-
-def kind_of(region: Region) -> str:
-    """The name of its shape."""
-    return next(name for name in SHAPE_CHECKS if getattr(region, name) is not None)
 
 
 def _as_in(region: Region, there: Region) -> Region:

@@ -10,7 +10,6 @@ import numpy as np
 
 from .files import shortened
 from .regions import Layout, Region
-from .shapes import SHAPE_CHECKS
 
 
 def interpolated_layouts(key_frames: Mapping[int, Layout | dict | str | os.PathLike], num_frames: int) -> list[Layout]:
@@ -80,7 +79,7 @@ def _between(a: Region, b: Region, share: float) -> Region:
 
 def _shape_between(a: Region, b: Region, share: float) -> dict:
     """Its shape, as an argument."""
-    name, other = (next(name for name in SHAPE_CHECKS if getattr(region, name) is not None) for region in (a, b))
+    name, other = a.kind, b.kind
     start, stop = getattr(a, name), getattr(b, other)
     if name != other:
         raise ValueError(

@@ -166,6 +166,11 @@ class Region:
         x0, y0, x1, y1 = self.bounds
         return (x1 - x0) * (y1 - y0)
 
+    @property
+    def kind(self) -> str:
+        """Of its shape: `"box"`, `"disc"`, `"polygon"` or `"mask"`."""
+        return next(name for name in SHAPE_CHECKS if getattr(self, name) is not None)
+
     def reshaped(self, **shape) -> "Region":
         """The region with another shape: `box` (perhaps with `softness`), `disc`, `polygon` or `mask`."""
         return replace(self, **dict.fromkeys(SHAPE_CHECKS) | {"softness": 0.0} | shape)
@@ -603,8 +608,7 @@ def _bare(phrase: str) -> str:
 
 def _region_text(region: Region) -> str:
     values = region.disc if region.disc is not None else region.bounds
-    name = next(name for name in SHAPE_CHECKS if getattr(region, name) is not None)
-    name += "" if values in (region.box, region.disc) else " within"
+    name = region.kind + ("" if values in (region.box, region.disc) else " within")
     parts = [f"{name} ({', '.join(f'{value:.2f}' for value in values)})"]
     if region.strength != 1:
         parts.append(f"strength {region.strength:g}")
