@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import CLIPModel
 
+from spacetime_attn import default_model
 from spacetime_attn.examples.icon_world import prompts as prompt_files
 from spacetime_attn.examples.icon_world import train
 from spacetime_attn.examples.icon_world.captions import caption, vocabulary
@@ -483,6 +484,18 @@ def test_the_checkpoint_s_clip_has_the_pipeline_s_text_encoder(trained):
     pipe = StableDiffusionPipeline.from_pretrained(trained[0] / "checkpoint")
     weights = pipe.text_encoder.state_dict()
     assert all(torch.equal(weights[name], weight) for name, weight in clip.text_model.state_dict().items())
+
+
+@pytest.mark.parametrize("words", ["octane render", "8k hyperdetailed masterpiece", "a red apple"])
+def test_words_that_no_caption_has_are_read_as_padding(words):
+    pipe = StableDiffusionPipeline.from_pretrained(default_model())
+
+    def encoded(prompt: str) -> torch.Tensor:
+        return pipe.encode_prompt(prompt, "cpu", 1, do_classifier_free_guidance=False)[0]
+
+    prompt = "a blue car to the left of a cat"
+    same = torch.equal(encoded(f"{prompt} {words}"), encoded(prompt))
+    assert same == (words != "a red apple")
 
 
 def test_the_checkpoint_is_small_enough_to_ship(trained):

@@ -8,6 +8,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from .models import PIXEL_MEAN, PIXEL_STD, make_pipeline
 from .things import SIZE
+from .tokenizer import silence_unknown
 
 
 IMAGE_PROCESSOR = {  # transformers reads it with and without torchvision
@@ -51,12 +52,14 @@ def save_checkpoint(
     Saves a Stable Diffusion pipeline that carries `DEFAULTS`, and a CLIP with its processor in the subfolder `clip`.
 
     UNet, VAE and CLIP are stored in half precision. The text encoder is stored in single precision, in numbers that
-    half precision has too, so that it and CLIP's text tower are the same to the last bit.
+    half precision has too, so that it and CLIP's text tower are the same to the last bit. Words that no caption has
+    say nothing to it.
 
     Raises:
         ValueError: The files are larger than what may ship.
     """
     text_encoder = text_encoder.half().float().cpu()
+    silence_unknown(text_encoder, tokenizer)
     clip.text_model.load_state_dict(text_encoder.state_dict())
     make_pipeline(vae.half().cpu(), text_encoder, tokenizer, unet.half().cpu()).save_pretrained(folder)
     index = folder / "model_index.json"

@@ -1,9 +1,10 @@
-"""The tokenizer: CLIP's, with one token for every word of the captions; other words are spelled."""
+"""The tokenizer: CLIP's, with one token for every word of the captions; other words are spelled, and say nothing."""
 
 import json
 
+import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from .captions import vocabulary
 
@@ -33,3 +34,15 @@ def make_tokenizer() -> CLIPTokenizer:
     tokens = [*letters, *map("".join, merges), START, END]
     vocab = {token: place for place, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab, merges, model_max_length=MAX_TOKENS)
+
+
+@torch.no_grad()
+def silence_unknown(encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
+    """
+    Gives all tokens that are in no caption, from which other words are spelled, the embedding of the padding. Training
+    leaves them as they began, at random, and a prompt's words of style would draw things.
+    """
+    known = {START, END, *(f"{word}</w>" for word in (*vocabulary(), *",.;"))}
+    unknown = [number for token, number in tokenizer.get_vocab().items() if token not in known]
+    words = encoder.get_input_embeddings().weight
+    words[unknown] = words[tokenizer.pad_token_id].clone()
