@@ -164,7 +164,7 @@ def test_a_file_that_lacks_a_part_of_the_model_is_told(tmp_path, capsys, stock, 
     state = original_checkpoint(stock)
     file = tmp_path / "model.safetensors"
     save_file({name: weight for name, weight in state.items() if not name.startswith("first_stage_model")}, file)
-    monkeypatch.setattr("spacetime_attn.cli._repository_like", lambda file: str(tmp_path / "folder"))
+    monkeypatch.setattr("spacetime_attn.cli.checkpoints._repository_like", lambda file: str(tmp_path / "folder"))
     assert main(["generate", PROMPT, "--model", str(file), "-o", str(tmp_path / "a.png")]) == 2
     assert "is no whole checkpoint: " in capsys.readouterr().err.splitlines()[-1]
 
@@ -314,7 +314,7 @@ def test_what_needs_no_model_is_checked_before_one_is_loaded(tmp_path, monkeypat
         raise AssertionError("a model is loaded")
 
     monkeypatch.setattr("spacetime_attn.layout.llm.find_spec", lambda name: None)
-    monkeypatch.setattr("spacetime_attn.cli._configs_of", load)
+    monkeypatch.setattr("spacetime_attn.cli.loading.configs_of", load)
     assert main([*arguments, PROMPT, "-o", str(tmp_path / "a.png")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"spacetime-attn: error: {complaint}")
@@ -368,6 +368,6 @@ def test_arguments_that_do_not_parse_end_with_the_usage_and_code_2(capsys, argum
 
 
 def test_a_mistake_of_the_program_itself_is_not_hidden(monkeypatch):
-    monkeypatch.setattr("spacetime_attn.cli._read_jobs", lambda args: 1 / 0)
+    monkeypatch.setattr("spacetime_attn.cli.commands.read_jobs", lambda args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["layout", PROMPT])

@@ -15,7 +15,9 @@ import pytest
 from diffusers import StableDiffusionPipeline
 
 from spacetime_attn import SpaceTimeAttnPipeline, default_model, load_weights
-from spacetime_attn.cli import Interrupts, Output, _write_outputs, main
+from spacetime_attn.cli import main
+from spacetime_attn.cli.interrupts import Interrupts
+from spacetime_attn.cli.writing import Output, write_outputs
 from spacetime_attn.processors.clip_objective import ClipObjective
 
 
@@ -39,7 +41,8 @@ def idle(monkeypatch):
     def load(*arguments):
         raise AssertionError("a model is loaded")
 
-    monkeypatch.setattr("spacetime_attn.cli._load_pipeline", load)
+    for module in ("generating", "commands"):
+        monkeypatch.setattr(f"spacetime_attn.cli.{module}.load_pipeline", load)
 
 
 def write_prompts(*ids) -> list[str]:
@@ -190,7 +193,7 @@ def test_files_that_cannot_be_written_cost_no_others(work, capsys, monkeypatch):
     def save(image, making, path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("spacetime_attn.cli._write_picture", save)
+    monkeypatch.setattr("spacetime_attn.cli.outputs.write_picture", save)
     options = ["-o", "a.png", "--save-weights", "w.json", "--save-layout", "l.json", "--show-layout"]
     assert main(["generate", PROMPT, *options, *FAST]) == 2
     told = capsys.readouterr()
@@ -324,7 +327,7 @@ def test_an_output_that_fails_in_any_way_costs_no_others(work):
 
     outputs, said = [Output(Path("a"), fail), Output(Path("b"), Path.touch)], []
     with pytest.raises(ValueError, match="64 MB"):
-        _write_outputs(outputs, said.append)
+        write_outputs(outputs, said.append)
     assert files() == said == ["b"]
 
 

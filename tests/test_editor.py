@@ -879,8 +879,8 @@ def test_what_nobody_foresaw_is_logged_and_not_shown(caplog):
 def test_what_cannot_be_served_is_told_before_anything_is_loaded(monkeypatch, capsys):
     assert main(["app", "--model", "nothing"]) == 2
     assert "There is no folder or file 'nothing'" in capsys.readouterr().err
-    monkeypatch.setattr("spacetime_attn.cli.find_spec", lambda name: None)
-    monkeypatch.setattr("spacetime_attn.cli._load_pipeline", pytest.fail)
+    monkeypatch.setattr("spacetime_attn.cli.commands.find_spec", lambda name: None)
+    monkeypatch.setattr("spacetime_attn.cli.commands.load_pipeline", pytest.fail)
     assert main(["app"]) == 2 and "The page needs gradio: pip install" in capsys.readouterr().err
 
 

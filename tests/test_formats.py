@@ -831,6 +831,6 @@ def test_the_command_draws_the_layouts_of_other_tools(layout, tmp_path, capsys):
     ],
 )
 def test_the_command_says_what_a_layout_of_another_tool_lacks(options, told, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("spacetime_attn.cli._configs_of", None)  # no model is looked for
+    monkeypatch.setattr("spacetime_attn.cli.loading.configs_of", None)  # no model is looked for
     assert main(["generate", PROMPT, "-o", str(tmp_path / "a.png"), *options]) == 2
     assert told in capsys.readouterr().err

@@ -258,7 +258,7 @@ def test_adapters_that_were_loaded_in_python_have_to_be_given(draw, capsys):
     ],
 )
 def test_what_cannot_be_found_or_named_is_told(monkeypatch, capsys, options, complaint):
-    monkeypatch.setattr("spacetime_attn.cli._load_whole", pytest.fail)
+    monkeypatch.setattr("spacetime_attn.cli.loading.load_whole", pytest.fail)
     assert complaint in refusal(capsys, PROMPT, "--model", "model", *options)
 
 
@@ -269,7 +269,7 @@ def test_without_peft_there_are_no_loras(monkeypatch, capsys):
 
 def test_what_a_family_does_not_take_is_told(tmp_path, monkeypatch, capsys):
     pixart().save_pretrained(tmp_path)
-    monkeypatch.setattr("spacetime_attn.cli._load_whole", pytest.fail)
+    monkeypatch.setattr("spacetime_attn.cli.loading.load_whole", pytest.fail)
     options = [PROMPT, "--model", str(tmp_path)]
     assert "--ip-adapter is for Stable Diffusion 1.x, 2.x and XL, not" in refusal(capsys, *options, *IP_ADAPTER)
     assert "--lora: diffusers loads no LoRA into a PixArt" in refusal(capsys, *options, *LORA)

@@ -34,7 +34,7 @@ def test_the_top_level_holds_the_rooms_and_what_packaging_needs():
     if listing.returncode:
         pytest.skip("git tells what belongs to the project, and this is no git checkout")
     rooms = {"pyproject.toml", "README.md", "pipeline_spacetime_attn.py", "layout", "processors", "examples", "tests"}
-    packaging = {"model_card.md", "__init__.py", "cli.py", "LICENSE"}
+    packaging = {"model_card.md", "__init__.py", "cli", "LICENSE"}
     beside_the_pipeline = {"stock.py", "controlled.py", "modular.py", "pictures.py", "upscaling.py", "adapters.py"}
     beside_the_pipeline |= {"editor", "videos.py"}
     documents = {"docs", "CHANGELOG.md", "CONTRIBUTING.md"}
@@ -44,7 +44,7 @@ def test_the_top_level_holds_the_rooms_and_what_packaging_needs():
 
 def test_importing_the_package_loads_no_library():
     heavy = "{'torch', 'numpy', 'spacy', 'diffusers', 'transformers', 'PIL'} & sys.modules.keys()"
-    code = f"import sys, spacetime_attn, spacetime_attn.cli; sys.exit(len({heavy}))"
+    code = f"import sys, spacetime_attn, spacetime_attn.cli.commands; sys.exit(len({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests").returncode == 0
 
 
@@ -66,11 +66,12 @@ def test_the_default_model_is_a_complete_checkpoint():
 
 def test_the_wheel_holds_the_modules_and_the_models(wheel):
     names = set(wheel.namelist())
-    shipped = [path for folder in ("layout", "layout/formats", "processors") for path in (ROOT / folder).glob("*.py")]
+    folders = ("cli", "layout", "layout/formats", "processors")
+    shipped = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     models = [path for name in ("english", "transformer") for path in (ROOT / "layout" / name).rglob("*")]
     shipped += [path for path in models if path.is_file()]
     shipped += [path for path in Path(spacetime_attn.default_model()).rglob("*") if path.is_file()]
-    shipped += [ROOT / name for name in ("__init__.py", "cli.py", "pipeline_spacetime_attn.py", "model_card.md")]
+    shipped += [ROOT / name for name in ("__init__.py", "pipeline_spacetime_attn.py", "model_card.md")]
     assert {f"spacetime_attn/{path.relative_to(ROOT).as_posix()}" for path in shipped} <= names
     assert "spacetime_attn/examples/export.py" in names
 

@@ -483,7 +483,7 @@ def test_pictures_of_a_file_of_weights_need_that_file(tmp_path, capsys, monkeypa
     main(["generate", PROMPT, "-o", "a.png", "--optimize", "2", "--save-weights", "w.safetensors", *FAST])
     main(["generate", PROMPT, "-o", "b.png", "--weights", "w.safetensors", *FAST])
     capsys.readouterr()
-    monkeypatch.setattr("spacetime_attn.cli._load_pipeline", pytest.fail)
+    monkeypatch.setattr("spacetime_attn.cli.generating.load_pipeline", pytest.fail)
     assert main(["generate", "--like", "b.png", "-o", "c.png"]) == 2
     assert "weights in 'w.safetensors': give that file" in capsys.readouterr().err
     assert main(["generate", "--like", "b.png", "-o", "c.png", "--weights", "0.5"]) == 2

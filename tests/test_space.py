@@ -45,7 +45,7 @@ def test_it_holds_what_a_space_needs(space):
 def test_its_wheel_is_installed_as_the_package_is_built(space, tmp_path):
     run(space, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet", "--target", str(tmp_path), WHEEL)
     installed = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    wanted = ("__init__.py", "cli.py", "layout/english/config.cfg", "editor/canvas.js", "editor/page.css")
+    wanted = ("__init__.py", "cli/__init__.py", "layout/english/config.cfg", "editor/canvas.js", "editor/page.css")
     wanted += ("examples/icon_world/checkpoint/unet/diffusion_pytorch_model.safetensors",)
     assert {f"spacetime_attn/{name}" for name in wanted} <= installed
     assert not [name for name in installed if "/tests/" in name or "/docs/" in name]
