@@ -15,7 +15,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from spacetime_attn.layout.reader import Reader
+from spacetime_attn.layout.reader import READER_NAME, Reader
 from spacetime_attn.layout.reader_model import LABELS, LINKS, PAIR_CLASSES, ReaderConfig, ReaderNetwork
 from spacetime_attn.layout.vocabulary import ARRANGEMENTS, PLACES, RELATIONS
 
@@ -45,14 +45,16 @@ def scripts():
         import kept_out
         import losses
         import markup
+        import pack
         import rewriting
         import targets
+        import train
 
         import stock
 
         yield SimpleNamespace(
             corpus=corpus, grammar=grammar, ground_truth=ground_truth, kept_out=kept_out, losses=losses,
-            markup=markup, rewriting=rewriting, stock=stock, targets=targets,
+            markup=markup, pack=pack, rewriting=rewriting, stock=stock, targets=targets, train=train,
         )  # fmt: skip
 
 
@@ -88,7 +90,7 @@ def test_no_prompt_that_something_is_measured_on_is_trained_on(scripts, marked):
 def test_every_prompt_of_the_sets_in_this_repository_is_kept_out(scripts):
     files = [ROOT / "tests" / "constructions.jsonl", *(ROOT / "examples" / "icon_world").glob("prompts_*.jsonl")]
     prompts = [json.loads(line)["prompt"] for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    prompts += [record.prompt for record in scripts.markup.read(*(FOLDER / "fresh").glob("*.txt"))]
+    prompts += [record.prompt for record in scripts.markup.read(*FOLDER.glob("fresh*/*.txt"))]
     assert len(prompts) > 1000
     assert all(map(scripts.kept_out.is_kept_out, prompts))
 
@@ -124,13 +126,7 @@ def test_what_is_no_record_is_refused(scripts, change, problem):
 
 
 def test_all_marked_and_fresh_prompts_are_records(scripts):
-    files = [
-        *(FOLDER / "marked").glob("*.txt"),
-        *(FOLDER / "fresh").glob("*.txt"),
-        *(FOLDER / "fresh_again").glob("*.txt"),
-        *(FOLDER / "fresh_more").glob("*.txt"),
-    ]
-    for record in scripts.markup.read(*files):
+    for record in scripts.markup.read(*FOLDER.glob("marked/*.txt"), *FOLDER.glob("fresh*/*.txt")):
         for _, what, *others in record.statements:
             assert what in (*RELATIONS, "of", "member", "at", "as")
             assert what != "at" or others[0] in PLACES
@@ -160,6 +156,35 @@ def test_generated_sentences_are_marked_where_their_things_stand(scripts, stock)
         for subject, what, *others in record.statements:
             assert subject in first
             assert what in ("at", "as") or first.issuperset(others)
+
+
+def test_a_pronoun_in_a_later_sentence_is_what_the_sentence_before_began_with(scripts, stock):
+    patterns = [(1, [("{a} {R} {b}", "a R b")])]
+    grammar = scripts.grammar.Grammar(stock, random.Random(0))
+    with mock.patch.object(scripts.grammar, "_patterns", lambda: patterns):
+        records = [grammar.text() for _ in range(500)]
+    spoken = 0
+    for record in records:
+        if any(mention.label not in ("object", "=") for mention in record.mentions):
+            continue  # more than the two of each sentence
+        text, sentences = record.prompt, [record.mentions[i : i + 2] for i in range(0, len(record.mentions), 2)]
+        for before, sentence in zip(sentences, sentences[1:]):
+            for mention in sentence:
+                if text[mention.start : mention.end].lower() in ("it", "he", "she", "they", "him", "her", "them"):
+                    assert mention.things == before[0].things, text
+                    spoken += 1
+    assert spoken > 50
+
+
+def test_things_that_share_an_adjective_are_different(scripts, stock):
+    grammar = scripts.grammar.Grammar(stock, random.Random(0))
+    shared = 0
+    for _ in range(1000):
+        record = grammar.text()
+        names = [record.prompt[m.start : m.end].lower().split() for m in record.mentions if m.label == "object"]
+        described = [words[1] for words in names if len(words) == 3 and words[0] in ("a", "an", "the")]
+        shared += len(set(described)) < len(described)
+    assert shared > 50
 
 
 def test_every_pattern_can_be_written(scripts, stock):
@@ -238,6 +263,27 @@ def test_a_small_network_learns_a_record_and_reads_it(scripts, tokenizer):
     told = {(s.subject, s.relation, s.object) for s in (*reading.relations, *reading.links)}
     assert told == {(0, "on", 1), (0, "right of", 2), (2, "left", None), (3, "of", 0)}
     assert reading.entities[0].mentions[1:] == ((record.prompt.index("its left"), record.prompt.index(" left")),)
+
+
+def test_a_packed_reader_is_trained_further_in_its_upper_layers(scripts, tokenizer, tmp_path):
+    torch.manual_seed(0)
+    config = ReaderConfig(
+        vocabulary_size=tokenizer.get_vocab_size(), width=32, layers=2, heads=2, feed_forward=32, pair_width=16
+    )
+    Reader(ReaderNetwork(config), tokenizer).to_disk(tmp_path / READER_NAME)
+    settings = {
+        "seed": 0, "rounds": 1, "kept": [], "warm_up": 0.1, "frozen_layers": 1,
+        "rate": {"encoder": 1e-2, "heads": 1e-2}, "weights": dict.fromkeys(scripts.losses.PARTS, 1.0),
+        "corpus": {"marked": 0.01, "generated": 20, "tokens": 1000, "longest": 100},
+    }  # fmt: skip
+    training = scripts.train.Training(tmp_path, settings, tmp_path / "run")
+    training.run(minutes=1)
+    before, after = ReaderNetwork.load(tmp_path / READER_NAME).state_dict(), training.network.state_dict()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith(("words", "positions", "norm", "layers.0"))}
+    packed = scripts.pack.packed(training.network, tokenizer, [], size=20000)
+    assert packed.tokenizer.get_vocab() == tokenizer.get_vocab()
+    assert torch.equal(packed.network.words.weight, before["words.weight"])
 
 
 def test_batches_are_of_prompts_of_about_one_length(scripts, tokenizer):

@@ -1,4 +1,4 @@
-"""The encoder that the reader starts from: MiniLM-L6's weights in a `ReaderNetwork`."""
+"""What training starts from: MiniLM-L6's weights in a `ReaderNetwork`, or a reader that was packed."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
+from spacetime_attn.layout.language import READER_NAME
+from spacetime_attn.layout.reader import Reader
 from spacetime_attn.layout.reader_model import ReaderNetwork
 
 
@@ -18,12 +20,22 @@ _OF_LAYERS = {
 }
 
 
-def load_encoder(network: ReaderNetwork, folder: str | Path) -> None:
+def starting_point(folder: str | Path) -> tuple[ReaderNetwork, Tokenizer]:
     """
     Args:
-        network ([`ReaderNetwork`]): With MiniLM's sizes.
-        folder (`str` or `Path`): sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0): `model.safetensors`.
+        folder (`str` or `Path`): sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) with `model.safetensors` and
+            `tokenizer.json`, or a pipeline that `pack.py` made.
     """
+    packed = Path(folder) / READER_NAME
+    if packed.exists():
+        reader = Reader().from_disk(packed)
+        return reader.network.requires_grad_(True), reader.tokenizer
+    network = ReaderNetwork()
+    _load_encoder(network, folder)
+    return network, _load_tokenizer(folder)
+
+
+def _load_encoder(network: ReaderNetwork, folder: str | Path) -> None:
     source = load_file(Path(folder) / "model.safetensors")
     state = {
         "words.weight": source["embeddings.word_embeddings.weight"],
@@ -44,7 +56,7 @@ def load_encoder(network: ReaderNetwork, folder: str | Path) -> None:
         raise ValueError(f"{folder} holds no MiniLM-L6: {missing} {unexpected}")
 
 
-def load_tokenizer(folder: str | Path) -> Tokenizer:
+def _load_tokenizer(folder: str | Path) -> Tokenizer:
     """MiniLM's WordPiece, lower-casing, with neither padding nor a longest text."""
     tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
     tokenizer.no_padding()

@@ -4,9 +4,10 @@ Scores what is read of prompts, and where it is placed:
     python examples/reading/evaluate.py FOLDER [--nlp PIPELINE] [--predictor transformer] [--dump ERRORS]
 
 FOLDER holds score.py, with a function `score(records, layouts, errors_file)`, and in dev/ the development sets (JSON
-lines with "id", "prompt" and the ground truth). The prompts in fresh/ and fresh_more/ beside this script are scored
-too, by kind and together; and those of fresh_again/, the ones of fresh/ marked a second time, against the first marks:
-nothing can be read better than two readers agree. The marked prompts that training left out are scored as well.
+lines with "id", "prompt" and the ground truth). The prompts in fresh/, fresh_more/ and fresh_last/ beside this script
+are scored too, by kind and together; and those of fresh_again/, the ones of fresh/ marked a second time, against the
+first marks: nothing can be read better than two readers agree. The marked prompts that training left out are scored as
+well.
 """
 
 import argparse
@@ -91,9 +92,10 @@ def main() -> None:
     fresh = {name: marked_set("fresh", name) for name in (*KINDS, "absent", "dsg")}
     sets |= {f"fresh: {name}": records for name, records in fresh.items()}
     sets["fresh: all seven"] = [record for name in KINDS for record in fresh[name]]
-    more = {name: marked_set("fresh_more", name) for name in KINDS}
-    sets |= {f"more: {name}": records for name, records in more.items()}
-    sets["more: all seven"] = [record for records in more.values() for record in records]
+    for title in ("more", "last"):
+        later = {name: marked_set(f"fresh_{title}", name) for name in KINDS}
+        sets |= {f"{title}: {name}": records for name, records in later.items()}
+        sets[f"{title}: all seven"] = [record for records in later.values() for record in records]
     left_out = [record for record in marked_prompts() if is_development(record)]
     sets["marked, left out"] = [ground_truth(one, f"marked-{number:03}") for number, one in enumerate(left_out)]
     known: dict[str, dict] = {}

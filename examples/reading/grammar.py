@@ -4,7 +4,6 @@ import random
 import re
 from dataclasses import replace
 from functools import cache
-from itertools import count
 from pathlib import Path
 
 from markup import LATER, Marked
@@ -49,8 +48,11 @@ class Grammar:
         """One to a few sentences, or a long description, with sentences that name nothing between them."""
         more = self.dice.choice([0.2, 0.35, 0.35, 0.8])
         scribe = Scribe(self.dice, self.stock, bare=self.dice.random() < 0.2)
-        for number in count():
-            _Sentence(scribe, number > 0).write()
+        topic = None
+        while True:
+            begun = len(scribe.mentions)
+            _Sentence(scribe, topic).write()
+            topic = next((mention.things[0] for mention in scribe.mentions[begun:] if mention.things), topic)
             if self.dice.random() > more or len(scribe.names) > 16:
                 break
             scribe.text += _weighted(self.dice, _JOINTS)
@@ -65,23 +67,30 @@ class Grammar:
 
 
 class _Sentence:
-    """One pattern, filled in; a later sentence may speak of earlier things."""
+    """
+    One pattern, filled in; a later sentence may speak of earlier things. Pronouns do so only of what the sentence
+    before began with, its `topic`: who reads "it" could not know of anything else.
+    """
 
-    def __init__(self, scribe: Scribe, later: bool):
+    def __init__(self, scribe: Scribe, topic: str | None):
         self.scribe, self.dice, self.stock = scribe, scribe.dice, scribe.stock
         pattern, said = self.dice.choice(_weighted(self.dice, _patterns()))
         self.pattern, self.said = pattern.strip(), [line.split() for line in said.split(";") if line.strip()]
         self.things: dict[str, str] = {}  # the pattern's letters, and ids
         self.words: dict[str, str] = {}  # its capitals, and relations or places
         self.group: str | None = None
-        if later and scribe.names and self.dice.random() < 0.75:
-            self._bind(self.dice.choice(list(scribe.names)))
+        self.vague: str | None = None  # the thing that no pronoun may stand for, before it is named in this sentence
+        if topic and self.dice.random() < 0.75:
+            members = {subject for subject, what, *_ in scribe.statements if what == "member"}
+            known = [thing for thing in scribe.names if thing not in members]
+            self._bind(topic if self.dice.random() < 0.4 and topic in known else self.dice.choice(known), topic)
 
-    def _bind(self, thing: str) -> None:
+    def _bind(self, thing: str, topic: str) -> None:
         """One of the letters is a thing that was named before."""
         letters = re.findall(r"\{([a-f])\}", self.pattern)
         if letters:
             self.things[self.dice.choice(letters)] = thing
+            self.vague = thing if thing != topic else None
 
     def write(self) -> None:
         position = 0
@@ -118,10 +127,20 @@ class _Sentence:
 
     def _name(self, letter: str) -> None:
         if letter in self.things:
-            self.scribe.again(self.things[letter], form="subject" if self._begins() else "any")
+            form = "subject" if self._begins() else "any"
+            if form == "any" and f"{{{letter}}} {{{letter}:" in self.pattern:  # "they are", not "them are"
+                form = self.dice.choice(["subject", "definite", "definite"])
+            self._again(self.things[letter], form)
             return
-        self.things[letter] = self.scribe.thing(self._namesake() if self.dice.random() < 0.12 else None)
+        roll = self.dice.random()
+        other = self._namesake() if roll < 0.12 else self._lookalike() if roll < 0.24 else None
+        self.things[letter] = self.scribe.thing(other)
         self._company(self.things[letter])
+
+    def _again(self, thing: str, form: str) -> None:
+        self.scribe.again(thing, form="definite" if thing == self.vague else form)
+        if thing == self.vague:
+            self.vague = None
 
     def _one(self, letter: str) -> None:
         """ "A cat a dog": an article alone keeps them apart."""
@@ -129,12 +148,24 @@ class _Sentence:
 
     def _namesake(self) -> Name | None:
         """Another thing of a kind that was named: after "the green book" a "red book"."""
-        described = [name for name in self.scribe.names.values() if name.text != name.noun and not name.plural]
+        described = self._described()
         if not described:
             return None
         other = self.dice.choice(described)
         text = f"{self.stock.adjective(self.dice)} {other.noun}"
         return None if text in {name.text for name in described} else replace(other, text=text)
+
+    def _lookalike(self) -> Name | None:
+        """Another thing of which the same is said: after "the blue cat" a "blue bird"."""
+        described = self._described()
+        if not described:
+            return None
+        other, name = self.dice.choice(described), self.stock.single(self.dice)
+        return replace(name, text=f"{other.text.removesuffix(other.noun)}{name.noun}")
+
+    def _described(self) -> list[Name]:
+        names = self.scribe.names.values()
+        return [name for name in names if name.text != name.noun and name.text.endswith(name.noun) and not name.plural]
 
     def _begins(self) -> bool:
         return bool(re.search(r"(^|[.;!?] )$", self.scribe.text)) and self.dice.random() < 0.4
@@ -143,7 +174,7 @@ class _Sentence:
         """Sometimes what belongs to a thing follows it: "in a blue coat", "with a red roof"."""
         roll = self.dice.random()
         if roll < 0.06:
-            self._belonging("worn" if self.scribe.names[thing].person else "part", thing)
+            self._belonging("part" if self.scribe.names[thing].who == "thing" else "worn", thing)
         elif roll < 0.07:
             self.scribe.say(" without ")
             self._absent()
@@ -170,7 +201,7 @@ class _Sentence:
     def _member(self, letter: str, amount: str | None, words: str) -> None:
         thing = self.things[letter] = self.scribe.new_id()
         group = self.scribe.names[self.group]
-        self.scribe.names[thing] = Name(group.text, group.noun, amount is not None, group.person)
+        self.scribe.names[thing] = Name(group.text, group.noun, amount is not None, group.who)
         self.scribe.mark(words, "object", thing, count=int(amount or 0))
         self.scribe.state(thing, "member", self.group)
 
@@ -199,7 +230,10 @@ class _Sentence:
     def _speak_again(self, letters: str, form: str) -> None:
         forms = {"it": "pronoun", "they": "subject", "its": "possessive", "the": "definite", "any": "any"}
         things = [self.things.get(letter) or self._made(letter) for letter in letters.split("+")]
-        self.scribe.again(*things, form=forms[form])
+        if len(things) == 1:
+            self._again(things[0], forms[form])
+        else:
+            self.scribe.again(*things, form=forms[form])
 
     def _made(self, letter: str) -> str:
         self._name(letter)
@@ -237,13 +271,14 @@ class _Sentence:
         relation = self._relation(word)
         if letter not in self.things:
             self._name(letter)
-        if relation in INVERTED_PRONOUNS and self.dice.random() < 0.55:
+        thing = self.things[letter]
+        if relation in INVERTED_PRONOUNS and thing != self.vague and self.dice.random() < 0.55:
             self.scribe.say(self.dice.choice(INVERTED_PRONOUNS[relation]) + " ")
-            self.scribe.again(self.things[letter], form="possessive")
+            self.scribe.again(thing, form="possessive")
             self.scribe.say(" " + self.dice.choice(AFTER[relation]))
             return
         self.scribe.say(self.dice.choice(WITH_PRONOUN.get(relation, PREPOSITIONS[relation])) + " ")
-        self.scribe.again(self.things[letter], form="pronoun" if self.dice.random() < 0.75 else "definite")
+        self._again(thing, "pronoun" if self.dice.random() < 0.75 else "definite")
 
     def _by_verb(self, word: str) -> None:
         relation = self._word(word, VERBS)

@@ -1,10 +1,10 @@
 """
 Makes the spaCy pipeline that ships of a trained reader:
 
-    python examples/reading/pack.py MINILM CHECKPOINT [CHECKPOINT ...] --output layout/english [--texts FILES]
+    python examples/reading/pack.py START CHECKPOINT [CHECKPOINT ...] --output layout/english [--texts FILES]
 
 Its vocabulary keeps the sub-words that English captions use most, so that it stays small; the others are spelled with
-those. MINILM is the folder that `train.py` took.
+those. START is the folder that `train.py` took; of a reader that was packed, the vocabulary stays.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from pathlib import Path
 import spacy
 import torch
 from corpus import Corpus
-from encoder import load_tokenizer
+from encoder import starting_point
 from tokenizers import Tokenizer
 
 from spacetime_attn.layout.language import READER_NAME
 from spacetime_attn.layout.reader import Reader, ReaderSettings
-from spacetime_attn.layout.reader_model import ReaderConfig, ReaderNetwork
+from spacetime_attn.layout.reader_model import ReaderNetwork
 
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -32,6 +32,8 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 def pruned(tokenizer: Tokenizer, texts: Iterable[str], size: int) -> tuple[Tokenizer, list[int]]:
     """A tokenizer with so many sub-words: those that the texts use most, then the first ones; and their old ids."""
+    if tokenizer.get_vocab_size() <= size:
+        return tokenizer, list(range(tokenizer.get_vocab_size()))
     used = Counter(number for text in texts for number in tokenizer.encode(text, add_special_tokens=False).ids)
     vocabulary = tokenizer.get_vocab()
     single = [number for word, number in vocabulary.items() if len(word.removeprefix("##")) == 1 and word.isascii()]
@@ -51,7 +53,7 @@ def pruned(tokenizer: Tokenizer, texts: Iterable[str], size: int) -> tuple[Token
 def packed(network: ReaderNetwork, tokenizer: Tokenizer, texts: Iterable[str], size: int) -> Reader:
     """The reader with a smaller vocabulary."""
     small, kept = pruned(tokenizer, texts, size)
-    result = ReaderNetwork(replace(network.config, vocabulary_size=size))
+    result = ReaderNetwork(replace(network.config, vocabulary_size=len(kept)))
     state = network.state_dict()
     result.load_state_dict(state | {"words.weight": state["words.weight"][kept]})
     return Reader(result.eval(), small, ReaderSettings())
@@ -73,14 +75,13 @@ def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("minilm", type=Path, help="folder with MiniLM's tokenizer.json")
+    parser.add_argument("start", type=Path, help="folder with MiniLM or a reader, see above")
     parser.add_argument("checkpoints", type=Path, nargs="+", help="files of one training, whose weights are averaged")
     parser.add_argument("--output", type=Path, required=True, help="folder for the spaCy pipeline, overwritten")
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .txt.xz")
     parser.add_argument("--size", type=int, default=20000, help="sub-words (default: %(default)s)")
     options = parser.parse_args()
-    tokenizer = load_tokenizer(options.minilm)
-    network = ReaderNetwork(ReaderConfig())
+    network, tokenizer = starting_point(options.start)
     network.load_state_dict(averaged([torch.load(path)["network"] for path in options.checkpoints]))
     settings = {"marked": 1.0, "generated": 20000, "tokens": 1000, "longest": 320}
     texts = _texts(Corpus(tokenizer, settings), options.texts)

@@ -73,13 +73,12 @@ class Scribe:
         """Speaks of known things again: `form` "pronoun", "subject", "possessive", "definite" or "any"."""
         names = [self.names[thing] for thing in things]
         many = len(names) > 1 or names[0].plural
-        person = any(name.person for name in names)
         if form == "any":
             form = self.dice.choice(["pronoun", "definite", "definite"])
         if form == "definite":
             words = self._definite(names)
         else:
-            row = "plural" if many else self.dice.choice(["man", "woman"]) if person else "thing"
+            row = "plural" if many else names[0].who
             words = {
                 "pronoun": {"plural": "them", "man": "him", "woman": "her", "thing": "it"},
                 "subject": {"plural": "they", "man": "he", "woman": "she", "thing": "it"},
@@ -93,7 +92,8 @@ class Scribe:
                 ["them", "both", "the two", "them both"] if len(names) == 2 else ["them", "all of them"]
             )
         name = names[0]
-        noun = name.noun if self.dice.random() < 0.7 else name.text
+        is_only = sum(other.noun == name.noun for other in self.names.values()) == 1
+        noun = name.noun if is_only and self.dice.random() < 0.7 else name.text
         other = "" if self.bare else "those " if name.plural else "that "
         return self.dice.choice(["the ", "the ", "the ", other]) + noun
 

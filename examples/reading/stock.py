@@ -2,11 +2,12 @@
 
 import random
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import nouns
-from markup import Marked
+from markup import LATER, Marked
 
 from spacetime_attn.layout.words import singular
 
@@ -15,7 +16,11 @@ NUMERALS = dict(enumerate("zero one two three four five six seven eight nine ten
 _ARTICLE = re.compile(r"(?:a|an|the|some|his|her|its|their|one|my|your|this|that)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?] )[A-Z][^.!?\n]{20,160}[.!?](?=\s|$)")
 _PLAIN = re.compile(r"[a-z][a-z '-]*[a-z]")
-_PERSONS = {*nouns.PEOPLE, "man", "woman", "boy", "girl", "child", "kid", "person", "lady", "guy"}
+_PRONOUNS = {
+    word: who
+    for who, words in {"man": "he him his", "woman": "she her hers", "thing": "it its"}.items()
+    for word in words.split()
+}
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,14 @@ class Name:
     Args:
         text (`str`): Without an article: "rusty old bicycle".
         noun (`str`): Its last word, or words: "bicycle".
-        plural, person (`bool`): How one speaks of it.
+        plural (`bool`): Whether it is several.
+        who (`str`): How one speaks of it: "man", "woman" or "thing".
     """
 
     text: str
     noun: str
     plural: bool = False
-    person: bool = False
+    who: str = "thing"
 
     def counted(self, count: int) -> "Name":
         """The name of so many of them, if it is of one."""
@@ -52,8 +58,10 @@ class Stock:
         self.styles, self.artists = styles, artists
         self.comments: list[str] = []  # sentences that name nothing
         self._things: list[Name] = []
+        self._spoken: dict[str, Counter] = defaultdict(Counter)  # of nouns, how the marked prompts speak of them
         self._others: dict[str, list[str]] = {kind: [] for kind in ("place", "part", "worn", "stuff", "absent")}
         for record in marked:
+            self._listen(record)
             self.comments += _comments(record)
             for mention in record.mentions:
                 text = _ARTICLE.sub("", record.prompt[mention.start : mention.end], count=1)
@@ -65,17 +73,34 @@ class Stock:
                     and " of " not in text
                     and "one" not in text.split()
                 ):
-                    self._things.append(_name(text))
+                    noun = text.split()[-1]
+                    is_plural = singular(noun) != noun or noun in nouns.PAIRS
+                    self._things.append(Name(text, noun, is_plural))
                 elif mention.label in self._others:
                     self._others[mention.label].append(text)
 
     def thing(self, dice: random.Random) -> Name:
         """Something to draw."""
         if dice.random() < 0.45 and self._things:
-            return dice.choice(self._things)
+            name = dice.choice(self._things)
+            return replace(name, who=self._who(singular(name.noun), dice))
         noun = dice.choice(dice.choice([nouns.COCO, nouns.COCO_SYNONYMS, nouns.NOUNS, nouns.NOUNS, nouns.NOUNS]))
         words = [self.adjective(dice) for _ in range(dice.choice([0, 0, 1, 1, 1, 2]))]
-        return Name(" ".join([*words, noun]), noun, noun in nouns.PAIRS, noun in _PERSONS)
+        return Name(" ".join([*words, noun]), noun, noun in nouns.PAIRS, self._who(noun, dice))
+
+    def _listen(self, record: Marked) -> None:
+        nouns_of = {}
+        for mention in record.mentions:
+            words = record.prompt[mention.start : mention.end].lower().split()
+            if mention.label == "object":
+                nouns_of[mention.things[0]] = singular(words[-1])
+            elif mention.label == LATER and len(mention.things) == 1 and words[0] in _PRONOUNS:
+                self._spoken[nouns_of.get(mention.things[0], "")][_PRONOUNS[words[0]]] += 1
+
+    def _who(self, noun: str, dice: random.Random) -> str:
+        """As the marked prompts' pronouns for it, or what one would guess."""
+        said = self._spoken[noun] + Counter(["man", "woman"] if noun in nouns.PEOPLE else ["thing"])
+        return dice.choices(list(said), list(said.values()))[0]
 
     def single(self, dice: random.Random) -> Name:
         """Something of which there may be several."""
@@ -99,11 +124,6 @@ def _comments(record: Marked) -> list[str]:
         for found in _SENTENCE.finditer(record.prompt)
         if not any(mention.start < found.end() and found.start() < mention.end for mention in record.mentions)
     ]
-
-
-def _name(text: str) -> Name:
-    noun = text.split()[-1]
-    return Name(text, noun, singular(noun) != noun or noun in nouns.PAIRS, singular(noun) in _PERSONS)
 
 
 def plural_of(name: str) -> str:

@@ -1,10 +1,11 @@
 """
 Trains the reader.
 
-    python examples/reading/train.py MINILM --output runs/reader [--settings FILE] [--minutes 100]
+    python examples/reading/train.py START --output runs/reader [--settings FILE] [--minutes 100]
 
-MINILM is a folder with sentence-transformers/all-MiniLM-L6-v2: `model.safetensors`, `tokenizer.json`. After each round
-a checkpoint is written; the same command goes on from there, and stops when the minutes are over.
+START is a folder with sentence-transformers/all-MiniLM-L6-v2 (`model.safetensors`, `tokenizer.json`), or a reader that
+`pack.py` made. After each round a checkpoint is written; the same command goes on from there, and stops when the
+minutes are over.
 """
 
 import argparse
@@ -16,11 +17,9 @@ from pathlib import Path
 import torch
 import yaml
 from corpus import Corpus
-from encoder import load_encoder, load_tokenizer
+from encoder import starting_point
 from losses import PARTS, loss
 from torch import nn
-
-from spacetime_attn.layout.reader_model import ReaderNetwork
 
 
 HERE = Path(__file__).parent
@@ -29,18 +28,21 @@ HERE = Path(__file__).parent
 class Training:
     """
     Args:
-        minilm (`Path`): The encoder's folder.
+        start (`Path`): MiniLM's folder, or that of a reader.
         settings (`dict`): Those of reader.yaml.
         output (`Path`): Where checkpoints are.
     """
 
-    def __init__(self, minilm: Path, settings: dict, output: Path):
+    def __init__(self, start: Path, settings: dict, output: Path):
         self.settings, self.output = settings, output
         torch.manual_seed(settings["seed"])
-        self.network = ReaderNetwork()
-        load_encoder(self.network, minilm)
-        self.network.words.requires_grad_(False)
-        self.corpus = Corpus(load_tokenizer(minilm), settings["corpus"], settings["seed"])
+        self.network, tokenizer = starting_point(start)
+        frozen = [self.network.words]
+        if count := settings["frozen_layers"]:
+            frozen += [self.network.positions, self.network.norm, *self.network.layers[:count]]
+        for part in frozen:
+            part.requires_grad_(False)
+        self.corpus = Corpus(tokenizer, settings["corpus"], settings["seed"])
         encoder, heads = [], []
         for name, weight in self.network.named_parameters():
             if weight.requires_grad:
@@ -107,7 +109,7 @@ class Training:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("minilm", type=Path, help="folder with MiniLM, see above")
+    parser.add_argument("start", type=Path, help="folder with MiniLM or a reader, see above")
     parser.add_argument(
         "--output", type=Path, default=Path("runs/reader"), help="for checkpoints (default: %(default)s)"
     )
@@ -115,7 +117,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=100, help="of this call (default: %(default)s)")
     options = parser.parse_args()
     settings = yaml.safe_load(options.settings.read_text(encoding="utf-8"))
-    Training(options.minilm, settings, options.output).run(options.minutes)
+    Training(options.start, settings, options.output).run(options.minutes)
 
 
 if __name__ == "__main__":
