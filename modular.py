@@ -186,9 +186,8 @@ class ControlledDenoiseStep(LoopSequentialPipelineBlocks):
         layouts = layouts if isinstance(layouts, list) else [layouts]
         if not any(item.regions for item in layouts):
             return self.denoise(components, state)
-        given = self.get_block_state(state)
-        defaults = chosen_defaults(given.preset, components.config, self._denoiser.preset)
-        weights = read_weights(given.weights)
+        defaults = chosen_defaults(state.get("preset"), components.config, self._denoiser.preset)
+        weights = read_weights(state.get("weights"))
         matrices = _matrices(weights, layouts, components.scheduler, defaults)
         if not can_act(layouts, weights, matrices):
             return self.denoise(components, state)
