@@ -29,7 +29,7 @@ _ARTICLES = ("a", "an", "the")  # no mention by themselves
 _PRONOUNS = frozenset(
     "it they them he him she her its their his one that which who whom whose this these those both each all".split()
 )
-_LIKELY = 0.4  # that a mention speaks of something known, rather than of something new
+_LIKELY = 0.25  # that a mention speaks of something known, rather than of something new
 _LATER = LABELS.index("later")
 _OWNED_KINDS = ("part", "worn", "shown", "stuff")
 
@@ -239,11 +239,22 @@ class _Decoder:
         near = range(max(number - self.reach, 0), number)
         scores = {n: self.pairs[n, number][1][0].item() for n in near if (n, number) in self.pairs}
         mention, likeliest = self.mentions[number], max(scores.values(), default=0.0)
-        is_pronoun = self.text[mention.start : mention.end].lower() in _PRONOUNS
-        if not is_pronoun and mention.score * likeliest < _LIKELY:
-            return []
+        if self._words(number).lower() not in _PRONOUNS:
+            if mention.score * likeliest < _LIKELY or self._is_contrast(number):
+                return []
         linked = [earlier for earlier, score in scores.items() if score > 0.5 or score == likeliest > 0]
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
+
+    def _is_contrast(self, number: int) -> bool:
+        """Whether a mention says of another noun what was said before: after "a blue cat", "the blue bird"."""
+        head, modifiers = head_and_modifiers(self._words(number))
+        before = [head_and_modifiers(self._words(earlier)) for earlier in range(number)]
+        is_repeated = any(set(modifiers) & set(others) for _, others in before)
+        return is_repeated and head != "one" and head not in [other for other, _ in before]
+
+    def _words(self, number: int) -> str:
+        mention = self.mentions[number]
+        return self.text[mention.start : mention.end]
 
     def _entity(self, index: int) -> Entity:
         spoken = [self.mentions[number] for number in self.mentions_of[index]]
@@ -290,8 +301,7 @@ class _Decoder:
 
     def _are_several(self, number: int) -> bool:
         """Whether a mention names more than one: trees may be on the left and on the right."""
-        last = self.text[: self.mentions[number].end].split()[-1]
-        return self.counts[number] > 1 or is_plural(last.lower())
+        return self.counts[number] > 1 or is_plural(self._words(number).split()[-1].lower())
 
     def _links(self, entities: Sequence[Entity]) -> list[Statement]:
         """Owners of what belongs to something, and groups of members."""

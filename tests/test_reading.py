@@ -141,6 +141,29 @@ def test_constructions_are_read():
         check_share(name, pairs)
 
 
+@pytest.mark.parametrize(
+    "prompt, things",
+    [
+        (
+            "a blue cat on the left side of the pink umbrella, while the blue bird is standing above the pink umbrella, "
+            "while the green cup is placed below the blue cat",
+            ["a blue cat", "the pink umbrella", "the blue bird", "the green cup"],
+        ),
+        (
+            "The pink airplane is standing, with a cake lying below it, while the pink bus is beneath the airplane.",
+            ["The pink airplane", "a cake", "the pink bus"],
+        ),
+        (
+            "The red cup is left of the green cup, and a spoon rests on the red one.",
+            ["The red cup", "the green cup", "a spoon"],
+        ),
+        ("A grey spaniel lies on a rug. To the left of the dog is a shoe.", ["A grey spaniel", "a rug", "a shoe"]),
+    ],
+)
+def test_an_adjective_that_comes_again_with_another_noun_is_of_another_thing(prompt, things):
+    assert [thing.phrase for thing in objects_in(prompt)[0]] == things
+
+
 def test_a_relation_is_read_nine_thousand_characters_into_a_text():
     prompt = "The weather is fine today and nobody minds. " * 210 + "A cat is to the left of a dog."
     assert len(prompt) > 9000
