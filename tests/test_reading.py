@@ -145,8 +145,8 @@ def test_constructions_are_read():
     "prompt, things",
     [
         (
-            "a blue cat on the left side of the pink umbrella, while the blue bird is standing above the pink umbrella, "
-            "while the green cup is placed below the blue cat",
+            "a blue cat on the left side of the pink umbrella, while the blue bird is standing above the pink "
+            "umbrella, while the green cup is placed below the blue cat",
             ["a blue cat", "the pink umbrella", "the blue bird", "the green cup"],
         ),
         (
