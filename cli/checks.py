@@ -4,9 +4,9 @@ from argparse import Namespace
 from pathlib import Path
 
 
-# The options that may stand beside --like.
+# The options that may stand beside --like, and what the parser adds to all options.
 _WITH_LIKE = {"like", "output", "seed", "weights", "model", "device", "dtype", "show_layout", "save_layout"}
-_WITH_LIKE |= {"save_weights", "no_metadata", "lora", "ip_adapter", "command", "default_of"}
+_WITH_LIKE |= {"save_weights", "no_metadata", "lora", "ip_adapter"} | {"command", "default_of"}
 
 _OF_PICTURES = ("num_images", "optimize", "upscale", "show_layout", "save_weights")  # and not of videos
 _OF_PREDICTED_LAYOUTS = ("objects", "layout_predictor", "llm", "box_scale")

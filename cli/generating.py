@@ -85,7 +85,7 @@ def _drawn(pipe, job: Job, layouts: dict, options: dict, args: Namespace):
 
 def _options(args: Namespace) -> dict:
     """The arguments that the pipeline is called with for every prompt."""
-    predicts = not (args.background or args.key_frame)  # in the call, and not before it
+    predicts = not (args.background or args.key_frame)  # else the layout is predicted before, and given
     return _given(
         {
             "num_inference_steps": args.steps,

@@ -30,6 +30,7 @@ _PRONOUNS = frozenset(
     "it they them he him she her its their his one that which who whom whose this these those both each all".split()
 )
 _LIKELY = 0.25  # that a mention speaks of something known, rather than of something new
+_SURE = 0.8  # the same, where another noun has an adjective again: "a blue cat", "the blue bird"
 _LATER = LABELS.index("later")
 _OWNED_KINDS = ("part", "worn", "shown", "stuff")
 
@@ -240,16 +241,16 @@ class _Decoder:
         scores = {n: self.pairs[n, number][1][0].item() for n in near if (n, number) in self.pairs}
         mention, likeliest = self.mentions[number], max(scores.values(), default=0.0)
         if self._words(number).lower() not in _PRONOUNS:
-            if mention.score * likeliest < _LIKELY or self._is_contrast(number):
+            if mention.score * likeliest < (_SURE if self._is_contrast(number, near) else _LIKELY):
                 return []
         linked = [earlier for earlier, score in scores.items() if score > 0.5 or score == likeliest > 0]
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
 
-    def _is_contrast(self, number: int) -> bool:
-        """Whether a mention says of another noun what was said before: after "a blue cat", "the blue bird"."""
+    def _is_contrast(self, number: int, near: Iterable[int]) -> bool:
+        """Whether a mention says of another noun what one near it said."""
         head, modifiers = head_and_modifiers(self._words(number))
-        before = [head_and_modifiers(self._words(earlier)) for earlier in range(number)]
-        is_repeated = any(set(modifiers) & set(others) for _, others in before)
+        before = [head_and_modifiers(self._words(earlier)) for earlier in near]
+        is_repeated = any(modifiers & others for _, others in before)
         return is_repeated and head != "one" and head not in [other for other, _ in before]
 
     def _words(self, number: int) -> str:

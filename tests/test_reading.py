@@ -158,9 +158,11 @@ def test_constructions_are_read():
             ["The red cup", "the green cup", "a spoon"],
         ),
         ("A grey spaniel lies on a rug. To the left of the dog is a shoe.", ["A grey spaniel", "a rug", "a shoe"]),
+        ("A brown dog lies on a rug. To the left of the brown animal is a bowl.", ["A brown dog", "a rug", "a bowl"]),
+        ("A young woman sits on a bench. The young lady holds a kite.", ["A young woman", "a bench", "a kite"]),
     ],
 )
-def test_an_adjective_that_comes_again_with_another_noun_is_of_another_thing(prompt, things):
+def test_an_adjective_comes_again_with_another_noun_of_another_thing_or_of_the_same(prompt, things):
     assert [thing.phrase for thing in objects_in(prompt)[0]] == things
 
 

@@ -15,7 +15,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from spacetime_attn.layout.reader import READER_NAME, Reader
+from spacetime_attn.layout.reader import READER_NAME, Reader, ReaderSettings
 from spacetime_attn.layout.reader_model import LABELS, LINKS, PAIR_CLASSES, ReaderConfig, ReaderNetwork
 from spacetime_attn.layout.vocabulary import ARRANGEMENTS, PLACES, RELATIONS
 
@@ -176,7 +176,7 @@ def test_a_pronoun_in_a_later_sentence_is_what_the_sentence_before_began_with(sc
     assert spoken > 50
 
 
-def test_things_that_share_an_adjective_are_different(scripts, stock):
+def test_the_same_is_often_said_of_different_things(scripts, stock):
     grammar = scripts.grammar.Grammar(stock, random.Random(0))
     shared = 0
     for _ in range(1000):
@@ -281,7 +281,8 @@ def test_a_packed_reader_is_trained_further_in_its_upper_layers(scripts, tokeniz
     before, after = ReaderNetwork.load(tmp_path / READER_NAME).state_dict(), training.network.state_dict()
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith(("words", "positions", "norm", "layers.0"))}
-    packed = scripts.pack.packed(training.network, tokenizer, [], size=20000)
+    packed = scripts.pack.packed(Reader(training.network, tokenizer, ReaderSettings(0.45, 0.35)), [], size=20000)
+    assert packed.settings == ReaderSettings(0.45, 0.35)
     assert packed.tokenizer.get_vocab() == tokenizer.get_vocab()
     assert torch.equal(packed.network.words.weight, before["words.weight"])
 

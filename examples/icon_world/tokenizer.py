@@ -40,7 +40,7 @@ def make_tokenizer() -> CLIPTokenizer:
 def silence_unknown(encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
     """
     Gives all tokens that are in no caption, from which other words are spelled, the embedding of the padding. Training
-    leaves them as they began, at random, and a prompt's words of style would draw things.
+    never reaches them: with their first, random ones, words of style would draw things.
     """
     known = {START, END, *(f"{word}</w>" for word in (*vocabulary(), *",.;"))}
     unknown = [number for token, number in tokenizer.get_vocab().items() if token not in known]

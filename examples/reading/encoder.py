@@ -20,19 +20,25 @@ _OF_LAYERS = {
 }
 
 
-def starting_point(folder: str | Path) -> tuple[ReaderNetwork, Tokenizer]:
+def starting_point(folder: str | Path) -> Reader:
     """
+    A reader to be trained.
+
     Args:
         folder (`str` or `Path`): sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0) with `model.safetensors` and
             `tokenizer.json`, or a pipeline that `pack.py` made.
+
+    Raises:
+        FileNotFoundError, ValueError: It is neither.
     """
     packed = Path(folder) / READER_NAME
     if packed.exists():
         reader = Reader().from_disk(packed)
-        return reader.network.requires_grad_(True), reader.tokenizer
+        reader.network.requires_grad_(True)  # which is frozen where it is loaded to read
+        return reader
     network = ReaderNetwork()
     _load_encoder(network, folder)
-    return network, _load_tokenizer(folder)
+    return Reader(network, _load_tokenizer(folder))
 
 
 def _load_encoder(network: ReaderNetwork, folder: str | Path) -> None:

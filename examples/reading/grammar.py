@@ -69,7 +69,7 @@ class Grammar:
 class _Sentence:
     """
     One pattern, filled in; a later sentence may speak of earlier things. Pronouns do so only of what the sentence
-    before began with, its `topic`: who reads "it" could not know of anything else.
+    before began with, its `topic`: nobody could know that "it" is anything else.
     """
 
     def __init__(self, scribe: Scribe, topic: str | None):
@@ -87,7 +87,8 @@ class _Sentence:
 
     def _bind(self, thing: str, topic: str) -> None:
         """One of the letters is a thing that was named before."""
-        letters = re.findall(r"\{([a-f])\}", self.pattern)
+        together = set("".join(re.findall(r"[a-f]\+[a-f]", self.pattern)))  # which a pronoun stands for
+        letters = [letter for letter in re.findall(r"\{([a-f])\}", self.pattern) if letter not in together]
         if letters:
             self.things[self.dice.choice(letters)] = thing
             self.vague = thing if thing != topic else None
@@ -174,7 +175,7 @@ class _Sentence:
         """Sometimes what belongs to a thing follows it: "in a blue coat", "with a red roof"."""
         roll = self.dice.random()
         if roll < 0.06:
-            self._belonging("part" if self.scribe.names[thing].who == "thing" else "worn", thing)
+            self._belonging("worn" if self.scribe.names[thing].person else "part", thing)
         elif roll < 0.07:
             self.scribe.say(" without ")
             self._absent()
@@ -201,7 +202,7 @@ class _Sentence:
     def _member(self, letter: str, amount: str | None, words: str) -> None:
         thing = self.things[letter] = self.scribe.new_id()
         group = self.scribe.names[self.group]
-        self.scribe.names[thing] = Name(group.text, group.noun, amount is not None, group.who)
+        self.scribe.names[thing] = Name(group.text, group.noun, amount is not None, group.person, group.who)
         self.scribe.mark(words, "object", thing, count=int(amount or 0))
         self.scribe.state(thing, "member", self.group)
 

@@ -4,7 +4,7 @@ Makes the spaCy pipeline that ships of a trained reader:
     python examples/reading/pack.py START CHECKPOINT [CHECKPOINT ...] --output layout/english [--texts FILES]
 
 Its vocabulary keeps the sub-words that English captions use most, so that it stays small; the others are spelled with
-those. START is the folder that `train.py` took; of a reader that was packed, the vocabulary stays.
+those. START is the folder that `train.py` took; of a reader that was packed, vocabulary and settings stay.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from encoder import starting_point
 from tokenizers import Tokenizer
 
 from spacetime_attn.layout.language import READER_NAME
-from spacetime_attn.layout.reader import Reader, ReaderSettings
+from spacetime_attn.layout.reader import Reader
 from spacetime_attn.layout.reader_model import ReaderNetwork
 
 
@@ -50,13 +50,13 @@ def pruned(tokenizer: Tokenizer, texts: Iterable[str], size: int) -> tuple[Token
     return Tokenizer.from_str(json.dumps(state)), kept
 
 
-def packed(network: ReaderNetwork, tokenizer: Tokenizer, texts: Iterable[str], size: int) -> Reader:
+def packed(reader: Reader, texts: Iterable[str], size: int) -> Reader:
     """The reader with a smaller vocabulary."""
-    small, kept = pruned(tokenizer, texts, size)
-    result = ReaderNetwork(replace(network.config, vocabulary_size=len(kept)))
-    state = network.state_dict()
-    result.load_state_dict(state | {"words.weight": state["words.weight"][kept]})
-    return Reader(result.eval(), small, ReaderSettings())
+    small, kept = pruned(reader.tokenizer, texts, size)
+    network = ReaderNetwork(replace(reader.network.config, vocabulary_size=len(kept)))
+    state = reader.network.state_dict()
+    network.load_state_dict(state | {"words.weight": state["words.weight"][kept]})
+    return Reader(network.eval(), small, reader.settings)
 
 
 def averaged(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -81,14 +81,15 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .txt.xz")
     parser.add_argument("--size", type=int, default=20000, help="sub-words (default: %(default)s)")
     options = parser.parse_args()
-    network, tokenizer = starting_point(options.start)
-    network.load_state_dict(averaged([torch.load(path)["network"] for path in options.checkpoints]))
+    trained = starting_point(options.start)
+    trained.network.load_state_dict(averaged([torch.load(path)["network"] for path in options.checkpoints]))
     settings = {"marked": 1.0, "generated": 20000, "tokens": 1000, "longest": 320}
-    texts = _texts(Corpus(tokenizer, settings), options.texts)
-    reader = packed(network, tokenizer, texts, options.size)
+    texts = _texts(Corpus(trained.tokenizer, settings), options.texts)
+    reader = packed(trained, texts, options.size)
     nlp = spacy.blank("en")
     component = nlp.add_pipe(READER_NAME)
     component.network, component.tokenizer, component.settings = reader.network, reader.tokenizer, reader.settings
+    options.output.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(options.output)
     print(f"{sum(path.stat().st_size for path in options.output.rglob('*')) / 1e6:.1f} MB in {options.output}")
 

@@ -16,6 +16,7 @@ NUMERALS = dict(enumerate("zero one two three four five six seven eight nine ten
 _ARTICLE = re.compile(r"(?:a|an|the|some|his|her|its|their|one|my|your|this|that)\s+", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?] )[A-Z][^.!?\n]{20,160}[.!?](?=\s|$)")
 _PLAIN = re.compile(r"[a-z][a-z '-]*[a-z]")
+_PERSONS = {*nouns.PEOPLE, "man", "woman", "boy", "girl", "child", "kid", "person", "lady", "guy"}
 _PRONOUNS = {
     word: who
     for who, words in {"man": "he him his", "woman": "she her hers", "thing": "it its"}.items()
@@ -30,12 +31,14 @@ class Name:
         text (`str`): Without an article: "rusty old bicycle".
         noun (`str`): Its last word, or words: "bicycle".
         plural (`bool`): Whether it is several.
-        who (`str`): How one speaks of it: "man", "woman" or "thing".
+        person (`bool`): Whether it wears clothes.
+        who (`str`): How one speaks of it: as of a "man", a "woman" or a "thing".
     """
 
     text: str
     noun: str
     plural: bool = False
+    person: bool = False
     who: str = "thing"
 
     def counted(self, count: int) -> "Name":
@@ -75,7 +78,7 @@ class Stock:
                 ):
                     noun = text.split()[-1]
                     is_plural = singular(noun) != noun or noun in nouns.PAIRS
-                    self._things.append(Name(text, noun, is_plural))
+                    self._things.append(Name(text, noun, is_plural, singular(noun) in _PERSONS))
                 elif mention.label in self._others:
                     self._others[mention.label].append(text)
 
@@ -86,20 +89,25 @@ class Stock:
             return replace(name, who=self._who(singular(name.noun), dice))
         noun = dice.choice(dice.choice([nouns.COCO, nouns.COCO_SYNONYMS, nouns.NOUNS, nouns.NOUNS, nouns.NOUNS]))
         words = [self.adjective(dice) for _ in range(dice.choice([0, 0, 1, 1, 1, 2]))]
-        return Name(" ".join([*words, noun]), noun, noun in nouns.PAIRS, self._who(noun, dice))
+        return Name(" ".join([*words, noun]), noun, noun in nouns.PAIRS, noun in _PERSONS, self._who(noun, dice))
 
     def _listen(self, record: Marked) -> None:
+        """Counts the pronouns for each noun."""
         nouns_of = {}
         for mention in record.mentions:
             words = record.prompt[mention.start : mention.end].lower().split()
             if mention.label == "object":
                 nouns_of[mention.things[0]] = singular(words[-1])
-            elif mention.label == LATER and len(mention.things) == 1 and words[0] in _PRONOUNS:
-                self._spoken[nouns_of.get(mention.things[0], "")][_PRONOUNS[words[0]]] += 1
+            elif mention.label == LATER and words[0] in _PRONOUNS and mention.things[0] in nouns_of:
+                self._spoken[nouns_of[mention.things[0]]][_PRONOUNS[words[0]]] += 1
 
     def _who(self, noun: str, dice: random.Random) -> str:
-        """As the marked prompts' pronouns for it, or what one would guess."""
-        said = self._spoken[noun] + Counter(["man", "woman"] if noun in nouns.PEOPLE else ["thing"])
+        """As the marked prompts' pronouns for it, or what one would guess: of persons where they have none."""
+        said = self._spoken[noun]
+        if noun not in _PERSONS:
+            said = said + Counter(["thing"])
+        elif not said["man"] + said["woman"]:
+            said = Counter(["man", "woman"])
         return dice.choices(list(said), list(said.values()))[0]
 
     def single(self, dice: random.Random) -> Name:

@@ -36,13 +36,14 @@ class Training:
     def __init__(self, start: Path, settings: dict, output: Path):
         self.settings, self.output = settings, output
         torch.manual_seed(settings["seed"])
-        self.network, tokenizer = starting_point(start)
+        reader = starting_point(start)
+        self.network = reader.network
         frozen = [self.network.words]
         if count := settings["frozen_layers"]:
             frozen += [self.network.positions, self.network.norm, *self.network.layers[:count]]
         for part in frozen:
             part.requires_grad_(False)
-        self.corpus = Corpus(tokenizer, settings["corpus"], settings["seed"])
+        self.corpus = Corpus(reader.tokenizer, settings["corpus"], settings["seed"])
         encoder, heads = [], []
         for name, weight in self.network.named_parameters():
             if weight.requires_grad:
