@@ -302,7 +302,8 @@ class _Decoder:
 
     def _are_several(self, number: int) -> bool:
         """Whether a mention names more than one: trees may be on the left and on the right."""
-        return self.counts[number] > 1 or is_plural(self._words(number).split()[-1].lower())
+        last = self.text[: self.mentions[number].end].split()[-1]
+        return self.counts[number] > 1 or is_plural(last.lower())
 
     def _links(self, entities: Sequence[Entity]) -> list[Statement]:
         """Owners of what belongs to something, and groups of members."""
