@@ -241,7 +241,8 @@ class _Decoder:
         scores = {n: self.pairs[n, number][1][0].item() for n in near if (n, number) in self.pairs}
         mention, likeliest = self.mentions[number], max(scores.values(), default=0.0)
         if self._words(number).lower() not in _PRONOUNS:
-            if mention.score * likeliest < (_SURE if self._is_contrast(number, near) else _LIKELY):
+            share = mention.score * likeliest
+            if share < _LIKELY or share < _SURE and self._is_contrast(number, near):
                 return []
         linked = [earlier for earlier, score in scores.items() if score > 0.5 or score == likeliest > 0]
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))

@@ -166,7 +166,7 @@ class _Sentence:
 
     def _described(self) -> list[Name]:
         names = self.scribe.names.values()
-        return [name for name in names if name.text != name.noun and name.text.endswith(name.noun) and not name.plural]
+        return [name for name in names if name.text != name.noun and not name.plural]
 
     def _begins(self) -> bool:
         return bool(re.search(r"(^|[.;!?] )$", self.scribe.text)) and self.dice.random() < 0.4
