@@ -102,7 +102,7 @@ class AnswerReader:
         """Whether prompt or reading have the words of a phrase, one after the other: "a dog" is in "two dogs"."""
         if not phrase.isascii() and phrase.casefold() in self.expected.prompt.casefold():  # also without spaces
             return any(map(str.isalpha, phrase))
-        words = list(dropwhile((DETERMINERS | NUMERALS.keys()).__contains__, _words_of(phrase)))
+        words = list(dropwhile((DETERMINERS | NUMERALS).__contains__, _words_of(phrase)))
         return bool(words) and any(words == text[n : n + len(words)] for text in self.texts for n in range(len(text)))
 
     def _surplus(self, regions: Sequence[Region | None]) -> set[int]:
@@ -185,7 +185,7 @@ def _words_of(text: str) -> list[str]:
 
 def _name_of(phrase: str) -> set[str]:
     """The words that tell an object from others."""
-    return set(_words_of(phrase)) - DETERMINERS - NUMERALS.keys()
+    return set(_words_of(phrase)) - DETERMINERS - NUMERALS
 
 
 def _is_coordinate(value) -> bool:

@@ -14,7 +14,7 @@ _PLAIN_WORDS = collect_words(
     " outside red orange yellow green blue purple pink brown black white gray grey silver golden gold beige tan big"
     " small large tiny huge old new shiny wooden round square tall short long bright dark little young beautiful"
 )
-_ENGLISH_WORDS = DETERMINERS | NUMERALS.keys() | STOP_WORDS | _PLAIN_WORDS
+_ENGLISH_WORDS = DETERMINERS | NUMERALS | STOP_WORDS | _PLAIN_WORDS
 _ENGLISH_THINGS = ANIMALS | CLOTHES | PEOPLE
 # What English texts hold as well, in names, titles and borrowed words: one alone tells nothing.
 _LOAN_WORDS = collect_words(

@@ -21,7 +21,7 @@ def head_and_modifiers(phrase: str) -> tuple[str, frozenset[str]]:
         return phrase.strip().lower(), frozenset()
     place = _head(words)
     others = {word for number, word in enumerate(words) if number != place and word.isalpha()}
-    return singular(words[place].strip("<>")), frozenset(others - DETERMINERS - NUMERALS.keys() - {"of"})
+    return singular(words[place].strip("<>")), frozenset(others - DETERMINERS - NUMERALS - {"of"})
 
 
 def one_of(phrase: str) -> str:

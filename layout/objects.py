@@ -25,7 +25,7 @@ _PRONOMINAL = frozenset(
     " middle center centre central top bottom upper lower rest remaining two three four five six them these those"
     " each leftmost rightmost topmost outer inner front back rear next far near nearest furthest both pair".split()
 )
-_NAMELESS = _PRONOMINAL | DETERMINERS | NUMERALS.keys()
+_NAMELESS = _PRONOMINAL | DETERMINERS | NUMERALS
 
 
 @dataclass(frozen=True)
