@@ -10,20 +10,18 @@ from .words import DETERMINERS, NUMERALS, collect_words
 
 
 _PLAIN_WORDS = collect_words(
-    "there here want love like draw make show paint see met man pod den van art photo picture image near next inside"
-    " outside red orange yellow green blue purple pink brown black white gray grey silver golden gold beige tan big"
-    " small large tiny huge old new shiny wooden round square tall short long bright dark little young beautiful"
+    "want love like draw paint met pod den van art photo picture image near inside outside red orange yellow green"
+    " blue purple pink brown black white gray grey silver golden gold beige tan big small large tiny huge old new"
+    " shiny wooden round square tall short long bright dark little young beautiful"
 )
-_ENGLISH_WORDS = DETERMINERS | NUMERALS | STOP_WORDS | _PLAIN_WORDS
-_ENGLISH_THINGS = ANIMALS | CLOTHES | PEOPLE
+_ENGLISH_WORDS = DETERMINERS | NUMERALS | STOP_WORDS | _PLAIN_WORDS | ANIMALS | CLOTHES | PEOPLE
 # What English texts hold as well, in names, titles and borrowed words: one alone tells nothing.
 _LOAN_WORDS = collect_words(
-    "al alla au aux av bu com da dan de del dem den der des det di die do das dos e el em en es et gauche het i il ile"
-    " im in junto la las le les links lo los med na nel o og on op os per po rechts sous sur till u um un una uno van"
-    " ve von voor w y yang z à ao"
+    "al alla au aux av bu com da dan de del dem der des det di die das e el em en es et gauche het il ile im junto la"
+    " las le les links lo los med na nel o og op os po rechts sous sur um un una uno ve voor w y yang z à ao"
 )
 _FOREIGN_WORDS = {
-    "Dutch": "de het een en met op onder naast links rechts achter voor tussen boven",
+    "Dutch": "de het een en op onder naast links rechts achter voor tussen boven",
     "French": "un une le la les des du de et avec sur dans à au aux sous devant derrière entre gauche droite",
     "German": "der die das ein eine einen einem einer und mit auf unter neben dem im ist zwischen links rechts",
     "Indonesian": "sebuah seekor dan di dengan yang kiri kanan atas bawah",
@@ -34,7 +32,7 @@ _FOREIGN_WORDS = {
     "Spanish": "el la los las un una unos y con sobre de del en al es junto entre debajo izquierda derecha",
     "Turkish": "bir ve ile bu için sağında solunda üstünde altında",
 }
-_FOREIGN_WORD_SETS = [collect_words(words) - _ENGLISH_WORDS for words in _FOREIGN_WORDS.values()]
+_FOREIGN_WORD_SETS = [collect_words(words) for words in _FOREIGN_WORDS.values()]
 
 
 def is_foreign(text: str) -> bool:
@@ -48,7 +46,7 @@ def is_foreign(text: str) -> bool:
     if latin < len(letters) / 2:
         return True
     words = re.findall(r"[^\W\d_]+", text.lower())
-    english = sum(word in _ENGLISH_WORDS or word in _ENGLISH_THINGS for word in words)
+    english = sum(word in _ENGLISH_WORDS for word in words)
     return any(_is_written_in(words, foreign, english) for foreign in _FOREIGN_WORD_SETS)
 
 
