@@ -80,36 +80,33 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
 
     Never raises. Takes time linear in the length of the prompt.
     """
-    positive, negative = _parts(prompt)
-    scan = _Scan(positive)
+    scan, negative = _scanned(prompt)
     kept, weights, chunks = scan.kept_characters(), scan.weights(), list(accumulate(scan.chunk_starts))
     pieces = []
     for (weight, chunk), run in groupby(kept, key=lambda index: (weights[index], chunks[index])):
         indices = list(run)
         pieces.append(Piece("".join(scan.shown[index] for index in indices), weight, chunk, indices[0]))
-    return ParsedPrompt(tuple(pieces), _joined(scan.unwanted + negative), tuple(kept))
+    return ParsedPrompt(tuple(pieces), negative, tuple(kept))
 
 
 def split_negative(prompt: str) -> tuple[str, str]:
     """
     A prompt as it was typed without "Negative prompt: ...", "--no a, b" and "Steps: ...", and what the first two name.
     """
-    kept, negative = _parts(prompt)
-    scan = _Scan(kept)
-    for start, end in reversed(scan.unwanted_places):
-        kept = f"{kept[:start].rstrip()} {kept[end:]}".rstrip()
-    return kept, _joined(scan.unwanted + negative)
+    scan, negative = _scanned(prompt)
+    kept = scan.text
+    for token in reversed(scan.unwanted):
+        kept = f"{kept[: token.start()].rstrip()} {kept[token.end() :]}".rstrip()
+    return kept, negative
 
 
-def _parts(prompt: str) -> tuple[str, list[str]]:
-    """What stands before "Negative prompt:" and "Steps:", and what after the first of these."""
+def _scanned(prompt: str) -> tuple["_Scan", str]:
+    """What stands before "Negative prompt:" and "Steps:"; and what the first of these and each "--no" name."""
     positive, *_ = _INFOTEXT.split(prompt, 1)
     positive, *negative = _NEGATIVE.split(positive, 1)
-    return positive if positive == prompt else positive.rstrip(), negative
-
-
-def _joined(texts: list[str]) -> str:
-    return ", ".join(filter(None, (text.strip().strip(",").strip() for text in texts)))
+    scan = _Scan(positive if positive == prompt else positive.rstrip())
+    texts = [*(token["unwanted"] for token in scan.unwanted), *negative]
+    return scan, ", ".join(filter(None, (text.strip().strip(",").strip() for text in texts)))
 
 
 class _Scan:
@@ -119,8 +116,7 @@ class _Scan:
         self.text = text
         self.shown = list(text.translate(_SPACES))
         self.chunk_starts = [0] * len(text)
-        self.unwanted: list[str] = []
-        self.unwanted_places: list[tuple[int, int]] = []
+        self.unwanted: list[re.Match] = []  # each "--no" with what it names
         self._hidden = [0] * (len(text) + 1)  # how many more things hide a character than the one before
         self._factors: dict[int, float | None] = {}  # where weighted text starts; None where it ends
         self._brackets: list[tuple[re.Match, int]] = []  # those open, with the number of separators before each
@@ -151,8 +147,7 @@ class _Scan:
         elif kind == "close" and self._open[_PAIRS[token[0][0]]]:
             self._close(token)
         elif kind == "no":
-            self.unwanted.append(token["unwanted"])
-            self.unwanted_places.append((start, end))
+            self.unwanted.append(token)
 
     def _close(self, token: re.Match) -> None:
         """Weighs what the brackets enclose, or keeps one of its alternatives; those left open within are dropped."""
