@@ -110,9 +110,8 @@ class _A1111Syntax(PromptSyntax):
     def parse(self, text: str):
         from compel.prompt_parser import Conjunction, FlattenedPrompt
 
-        chunks = []
-        for _, run in groupby(parse_prompt(text).pieces, key=lambda piece: piece.chunk):
-            chunks.append([(piece.text, piece.weight) for piece in run if piece.text.strip()])
+        runs = groupby(parse_prompt(text).pieces, key=lambda piece: piece.chunk)
+        chunks = [[(piece.text, piece.weight) for piece in run if piece.text.strip()] for _, run in runs]
         for chunk in filter(None, chunks[:-1]):  # which end in the comma that stands for BREAK
             last, weight = chunk.pop()
             chunk += [(last.rstrip(" ,"), weight)] if last.strip(" ,") else []
@@ -122,10 +121,10 @@ class _A1111Syntax(PromptSyntax):
         return parse_prompt(text).text
 
     def words(self, text: str) -> Words:
-        pieces = parse_prompt(text).pieces
-        weights = [piece.weight for piece in pieces for _ in piece.text]
-        joined = "".join(piece.text for piece in pieces)  # of "(a cat:1.2)'s toy" two pieces are one word
-        return [(word[0], weights[word.start()]) for word in re.finditer(r"\S+", joined)]
+        parsed = parse_prompt(text)
+        weights = [piece.weight for piece in parsed.pieces for _ in piece.text]
+        # of "(a cat:1.2)'s toy" two pieces are one word
+        return [(word[0], weights[word.start()]) for word in re.finditer(r"\S+", parsed.text)]
 
     def source(self, prompt: str) -> str:
         return self.split(prompt)[0]  # which every predictor that ships reads
