@@ -46,15 +46,15 @@ def read_prompt(prompt: str, nlp: str | Language | None = None, objects: Sequenc
     if is_foreign(parsed.text):
         warnings.warn("the prompt is not English, so no objects were read from it", stacklevel=3)
         reading = Reading(parsed.text)
-        return reading if objects is None else _with_objects(reading, objects)
-    reading = load_language(nlp)(parsed.text)._.reading if parsed.text.strip() else Reading(parsed.text)
-    if parsed.negative_prompt:
-        warnings.warn(
-            f"{parsed.negative_prompt!r} is taken as absent, but the model still reads it in the prompt; give it as"
-            " `negative_prompt` instead",
-            stacklevel=3,
-        )
-        reading = replace(reading, negative_prompt=parsed.negative_prompt)
+    else:
+        reading = load_language(nlp)(parsed.text)._.reading if parsed.text.strip() else Reading(parsed.text)
+        if parsed.negative_prompt:
+            warnings.warn(
+                f"{parsed.negative_prompt!r} is taken as absent, but the model still reads it in the prompt; give it"
+                " as `negative_prompt` instead",
+                stacklevel=3,
+            )
+            reading = replace(reading, negative_prompt=parsed.negative_prompt)
     return reading if objects is None else _with_objects(reading, objects)
 
 
