@@ -81,9 +81,8 @@ class _Objects:
         told = [relation for statement in self.statements for relation in self._relations(statement)]
         places = {relation.subject: relation.relation for relation in told if relation.object is None}
         arranged = [relation for index in self.instances for relation in self._arranged(index, places)]
-        relations = list(dict.fromkeys([*arranged, *told]))
-        relations += implied_by_places(relations)
-        return self._with_holders(), with_between_in_order(list(dict.fromkeys(relations)))
+        relations = [*arranged, *told]
+        return self._with_holders(), with_between_in_order([*relations, *implied_by_places(relations)])
 
     def _with_holders(self) -> list[Thing]:
         """The things, each with those that hold it."""
