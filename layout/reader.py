@@ -93,8 +93,9 @@ class Reader:
         encoding = self.tokenizer.encode(shown, add_special_tokens=False)
         if not encoding.ids:
             return Reading(text)
-        windows = [_Window(self, encoding.ids, start) for start in _starts(len(encoding.ids))]
-        mentions = self._mentions(text, encoding, _tags(windows, len(encoding.ids)))
+        count, step = len(encoding.ids), WINDOW - _SPECIAL - OVERLAP
+        windows = [_Window(self, encoding.ids, start) for start in (0, *range(step, count - OVERLAP, step))]
+        mentions = self._mentions(text, encoding, _tags(windows, count))
         for mention in mentions:
             before, after = slice(max(mention.start - 1, 0), mention.start), slice(mention.end, mention.end + 1)
             mention.start -= shown[before] != text[before]
@@ -154,12 +155,6 @@ class Reader:
         return self
 
 
-def _starts(count: int) -> list[int]:
-    """Where windows begin over so many sub-words."""
-    size = WINDOW - _SPECIAL
-    return [0, *range(size - OVERLAP, count - OVERLAP, size - OVERLAP)] if count > size else [0]
-
-
 class _Window:
     """Some sub-words of a text, read at once."""
 
@@ -185,10 +180,11 @@ class _Window:
 
 def _tags(windows: Sequence[_Window], count: int) -> torch.Tensor:
     """Each sub-word's tags, from the window in which it has most around it."""
-    tags = torch.empty(count, windows[0].tags.shape[-1])
-    for previous, window in zip((None, *windows), windows):
-        first = window.start if previous is None else (window.start + previous.end) // 2
-        tags[first : window.end] = window.tags[first - window.start :]
+    tags, end = torch.empty(count, windows[0].tags.shape[-1]), 0
+    for window in windows:
+        first = (window.start + end) // 2
+        end = window.end
+        tags[first:end] = window.tags[first - window.start :]
     return tags
 
 
@@ -282,10 +278,11 @@ class _Decoder:
                 if a == b:
                     continue
                 subject, landmark = (b, a) if turned else (a, b)
+                two = min(a, b), max(a, b)
                 if name == "between":
                     between.setdefault(subject, []).append((score, landmark))
-                elif (old := best.get((min(a, b), max(a, b)))) is None or old.score < score:
-                    best[min(a, b), max(a, b)] = Statement(subject, name, landmark, score=score)
+                elif two not in best or best[two].score < score:
+                    best[two] = Statement(subject, name, landmark, score=score)
         return [*best.values(), *(_between(subject, ends) for subject, ends in between.items())]
 
     def _places(self) -> list[Statement]:
