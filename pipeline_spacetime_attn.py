@@ -70,7 +70,6 @@ from .layout.language import load_language
 from .layout.learned import TransformerLayoutPredictor  # noqa: F401
 from .layout.least_squares import least_move  # noqa: F401
 from .layout.llm import LLMLayoutPredictor  # noqa: F401
-from .layout.noun_phrases import one_of  # noqa: F401
 from .layout.objects import objects_of  # noqa: F401
 from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted_layouts
 from .layout.prompt_syntax import parse_prompt  # noqa: F401

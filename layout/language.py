@@ -14,10 +14,10 @@ from spacy.language import Language
 
 from .assets import find_asset
 from .foreign import is_foreign
-from .noun_phrases import head_and_modifiers
 from .prompt_syntax import parse_prompt
 from .reader import READER_NAME, Reader
 from .reading import Entity, Reading
+from .words import head_and_modifiers
 
 
 _PUNCTUATION_RUNS = re.compile(r"(?:[^\w\s]|_){9,}")  # blanked: spaCy's tokenizer takes minutes for thousands of them

@@ -7,11 +7,10 @@ from itertools import combinations, cycle, pairwise, product
 
 from .held import held_in
 from .implied import implied_by_places, with_between_in_order
-from .noun_phrases import head_and_modifiers, one_of
 from .reading import Reading, Statement
 from .regions import Relation, grouped
 from .vocabulary import PLACES, are_opposed
-from .words import DETERMINERS, NUMERALS, with_article
+from .words import DETERMINERS, NUMERALS, head_and_modifiers, one_of, with_article
 
 
 MOST_INSTANCES = 12  # larger counts stay one region

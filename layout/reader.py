@@ -14,11 +14,10 @@ from spacy.language import Language
 from spacy.tokens import Doc
 from tokenizers import Tokenizer
 
-from .noun_phrases import head_and_modifiers
 from .reader_model import LABELS, PAIR_CLASSES, MentionScores, ReaderNetwork
 from .reading import Entity, Reading, Statement
 from .vocabulary import ARRANGEMENTS, PLACES, are_opposed
-from .words import is_plural
+from .words import head_and_modifiers, is_plural
 
 
 READER_NAME = "spacetime_reader"

@@ -18,13 +18,13 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from spacetime_attn.layout import language
 from spacetime_attn.layout.language import read_prompt
-from spacetime_attn.layout.noun_phrases import head_and_modifiers, one_of
 from spacetime_attn.layout.objects import LONGEST_DESCRIPTION, MOST_INSTANCES, objects_of
 from spacetime_attn.layout.reader import OVERLAP, WINDOW, Reader, ReaderSettings
 from spacetime_attn.layout.reader_model import ReaderConfig, ReaderNetwork
 from spacetime_attn.layout.reading import Entity, Reading, Statement
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.vocabulary import ARRANGEMENTS, KINDS, OPPOSITES, PLACES, RELATIONS
+from spacetime_attn.layout.words import head_and_modifiers, one_of
 
 
 # Shares that the reader reaches at least: of the prompts of sentences.jsonl, those of which all phrases, or all

@@ -2,8 +2,7 @@
 
 from markup import LATER, Marked, Mention
 
-from spacetime_attn.layout.noun_phrases import head_and_modifiers
-from spacetime_attn.layout.words import DETERMINERS
+from spacetime_attn.layout.words import DETERMINERS, head_and_modifiers
 
 
 _OWNED, _LOOSE = ("part", "worn"), ("place", "stuff", "part", "worn")

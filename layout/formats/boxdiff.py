@@ -2,9 +2,8 @@
 
 import re
 
-from ..noun_phrases import head_and_modifiers
 from ..regions import Layout
-from ..words import singular
+from ..words import head_and_modifiers, singular
 from .common import PROMPT, Canvas, Exported, Format, Pictures, boxed, logger, whole_prompt
 
 

@@ -2,8 +2,8 @@
 
 import re
 
-from ..noun_phrases import head_and_modifiers
 from ..regions import Layout, Region
+from ..words import head_and_modifiers
 from .common import DESCRIPTIONS, PROMPT, Canvas, Exported, Format, Pictures, turned, whole_prompt
 
 
