@@ -1,9 +1,9 @@
 """What follows from the relations that a text states: from places in the picture, from "between", and for depth."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 
-from .regions import Layout, Relation, grouped
+from .regions import Layout, Relation, grouped, reached
 from .vocabulary import AXES, OPPOSITES, PLACES
 
 
@@ -69,12 +69,12 @@ def with_stated_depth(layout: Layout, held: Iterable[tuple[int, int]] = ()) -> L
     """
     pairs = _stated_depths(layout.relations)
     related = grouped(pairs)
-    behind = grouped([*pairs, *((thing, holder) for thing, holder in held if thing not in _reached(holder, related))])
+    behind = grouped([*pairs, *((thing, holder) for thing, holder in held if thing not in reached(holder, related))])
     if not behind:
         return layout
     order = layout.back_to_front()
-    reached = {index: _reached(index, behind) for index in order}
-    behind_all = {index: [i for i in order if i in reached[index] and index not in reached[i]] for index in order}
+    below = {index: reached(index, behind) for index in order}
+    behind_all = {index: [i for i in order if i in below[index] and index not in below[i]] for index in order}
     stated: dict[int, None] = {}
     for index in order:  # what has fewer behind it cannot be in front of what has more
         stated |= dict.fromkeys([*sorted(behind_all[index], key=lambda i: len(behind_all[i])), index])
@@ -87,13 +87,3 @@ def _stated_depths(relations: Iterable[Relation]) -> list[tuple[int, int]]:
     pairs += [(r.object, r.subject) for r in relations if r.relation == "behind"]
     near, far = ([r.subject for r in relations if r.relation == place] for place in ("foreground", "background"))
     return pairs + list(product(near, far))
-
-
-def _reached(start: int, following: Mapping[int, Sequence[int]]) -> set[int]:
-    """All that one comes to from a node, the node itself only in a circle."""
-    reached, ahead = set(), [start]
-    while ahead:
-        new = set(following.get(ahead.pop(), ())) - reached
-        reached |= new
-        ahead += new
-    return reached

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .holding import CENTRE_REACH, FAR, NEAR
-from .regions import Relation, reached
+from .regions import Relation, grouped, reached
 from .vocabulary import AXES, PLACES
 
 
@@ -205,7 +205,7 @@ def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
     if count - len(outer) > _MOST_PARTED:
         return np.full((count, count), np.inf)
     allowed = np.full((count, count), _OVERLAP)
-    held_by = [(r.subject, r.object) for r in relations if r.relation in ("on", "inside")]
+    held_by = grouped((r.subject, r.object) for r in relations if r.relation in ("on", "inside"))
     holders = [reached(index, held_by) for index in range(count)]  # a thing, what it is on or in, and so on
     in_depth = {frozenset((r.subject, r.object)) for r in relations if r.relation in ("in front of", "behind")}
     for a, b in combinations(range(count), 2):

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -285,9 +285,9 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list]:
     return result
 
 
-def reached(start: Any, edges: Iterable[tuple[Any, Any]]) -> set:
-    """A node and all that it leads to, over any number of edges."""
-    following, found, ahead = grouped(edges), {start}, [start]
+def reached(start: Any, following: Mapping[Any, Iterable]) -> set:
+    """A node and all that it leads to, by what follows each, over any number of steps."""
+    found, ahead = {start}, [start]
     while ahead:
         new = set(following.get(ahead.pop(), ())) - found
         found |= new

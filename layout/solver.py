@@ -22,7 +22,7 @@ def consistent_relations(relations: Sequence[Relation]) -> list[Relation]:
     for relation in relations:
         if relation.relation in AXES | DEPTHS:
             low, high, axis = relation.directed
-            if low in reached(high, before[axis]):
+            if low in reached(high, grouped(before[axis])):
                 continue
             before[axis].add((low, high))
         kept.append(relation)
