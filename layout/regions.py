@@ -31,7 +31,7 @@ from .shapes import (
     mask_grid,
     polygon_grid,
 )
-from .vocabulary import AXES, DEPTHS
+from .vocabulary import DIRECTED
 
 
 LAYOUT_VERSION = 3  # 1 had no polygons, strengths, times, negative prompts and masks as text; 2 no descriptions
@@ -259,7 +259,7 @@ class Relation:
     @property
     def directed(self) -> tuple[int, int, int]:
         """Of "left of", "behind" and the like: which has the smaller coordinate, which the larger, on which axis."""
-        column, row = (AXES | DEPTHS)[self.relation]
+        column, row = DIRECTED[self.relation]
         low, high = (self.subject, self.object) if column + row < 0 else (self.object, self.subject)
         return low, high, 0 if column else 1
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from .regions import Relation, grouped, reached
-from .vocabulary import AXES, DEPTHS, PLACES
+from .vocabulary import AXES, DIRECTED, PLACES
 
 
 LEVEL = "level with"  # side by side in one row, rather in order; for the solver only, no text states it
@@ -20,7 +20,7 @@ def consistent_relations(relations: Sequence[Relation]) -> list[Relation]:
     kept: list[Relation] = []
     before: dict[int, set[tuple[int, int]]] = {0: set(), 1: set()}  # axis -> (a, b): a has the smaller coordinate
     for relation in relations:
-        if relation.relation in AXES | DEPTHS:
+        if relation.relation in DIRECTED:
             low, high, axis = relation.directed
             if low in reached(high, grouped(before[axis])):
                 continue
@@ -73,7 +73,7 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
 
 def _room_around(index: int, count: int, relations: Sequence[Relation]) -> tuple[int, int]:
     """The place for one thing from which a chain of others fits on the lattice: the leftmost of many far left."""
-    shift, directed = [], [r.directed for r in relations if r.relation in AXES | DEPTHS]
+    shift, directed = [], [r.directed for r in relations if r.relation in DIRECTED]
     for axis in (0, 1):
         after = [(low, high) for low, high, along in directed if along == axis]
         ahead, behind = (_longest_path(index, edges) for edges in (after, [edge[::-1] for edge in after]))
@@ -169,8 +169,8 @@ def _spacing_table(reach: int, count: int) -> np.ndarray:
 def _pair_table(relation: str, reach: int) -> np.ndarray:
     """Energy of the subject standing at each offset from the object; lowest two steps away."""
     offset = _lattice(2 * reach)
-    if relation in AXES or relation in DEPTHS:
-        column, row = (AXES | DEPTHS)[relation]
+    if relation in DIRECTED:
+        column, row = DIRECTED[relation]
         along = offset @ np.array([column, row])
         across = np.abs(offset @ np.array([row, column]))
         wrong = np.where(along <= 0, 100 + 10 * (1 - along), 0)

@@ -7,7 +7,8 @@ from types import MappingProxyType
 KINDS: tuple[str, ...] = ("object", "place", "part", "worn", "stuff", "shown", "absent")
 
 AXES = MappingProxyType({"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)})  # rows down
-DEPTHS = MappingProxyType({"on": (0, -1), "behind": (0, -1), "in front of": (0, 1)})  # as they look in a picture
+# And what looks so in a picture: things on or behind others are higher, those in front lower.
+DIRECTED = MappingProxyType({**AXES, "on": (0, -1), "behind": (0, -1), "in front of": (0, 1)})
 RELATIONS: tuple[str, ...] = (
     *AXES, "on", "inside", "next to", "touching", "far from", "in front of", "behind", "between",
 )  # fmt: skip
