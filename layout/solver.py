@@ -38,14 +38,15 @@ def place_on_lattice(count: int, relations: Sequence[Relation], aspect_ratio: fl
     """
     related = _placing_order(count, relations)
     orders = [related, list(range(count)), related[::-1]] if count <= _MOST_RETRIED else [related]
+    asked = [relation for relation in relations if relation.relation in AXES]
     best, most = None, -1
     for order in orders:
         places = _descend(order, relations, aspect_ratio)
         places = np.stack([np.unique(places[:, axis], return_inverse=True)[1] for axis in (0, 1)], 1)
-        showing = _count_showing(places, relations)
+        showing = _count_showing(places, asked)
         if showing > most:
             best, most = places, showing
-        if most == sum(relation.relation in AXES for relation in relations):
+        if most == len(asked):
             break
     return best
 
@@ -90,10 +91,9 @@ def _longest_path(start: int, edges: Sequence[tuple[int, int]]) -> int:
     return length
 
 
-def _count_showing(places: np.ndarray, relations: Sequence[Relation]) -> int:
+def _count_showing(places: np.ndarray, asked: Sequence[Relation]) -> int:
     """How many relations have their axis dominate, the columns and rows being spread over the unit square."""
     spread = places / (places.max(0) + 1)
-    asked = [relation for relation in relations if relation.relation in AXES]
     offsets = ((spread[r.subject] - spread[r.object], np.array(AXES[r.relation])) for r in asked)
     return sum(offset @ axis > np.abs(offset @ axis[::-1]) for offset, axis in offsets)
 
