@@ -87,7 +87,7 @@ class TransformerLayoutPredictor:
         drawn_by = generator if self.generator is None else self.generator
         boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, drawn_by)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
-        layout = with_contents(repair_layout(Layout(tuple(regions), tuple(relations), prompt)))
+        layout = with_contents(repair_layout(Layout(regions, relations, prompt)))
         return with_stated_depth(layout, held_pairs(things))
 
 
@@ -105,7 +105,7 @@ def with_contents(layout: Layout) -> Layout:
             size *= min(1.0, (_FILLING * share / size).min())
             low = corner + share * (position + 0.5, 0.5) - size / 2
             regions[index] = replace(regions[index], box=np.round([*low, *(low + size)], 4).tolist())
-    return replace(layout, regions=tuple(regions))
+    return replace(layout, regions=regions)
 
 
 @cache

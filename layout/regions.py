@@ -43,7 +43,6 @@ _LARGEST_STRENGTH = float(np.finfo(np.float32).max)  # what weights are multipli
 _MOST_ITEMS = 4096  # objects, or relations, of a layout that is read
 
 _LAYOUT_KEYS = ("version", "prompt", "background", "objects", "relations", "reading")
-_NAMES = {int: "a whole number", dict: "a dictionary"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +116,9 @@ class Region:
         for name in ("phrase", "negative_prompt", "description"):
             if getattr(self, name) is not None:
                 checked_text(phrase, name, getattr(self, name))
-        for name, kinds in {"order": int, "adapters": dict}.items():
-            if isinstance(value := getattr(self, name), bool) or not isinstance(value, kinds | None):
-                raise TypeError(f"`{name}` of {phrase!r} has to be {_NAMES[kinds]}, got {shortened(value)}.")
+        for name, kind, wanted in (("order", int, "a whole number"), ("adapters", dict, "a dictionary")):
+            if isinstance(value := getattr(self, name), bool) or not isinstance(value, kind | None):
+                raise TypeError(f"`{name}` of {phrase!r} has to be {wanted}, got {shortened(value)}.")
         if self.description is not None and not self.description.strip():
             raise ValueError(f"`description` of {phrase!r} is empty; leave it out to use the phrase.")
         if self.image is not None:
@@ -448,20 +447,19 @@ class Layout:
         regions = list(self.regions)
         change = regions[index].reshaped if SHAPE_CHECKS.keys() & changes.keys() else partial(replace, regions[index])
         regions[index] = change(**changes)
-        return replace(self, regions=tuple(regions))
+        return replace(self, regions=regions)
 
     def with_discs(self, radius: float = OFFICIAL_RADIUS) -> "Layout":
         """A copy in which each object has the official shape, a disc around its centre, whatever its size was."""
-        discs = (region.reshaped(disc=(*region.centre, radius)) for region in self.regions)
-        return replace(self, regions=tuple(discs))
+        return replace(self, regions=[region.reshaped(disc=(*region.centre, radius)) for region in self.regions])
 
     def without_descriptions(self) -> "Layout":
         """A copy whose regions are described by their phrases alone, as in the official code."""
-        return replace(self, regions=tuple(replace(region, description=None) for region in self.regions))
+        return replace(self, regions=[replace(region, description=None) for region in self.regions])
 
     def with_scaled_boxes(self, factor: float) -> "Layout":
         """A copy whose boxes have their sides multiplied, see [`Region.scaled`]."""
-        return replace(self, regions=tuple(region.scaled(factor) for region in self.regions))
+        return replace(self, regions=[region.scaled(factor) for region in self.regions])
 
     def cropped(self, box: Box) -> "Layout":
         """
@@ -484,8 +482,8 @@ class Layout:
         relations = (r for r in self.relations if len(r.ends) > 1 and places.keys() >= set(r.ends))
         layout = replace(
             self,
-            regions=tuple(shown[number] for number in kept),
-            relations=tuple(relation.renumbered(places.get) for relation in relations),
+            regions=[shown[number] for number in kept],
+            relations=[relation.renumbered(places.get) for relation in relations],
         )
         order = [places[number] for number in self.back_to_front() if number in places]
         return layout if layout.back_to_front() == order else layout.ordered(order)

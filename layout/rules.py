@@ -54,9 +54,9 @@ def rule_layout(prompt: str, things: Sequence[Thing], relations: Sequence[Relati
     """The layout of things that have been read: see `arrange_boxes`."""
     modifiers = [thing.modifiers for thing in things]
     boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)
-    return with_stated_depth(Layout(regions_of(things, boxes), tuple(relations), prompt), held_pairs(things))
+    return with_stated_depth(Layout(regions_of(things, boxes), relations, prompt), held_pairs(things))
 
 
 def regions_of(things: Sequence[Thing], boxes: Sequence[Sequence[float]]) -> list[Region]:
     """A region for each thing."""
-    return [Region(thing.phrase, box=tuple(box), description=thing.description) for thing, box in zip(things, boxes)]
+    return [Region(thing.phrase, box=box, description=thing.description) for thing, box in zip(things, boxes)]
