@@ -138,13 +138,11 @@ class BoxGeometry:
 
     def _standing(self, index: int, support: int) -> list:
         """Higher than its support, its middle over it and its lower edge on the support's upper one."""
-        foot, middle = self.point(index, 1, 1), self.point(index, 0)
         return [
             (self.point(support, 1) - self.point(index, 1), _CLEARLY, DUTY),
-            (foot - self.point(support, 1, -1), 0.0, _AIM),
+            (self.point(index, 1, 1) - self.point(support, 1, -1), 0.0, _AIM),
             *self.parting(index, support, 1, _OVERLAP, _AIM),
-            (middle - self.point(support, 0, -1), 0.0, _AIM),
-            (self.point(support, 0, 1) - middle, 0.0, _AIM),
+            *self._within(index, support, 0, _AIM, axes=[0]),
         ]
 
     def _lying(self, index: int, support: int) -> list:
@@ -152,10 +150,10 @@ class BoxGeometry:
         higher = (self.point(support, 1) - self.point(index, 1), _CLEARLY, _AIM)
         return [*self._within(index, support, _CORE, DUTY), higher]
 
-    def _within(self, index: int, outer: int, core: float, purpose: int) -> list:
+    def _within(self, index: int, outer: int, core: float, purpose: int, axes: Sequence[int] = (0, 1)) -> list:
         """Such a part of each side of a box, around its centre, within another box."""
         rows = []
-        for axis in (0, 1):
+        for axis in axes:
             rows.append((self.point(index, axis, -core) - self.point(outer, axis, -1), 0.0, purpose))
             rows.append((self.point(outer, axis, 1) - self.point(index, axis, core), 0.0, purpose))
         return rows
