@@ -55,13 +55,12 @@ def _descend(order: Sequence[int], relations: Sequence[Relation], aspect_ratio: 
     """Each object in turn takes the free place of lowest energy; some sweeps then let each move again."""
     grid = _lattice(len(order) + 1)
     places = np.zeros((len(order), 2), dtype=int)
-    placed: list[int] = []
+    placed = [order[0]]  # in the middle of the lattice, unless there are many
     if len(order) > _MOST_RETRIED:
         places[order[0]] = _room_around(order[0], len(order), relations)
-        placed.append(order[0])
     for sweep in range(_SWEEPS):
         before = places.copy()
-        for index in order if sweep or not placed else order[1:]:
+        for index in order if sweep else order[1:]:
             others = [other for other in placed if other != index]
             energy = _energy(grid, index, others, places, relations, aspect_ratio)
             places[index] = grid.reshape(-1, 2)[int(np.argmin(energy))]
