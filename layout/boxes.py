@@ -49,8 +49,6 @@ def arrange_boxes(
         aspect_ratio (`float`): Width of the picture divided by its height.
         modifiers (`Sequence[Collection[str]]`, *optional*): The adjectives of each object ("huge" makes it larger).
     """
-    if not nouns:
-        return []
     if relations and len(nouns) > _MOST_SOLVED:
         _boxes_logger.warning(
             "Relations are left out for %d objects; only up to %d can be arranged.", len(nouns), _MOST_SOLVED
