@@ -23,7 +23,7 @@ from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
 from .processors.defaults import Defaults, chosen_defaults
 from .processors.denoiser import check_takes
-from .processors.inpainting import filled_part
+from .processors.drawn import filled_part
 from .processors.local_texts import check_negatives, checked_template, regional_control
 from .processors.modular import MODULAR_DENOISERS
 from .processors.patch import regional_attention

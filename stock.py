@@ -14,14 +14,13 @@ from .layout.prediction import PREDICTORS, check_llm, named_predictor, predicted
 from .layout.regions import Layout
 from .layout.weighted_text import named_syntax, warn_of_syntax
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
-from .processors.binning import drawn_bin
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
 from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
 from .processors.denoiser import EncodedTexts, check_takes
+from .processors.drawn import drawn_bin, drawn_part
 from .processors.families import text_model_within
 from .processors.flux import FluxDenoiser
-from .processors.inpainting import drawn_part
 from .processors.joint_attention import SIGHTS, JointDenoiser
 from .processors.local_texts import (
     check_negatives,

@@ -35,8 +35,8 @@ from transformer_pipelines import LAYOUT, PROMPT, draw, flux, made, pixart, quie
 from transformers import SiglipImageProcessor, SiglipVisionConfig, SiglipVisionModel
 
 from spacetime_attn import Layout, Region, save_weights, spacetime_attention
-from spacetime_attn.processors.binning import bin_part
 from spacetime_attn.processors.control import RegionalControl
+from spacetime_attn.processors.drawn import bin_part
 
 
 KINDS = ["SD 3", "FLUX.1", "PixArt sigma"]  # where the variants of a family are alike
