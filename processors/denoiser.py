@@ -113,9 +113,9 @@ class Denoiser:
     def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
         """Prepares or refuses an evaluation, after the control has been prepared for it; this is never compiled."""
 
-    def first_block(self) -> nn.Module | None:
-        """The block before which local texts join, if they have to."""
-        return None
+    def first_block(self) -> nn.Module:
+        """The block before which local texts join."""
+        return self.model.transformer_blocks[0]
 
     def join(self, control: RegionalControl, arguments: dict[str, Any]) -> dict[str, Any]:
         """What the first block is given in the place of its arguments, where the control acts."""

@@ -56,10 +56,6 @@ class JointDenoiser(Denoiser):
         """Whether a layer's projections are fused."""
         return layer.fused_projections
 
-    def first_block(self) -> nn.Module:
-        """See [`Denoiser.first_block`]."""
-        return self.model.transformer_blocks[0]
-
     def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
         """See [`Denoiser.prepare`]."""
         if control.step_weights is None:

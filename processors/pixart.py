@@ -52,10 +52,6 @@ class PixArtDenoiser(Denoiser):
         """See [`Denoiser.regional`]."""
         return RegionalAttnProcessor(plain, control, lambda: self._texts)
 
-    def first_block(self) -> nn.Module:
-        """See [`Denoiser.first_block`]."""
-        return self.model.transformer_blocks[0]
-
     def prepare(self, control: RegionalControl, evaluation: Evaluation) -> None:
         """See [`Denoiser.prepare`]."""
         self._project = self.model.caption_projection
