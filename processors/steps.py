@@ -74,26 +74,22 @@ class StepClock:
         return self._columns[evaluation], self._columns[-1] + 1, begins
 
     def _evaluation(self, scheduler, timestep: torch.Tensor | float) -> int | None:
-        """Which entry of the timesteps this one is."""
-        return _evaluation_of(timestep, self._timesteps, self._next)
+        """
+        Which entry of the timesteps this one is, of those that are still to come. Pipelines hand on the entries
+        themselves, and their places in memory tell them without waiting for the GPU; others are looked for by value.
+        """
+        timesteps, first = self._timesteps, self._next
+        if torch.is_tensor(timestep) and _memory(timestep) == _memory(timesteps):
+            found = (timestep.storage_offset() - timesteps.storage_offset()) // timesteps.stride(0)
+            return found if found >= first else None
+        value = torch.as_tensor(timestep).flatten()[0].to(timesteps)
+        later = (timesteps[first:] == value).nonzero().flatten().tolist()
+        return first + later[0] if later else None
 
     @property
     def at_end(self) -> bool:
         """Whether the evaluation registered last is of the last of the scheduler's timesteps."""
         return self._next == len(self._columns)
-
-
-def _evaluation_of(timestep: torch.Tensor | float, timesteps: torch.Tensor, first: int) -> int | None:
-    """
-    Which entry of the timesteps, from `first` on, one is. Pipelines hand on the entries themselves, and their places
-    in memory tell them without waiting for the GPU; others are looked for by value.
-    """
-    if torch.is_tensor(timestep) and _memory(timestep) == _memory(timesteps):
-        found = (timestep.storage_offset() - timesteps.storage_offset()) // timesteps.stride(0)
-        return found if found >= first else None
-    value = torch.as_tensor(timestep).flatten()[0].to(timesteps)
-    later = (timesteps[first:] == value).nonzero().flatten().tolist()
-    return first + later[0] if later else None
 
 
 def _memory(tensor: torch.Tensor) -> int:
