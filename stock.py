@@ -16,7 +16,7 @@ from .layout.weighted_text import named_syntax, warn_of_syntax
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline
 from .processors.checks import check_choice, check_count
 from .processors.control import RegionalControl
-from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
+from .processors.defaults import Defaults, chosen_defaults, has_defaults
 from .processors.denoiser import EncodedTexts, check_takes
 from .processors.drawn import drawn_bin, drawn_part
 from .processors.families import text_model_within
@@ -331,7 +331,7 @@ def _heard(pipe: DiffusionPipeline, texts: EncodedTexts, plain: bool) -> Iterato
 def checkpoint_config(config: dict) -> dict:
     """The config of a pipeline, or its checkpoint's, where a pipeline loaded it that drops what it does not know."""
     home = config.get("_name_or_path")
-    if home is None or any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES):
+    if home is None or has_defaults(config):
         return config
     try:
         return DiffusionPipeline.load_config(home, local_files_only=True)

@@ -10,12 +10,10 @@ from .control import BLENDS
 from .weights import CONVEX_WEIGHT, GUIDED_STRENGTH, WEIGHT_SCHEDULES, default_weights
 
 
-REGION_SHAPES = ("disc", "box")
-
 _CHOICES = {
     "default_blend": BLENDS,
     "weight_schedule": WEIGHT_SCHEDULES,
-    "region_shape": REGION_SHAPES,
+    "region_shape": ("disc", "box"),
     "depth_order": (False, True),
 }
 _RANGES = {
@@ -129,6 +127,11 @@ PRESETS = {
 }
 
 
+def has_defaults(config: Mapping) -> bool:
+    """Whether a pipeline's config says any of them, see [`Defaults.of`]."""
+    return any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES)
+
+
 def chosen_defaults(preset: str | Defaults | None, config: Mapping, of_family: str = "official") -> Defaults:
     """
     The preset of that name, or the very defaults; where nothing is named, what a pipeline's config says, or the preset
@@ -138,8 +141,7 @@ def chosen_defaults(preset: str | Defaults | None, config: Mapping, of_family: s
         ValueError: There is no such preset, or a default in the config makes no sense.
     """
     if preset is None:
-        silent = not any(config.keys() & {name, f"_{name}"} for name in DEFAULT_NAMES)
-        return PRESETS[of_family] if silent else Defaults.of(config)
+        return Defaults.of(config) if has_defaults(config) else PRESETS[of_family]
     if isinstance(preset, Defaults):
         return preset
     check_choice("preset", preset, tuple(PRESETS))

@@ -30,11 +30,9 @@ class EncodedTexts:
     def settings(self) -> dict[str, Any]:
         """The numbers and switches among the last call's arguments, which other texts of the run shall have, too."""
         arguments = self.calls[-1][0] if self.calls else {}
+        plain = {name: value for name, value in arguments.items() if isinstance(value, (bool, int, float))}
         own = ("num_images_per_prompt", "do_classifier_free_guidance")
-        plain = (
-            name for name, value in arguments.items() if isinstance(value, (bool, int, float)) and name not in own
-        )
-        return {name: arguments[name] for name in plain}
+        return {name: value for name, value in plain.items() if name not in own}
 
 
 class Denoiser:
