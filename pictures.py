@@ -143,8 +143,7 @@ class Making:
 
     def to_dict(self) -> dict:
         """JSON-ready data; inverse of `from_dict`."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values = {name: value for name, value in values.items() if value or name not in _OPTIONAL}
+        values = {name: value for name, value in vars(self).items() if value or name not in _OPTIONAL}
         return {"version": MAKING_VERSION, **values, "layout": self.layout.to_dict()}
 
     @classmethod

@@ -4,7 +4,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def record_of(
     weights = _weights_as_data(given["weights"])
     if noise_of_file and isinstance(weights, dict):
         weights |= {"noise": True}
-    kept |= {"seed": seed, "weights": weights, "optimize_weights": _fields_of(optimizer)}
+    kept |= {"seed": seed, "weights": weights, "optimize_weights": optimizer and vars(optimizer)}
     kept |= {"scheduler": {"class": type(pipe.scheduler).__name__, "config": _scheduler_config(pipe.scheduler)}}
     plain = {name: _as_data(value) for name, value in kept.items() if name not in _PASSED_OVER}
     if not isinstance(plain["prompt"], str):
@@ -127,10 +127,6 @@ def _weights_as_data(weights):
     except (TypeError, ValueError):  # what was loaded from a file, with its noise
         return _Unkept
     return numbers.tolist() if numbers.numel() <= _MOST_KEPT else _Unkept
-
-
-def _fields_of(optimizer: WeightOptimizer | None) -> dict | None:
-    return None if optimizer is None else {field.name: getattr(optimizer, field.name) for field in fields(optimizer)}
 
 
 def _scheduler_config(scheduler) -> dict:
