@@ -37,7 +37,8 @@ def in_windows(denoiser: UNetDenoiser, control: RegionalControl, size: tuple[int
     plain = denoiser.model.forward
 
     def forward(sample: torch.Tensor, timestep, *args, **options) -> tuple[torch.Tensor]:
-        rows, columns = (starts(*sides, stride) for sides in zip(sample.shape[-2:], size))
+        height, width = sample.shape[-2:]
+        rows, columns = starts(height, size[0], stride), starts(width, size[1], stride)
         if len(rows) * len(columns) == 1 or control.thread.plain:
             return plain(sample, timestep, *args, **options)
         known = options | (options.get("cross_attention_kwargs") or {})
@@ -45,11 +46,13 @@ def in_windows(denoiser: UNetDenoiser, control: RegionalControl, size: tuple[int
             raise ValueError(
                 f"Windows do not go together with `{given[0]}`, of the whole picture: leave out `stride`."
             )
-        total, weight = torch.zeros_like(sample, dtype=torch.float32), torch.zeros(sample.shape[-2:])
+        total, weight = torch.zeros_like(sample, dtype=torch.float32), torch.zeros(height, width)
         for top, left in product(rows, columns):
-            part = slice(top, top + size[0]), slice(left, left + size[1])
-            window = sample[(..., *part)]
-            _begin_window(denoiser, control, window, timestep, part, sample.shape[-2:])
+            bottom, right = min(top + size[0], height), min(left + size[1], width)
+            part = slice(top, bottom), slice(left, right)
+            window, shown = sample[(..., *part)], (left / width, top / height, right / width, bottom / height)
+            evaluation = denoiser.evaluation({"sample": window, "timestep": timestep})
+            control.begin_step(control.column, replace(evaluation, part=shown))  # with the weights of the step
             noise = plain(window, timestep, *args, **options)[0]
             soft = soft_window(*window.shape[-2:])
             total[(..., *part)] += soft.to(total.device) * noise
@@ -70,11 +73,3 @@ def soft_window(height: int, width: int) -> torch.Tensor:
     """Weights of a window's pixels, (height, width): a pyramid, so that no window ends in a step."""
     rises = (torch.arange(1, side + 1).minimum(torch.arange(side, 0, -1)).float() for side in (height, width))
     return torch.outer(*rises)
-
-
-def _begin_window(denoiser, control, window, timestep, part, sides) -> None:
-    """Prepares the control for a window, with the weights of the step that was begun."""
-    (rows, columns), (height, width) = part, sides
-    box = columns.start / width, rows.start / height, min(columns.stop / width, 1), min(rows.stop / height, 1)
-    evaluation = denoiser.evaluation({"sample": window, "timestep": timestep})
-    control.begin_step(control.column, replace(evaluation, part=box))
