@@ -741,12 +741,11 @@ class SpaceTimeAttnPipeline(
         The weights of all pictures, each with its own layout, their distances and their noise; `plain` gives the texts
         that CLIP reads. A run has so many evaluations.
         """
-        prompts = [options["prompt"]] if isinstance(options["prompt"], str) else options["prompt"]
         regions = [region for layout in layouts for region in layout.regions]
         clip = self.image_text_model(optimizer.clip)
         objective = ClipObjective(
             clip,
-            [plain(prompt) for prompt in prompts for _ in range(options["num_images_per_prompt"])],
+            [plain(prompt) for prompt in _as_list(options["prompt"]) for _ in range(options["num_images_per_prompt"])],
             [plain(optimizer.local_text(region.phrase, region.local_text, template)) for region in regions],
             control.object_owners,
             [optimizer.window(region.centre, region.bounds) for region in regions],

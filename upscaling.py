@@ -316,5 +316,4 @@ def _one_each(name: str, values, count: int) -> list:
 
 
 def _names(function) -> dict[str, inspect.Parameter]:
-    function = function if inspect.isfunction(function) else type(function).__call__
     return dict(inspect.signature(function).parameters)
