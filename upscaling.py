@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -155,9 +155,9 @@ class _FirstPass:
     prompts: list[str]
     layouts: list[Layout]
     weights: list
-    of_pipeline: dict[str, Any] = field(default_factory=dict)
-    of_control: dict[str, Any] = field(default_factory=dict)
-    making: dict | None = None
+    of_pipeline: dict[str, Any]
+    of_control: dict[str, Any]
+    making: dict | None
 
     @classmethod
     def of(cls, output, img2img, own: Defaults | None, prompt, layout, weights, options: dict) -> "_FirstPass":
