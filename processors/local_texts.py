@@ -53,7 +53,7 @@ def regional_control(
     negative_texts = [region and region.negative_prompt for region in regions]
     negated = [number for number, text in enumerate(negative_texts) if text is not None]
     steps = weights[0].shape[1]
-    adapters = named_adapters(denoiser, layouts, adapter_layers)
+    adapters = _named_adapters(denoiser, regions, adapter_layers)
     images = region_images(denoiser, {n: region for n, region in enumerate(regions) if region and region.image})
     contexts, negatives, context_masks, negative_masks = _encoded(
         denoiser,
@@ -116,9 +116,8 @@ def _filled_up(length: int, contexts: torch.Tensor | None, empty: torch.Tensor |
     return torch.cat([contexts, *[empty.expand(len(contexts), -1, -1)] * missing], dim=1)
 
 
-def named_adapters(denoiser: UNetDenoiser, layouts: Sequence, adapter_layers: str) -> RegionAdapters | None:
+def _named_adapters(denoiser: UNetDenoiser, regions: Sequence, adapter_layers: str) -> RegionAdapters | None:
     """The LoRA adapters that regions name; `None` where none does. See [`check_region_adapters`]."""
-    regions = _acting(layouts)
     asked = {name: region.phrase for region in regions if region for name in region.adapters or {}}
     if not asked:
         return None
