@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
+from torch.nn.utils.rnn import pad_sequence
 
 from ..layout.files import check_size, read_json
 from .checks import check_choice
@@ -229,8 +230,7 @@ def _check_values(matrix: torch.Tensor, blend: str) -> None:
 
 def pad_weights(matrices: Sequence[torch.Tensor]) -> torch.Tensor:
     """Matrices (objects_i, steps) as one tensor (pictures, most objects, steps), padded with zeros."""
-    most = max(len(matrix) for matrix in matrices)
-    return torch.stack([F.pad(matrix, (0, 0, 0, most - len(matrix))) for matrix in matrices])
+    return pad_sequence(matrices, batch_first=True)
 
 
 def read_weights(weights):
