@@ -796,10 +796,10 @@ class SpaceTimeAttnPipeline(
         self._stock.check_inputs(**{name: options.get(name) for name in names})
         check_batch(options, self.unet.config.cross_attention_dim)
         layers = min((encoder.config.num_hidden_layers for encoder in self._both("text_encoder")), default=math.inf)
-        if options["clip_skip"] is not None and options["clip_skip"] > layers - self._family.unread_layers:
+        layers -= self._family.unread_layers
+        if options["clip_skip"] is not None and options["clip_skip"] > layers:
             raise ValueError(
-                f"`clip_skip` is {options['clip_skip']}, but the text encoder has"
-                f" {layers - self._family.unread_layers} layers to skip."
+                f"`clip_skip` is {options['clip_skip']}, but the text encoder has {layers} layers to skip."
             )
 
     def _both(self, name: str) -> list:
