@@ -73,8 +73,8 @@ def with_stated_depth(layout: Layout, held: Iterable[tuple[int, int]] = ()) -> L
     if not behind:
         return layout
     order = layout.back_to_front()
-    below = {index: reached(index, behind) for index in order}
-    behind_all = {index: [i for i in order if i in below[index] and index not in below[i]] for index in order}
+    following = {index: reached(index, behind) for index in order}
+    behind_all = {index: [i for i in order if i in following[index] and index not in following[i]] for index in order}
     stated: dict[int, None] = {}
     for index in order:  # what has fewer behind it cannot be in front of what has more
         stated |= dict.fromkeys([*sorted(behind_all[index], key=lambda i: len(behind_all[i])), index])

@@ -64,10 +64,10 @@ def _with_objects(reading: Reading, names: Sequence[str]) -> Reading:
         raise TypeError(f"`objects` has to be a list of strings, got the string {names!r}.")
     if others := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"`objects` has to be a list of strings, got {others[0]!r} in it.")
-    entities, named, taken = list(reading.entities), set(), set()
-    for name in names:
+    entities, named, taken = list(reading.entities), set(), []
+    for name in sorted(names, key=len, reverse=True):  # so that "cat" is not looked for in the "cat tree"
         start, end = _find(reading.prompt, name, taken)
-        taken.add(start)
+        taken.append((start, end))
         inside = [n for n, entity in enumerate(entities) if entity.start < end and start < entity.end]
         found = next((n for n in inside if n not in named), len(entities))
         if found == len(entities):
@@ -79,10 +79,10 @@ def _with_objects(reading: Reading, names: Sequence[str]) -> Reading:
     return replace(reading, entities=tuple(entities)).with_only(sorted(kept, key=lambda n: entities[n].start))
 
 
-def _find(text: str, name: str, taken: set[int]) -> tuple[int, int]:
+def _find(text: str, name: str, taken: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Where a name stands, as whole words, and no other name yet."""
     for found in re.finditer(rf"(?<!\w){re.escape(name.strip())}(?!\w)", text, re.IGNORECASE):
-        if name.strip() and found.start() not in taken:
+        if name.strip() and all(found.end() <= start or end <= found.start() for start, end in taken):
             return found.span()
     raise ValueError(f"`objects` has {name!r}, which does not stand in the prompt, or not so often: {text!r}.")
 

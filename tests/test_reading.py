@@ -215,6 +215,12 @@ def test_a_phrase_has_a_head_and_modifiers(phrase, head, modifiers):
         ("two bar stools", "a bar stool"),
         ("two half eaten pies", "a half eaten pie"),
         ("two three-legged chairs", "a three-legged chair"),
+        ("two uninhabited islands", "an uninhabited island"),
+        ("two unicorns", "a unicorn"),
+        ("three octopuses", "an octopus"),
+        ("two crocuses", "a crocus"),
+        ("two houses", "a house"),
+        ("two pop quizzes", "a pop quiz"),
         ("two", "a two"),
         ("", ""),
     ],
@@ -559,6 +565,14 @@ def test_a_named_object_that_was_not_found_is_one_where_it_stands(read):
 def test_a_name_twice_is_two_objects(read):
     corrected = read(reading("a cat", "a cat", "catnip"), ["cat", "cat"])
     assert [(entity.start, entity.phrase) for entity in corrected.entities] == [(0, "a cat"), (7, "a cat")]
+
+
+@pytest.mark.parametrize("objects", [["cat", "cat tree"], ["cat tree", "cat"]])
+def test_a_name_is_not_looked_for_in_a_longer_one(read, objects):
+    corrected = read(reading("a cat tree", "a cat"), objects)
+    assert [entity.phrase for entity in corrected.entities] == ["a cat tree", "a cat"]
+    with pytest.raises(ValueError, match="'cat', which does not stand"):
+        read(reading("a cat tree"), objects)
 
 
 def test_no_named_objects_are_none(read):
