@@ -64,9 +64,9 @@ class ControlledPipeline:
 
     def picture_size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """The picture's height and width in pixels; the model's own where one is missing."""
-        side = denoiser_of(self.pipe).model.config.get("sample_size") or self.default_sample_size
-        own = side * self.vae_scale_factor
-        return height or own, width or own
+        size = denoiser_of(self.pipe).model.config.get("sample_size") or self.default_sample_size
+        rows, columns = (size, size) if isinstance(size, int) else size
+        return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
     def predict_layout(
         self,

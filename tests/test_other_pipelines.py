@@ -451,6 +451,12 @@ def test_a_controlled_pipeline_tells_the_weights_of_what_is_in_the_crop(make):
     assert out.layouts == [layout] and out.weights.shape == (1, 1, 3)
 
 
+def test_a_model_may_have_a_size_of_two_sides(stock):
+    stock.unet.register_to_config(sample_size=(4, 8))
+    pipe, pixels = ControlledPipeline(stock), stock.vae_scale_factor
+    assert pipe.picture_size() == (4 * pixels, 8 * pixels) and pipe.picture_size(width=24) == (4 * pixels, 24)
+
+
 # Pictures that are none, and a pipeline that has control of its own
 
 

@@ -57,9 +57,7 @@ def main() -> None:
     sets = {
         "development": [one for name in ("challenge", "challenge2", "real_dev") for one in development[name]],
         "DSG-1k": development["dsg_dev"],
-        "fresh, by which nothing was chosen": [
-            one for name in KINDS for one in marked_set("fresh", name)
-        ],
+        "fresh, by which nothing was chosen": [one for name in KINDS for one in marked_set("fresh", name)],
     }
     for title, records in sets.items():
         sure, errors = measured(records, score)
