@@ -265,14 +265,14 @@ def test_a_small_network_learns_a_record_and_reads_it(scripts, tokenizer):
     assert reading.entities[0].mentions[1:] == ((record.prompt.index("its left"), record.prompt.index(" left")),)
 
 
-def test_a_packed_reader_is_trained_further_in_its_upper_layers(scripts, tokenizer, tmp_path):
+def test_a_packed_reader_is_trained_further_with_its_sub_words_as_they_are(scripts, tokenizer, tmp_path):
     torch.manual_seed(0)
     config = ReaderConfig(
         vocabulary_size=tokenizer.get_vocab_size(), width=32, layers=2, heads=2, feed_forward=32, pair_width=16
     )
     Reader(ReaderNetwork(config), tokenizer).to_disk(tmp_path / READER_NAME)
     settings = {
-        "seed": 0, "rounds": 1, "kept": [], "warm_up": 0.1, "frozen_layers": 1,
+        "seed": 0, "rounds": 1, "kept": [], "warm_up": 0.1,
         "rate": {"encoder": 1e-2, "heads": 1e-2}, "weights": dict.fromkeys(scripts.losses.PARTS, 1.0),
         "corpus": {"marked": 0.01, "generated": 20, "tokens": 1000, "longest": 100},
     }  # fmt: skip
@@ -280,7 +280,7 @@ def test_a_packed_reader_is_trained_further_in_its_upper_layers(scripts, tokeniz
     training.run(minutes=1)
     before, after = ReaderNetwork.load(tmp_path / READER_NAME).state_dict(), training.network.state_dict()
     same = {name for name in before if torch.equal(before[name], after[name])}
-    assert same == {name for name in before if name.startswith(("words", "positions", "norm", "layers.0"))}
+    assert same == {"words.weight"}
     packed = scripts.pack.packed(Reader(training.network, tokenizer, ReaderSettings(0.45, 0.35)), [], size=20000)
     assert packed.settings == ReaderSettings(0.45, 0.35)
     assert packed.tokenizer.get_vocab() == tokenizer.get_vocab()

@@ -38,11 +38,7 @@ class Training:
         torch.manual_seed(settings["seed"])
         reader = starting_point(start)
         self.network = reader.network
-        frozen = [self.network.words]
-        if count := settings["frozen_layers"]:
-            frozen += [self.network.positions, self.network.norm, *self.network.layers[:count]]
-        for part in frozen:
-            part.requires_grad_(False)
+        self.network.words.requires_grad_(False)
         self.corpus = Corpus(reader.tokenizer, settings["corpus"], settings["seed"])
         encoder, heads = [], []
         for name, weight in self.network.named_parameters():
