@@ -181,11 +181,17 @@ class ReaderNetwork(nn.Module):
         return (F.one_hot(zone, _ZONES).to(self.zones.dtype) @ self.zones[which].mT).permute(0, 3, 1, 2)
 
     def save(self, folder: str | Path) -> None:
-        """Writes `config.json` and `model.safetensors`, with matrices as bytes: 127ths of each row's largest value."""
+        """
+        Writes `config.json`, `model.safetensors` and, for further training leaves them as they are, the words' vectors
+        apart, in `words_model.safetensors`. Matrices are bytes: 127ths of each row's largest value.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=1) + "\n", encoding="utf-8")
-        save_file(_packed(self.state_dict()), folder / "model.safetensors")
+        packed = _packed(self.state_dict())
+        words = {name: packed.pop(name) for name in list(packed) if name.startswith("words")}
+        save_file(packed, folder / "model.safetensors")
+        save_file(words, folder / "words_model.safetensors")
 
     @classmethod
     def load(cls, folder: str | Path) -> "ReaderNetwork":
@@ -193,7 +199,8 @@ class ReaderNetwork(nn.Module):
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         with torch.random.fork_rng(devices=[]):  # so that nobody's random numbers depend on when it is loaded
             network = cls(ReaderConfig(**config))
-        network.load_state_dict(_unpacked(load_file(Path(folder) / "model.safetensors")), assign=True)
+        packed = {name: part for file in Path(folder).glob("*.safetensors") for name, part in load_file(file).items()}
+        network.load_state_dict(_unpacked(packed), assign=True)
         return network.eval().requires_grad_(False)
 
 
