@@ -15,9 +15,9 @@ from spacetime_attn.layout.reading import Entity, Reading, Statement
 
 
 SURE = "a red apple to the left of a blue car"
-UNSURE = "cat mug lamp tree sofa rain"
+UNSURE = "the one with it next to that other, cat mug, lamp"
 FOREIGN = "ein roter Ball neben einem Hund"
-NOTHING_READ = "a surrealist dream-like oil painting by salvador dalí of a cat playing checkers"
+NOTHING_READ = "an oil painting in the style of a cat by salvador dalí"
 
 
 class Model:
