@@ -91,11 +91,12 @@ class _Objects:
         return [replace(thing, holders=tuple(holders.get(n, ()))) for n, thing in enumerate(self.things)]
 
     def _owner(self, index: int) -> int:
-        """Of a part its owner, or that one's owner."""
+        """Of a part its owner, or that one's owner; where none is told, the object that was named last before it."""
         seen = set()
         while index not in seen and self.reading.entities[index].kind in ("part", "worn"):
             seen.add(index)
-            index = next(iter(self.owners.get(index, ())), index)
+            before = (n for n in reversed(range(index)) if self.reading.entities[n].kind == "object")
+            index = next(iter(self.owners.get(index, before)), index)
         return index
 
     def _drawn(self) -> set[int]:

@@ -317,6 +317,12 @@ def test_what_is_said_of_parts_and_clothes_is_said_of_their_owner():
     ]
 
 
+def test_what_is_said_of_parts_of_nobody_is_said_of_the_object_before_them():
+    entities = "flowers", "buds", some("the stems", "part"), "trees"
+    found = told(*entities, said=[(1, "on", 2), (2, "in front of", 3)])
+    assert found == [Relation(1, "in front of", 2)]  # the trees are the third thing
+
+
 def test_parts_of_one_owner_state_nothing_of_how_things_stand():
     hands, knees = some("their hands", "part"), some("their knees", "part")
     links = [(1, "of", 0), (2, "of", 0)]
