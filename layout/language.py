@@ -64,10 +64,8 @@ def _with_objects(reading: Reading, names: Sequence[str]) -> Reading:
         raise TypeError(f"`objects` has to be a list of strings, got the string {names!r}.")
     if others := [name for name in names if not isinstance(name, str)]:
         raise TypeError(f"`objects` has to be a list of strings, got {others[0]!r} in it.")
-    entities, named, taken = list(reading.entities), set(), []
-    for name in sorted(names, key=len, reverse=True):  # so that "cat" is not looked for in the "cat tree"
-        start, end = _find(reading.prompt, name, taken)
-        taken.append((start, end))
+    entities, named = list(reading.entities), set()
+    for name, (start, end) in zip(names, _places(reading.prompt, names)):
         inside = [n for n, entity in enumerate(entities) if entity.start < end and start < entity.end]
         found = next((n for n in inside if n not in named), len(entities))
         if found == len(entities):
@@ -79,12 +77,21 @@ def _with_objects(reading: Reading, names: Sequence[str]) -> Reading:
     return replace(reading, entities=tuple(entities)).with_only(sorted(kept, key=lambda n: entities[n].start))
 
 
-def _find(text: str, name: str, taken: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Where a name stands, as whole words, and no other name yet."""
-    for found in re.finditer(rf"(?<!\w){re.escape(name.strip())}(?!\w)", text, re.IGNORECASE):
-        if name.strip() and all(found.end() <= start or end <= found.start() for start, end in taken):
-            return found.span()
-    raise ValueError(f"`objects` has {name!r}, which does not stand in the prompt, or not so often: {text!r}.")
+def _places(text: str, names: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each name stands, as whole words: by itself, or in another name if it is not how that one begins."""
+    places: dict[int, tuple[int, int]] = {}
+    for number in sorted(range(len(names)), key=lambda number: -len(names[number].strip())):
+        name = re.escape(names[number].strip())
+        found = [match.span() for match in re.finditer(rf"(?<!\w){name}(?!\w)", text, re.IGNORECASE)] if name else []
+        taken = places.values()
+        free = [(a, b) for a, b in found if all(b <= start or end <= a for start, end in taken)]
+        others = [(a, b) for a, b in found if all(a != start for start, _ in taken)]
+        if not others:
+            raise ValueError(
+                f"`objects` has {names[number]!r}, which does not stand in the prompt, or not so often: {text!r}."
+            )
+        places[number] = (free or others)[0]
+    return [places[number] for number in range(len(names))]
 
 
 def load_language(nlp: str | Path | Language | None = None) -> Language:

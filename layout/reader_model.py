@@ -199,7 +199,9 @@ class ReaderNetwork(nn.Module):
         config = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
         with torch.random.fork_rng(devices=[]):  # so that nobody's random numbers depend on when it is loaded
             network = cls(ReaderConfig(**config))
-        packed = {name: part for file in Path(folder).glob("*.safetensors") for name, part in load_file(file).items()}
+        packed = load_file(Path(folder) / "model.safetensors")
+        if (words := Path(folder) / "words_model.safetensors").exists():  # else they are in the other
+            packed |= load_file(words)
         network.load_state_dict(_unpacked(packed), assign=True)
         return network.eval().requires_grad_(False)
 

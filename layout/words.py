@@ -52,7 +52,8 @@ _ONLY_S_ADDED = collect_words(
     " goalies onesies beanies toes canoes shoes hoes oboes foes roes floes horseshoes snowshoes tiptoes mustaches"
     " moustaches caches quiches brioches avalanches headaches toothaches niches creches pastiches porsches menus gurus"
     " emus gnus tutus zebus bayous caribous haikus taxis saris bikinis kiwis martinis zucchinis paninis samurais"
-    " rabbis alibis jacuzzis salamis sushis tsunamis broccolis okapis fuses muses ruses excuses recluses"
+    " rabbis alibis jacuzzis salamis sushis tsunamis broccolis okapis fuses muses ruses excuses recluses abuses"
+    " misuses hypotenuses"
 )
 # Words in -s, other than in -ss, that are no plurals.
 _SINGULAR_IN_S = PAIRED_THINGS | collect_words(
@@ -60,9 +61,9 @@ _SINGULAR_IN_S = PAIRED_THINGS | collect_words(
 )
 # "a" before these although they begin with a vowel letter; "an" although with a consonant letter.
 _SOUNDS_LIKE_CONSONANT = ("uni", "use", "usu", "eu", "one", "once", "ufo", "ukulele", "utensil", "urin")
-_SOUNDS_LIKE_VOWEL = ("hour", "honest", "honor", "honour", "heir", "mp3", "x-ray", "unide", "unim", "unin")
+_SOUNDS_LIKE_VOWEL = ("hour", "honest", "honor", "honour", "heir", "mp3", "x-ray", "unide", "unin")
 
-_US_AND_ES = re.compile(r"[^aeiou]uses$")  # but "houses"
+_US_AND_ES = re.compile(r"[^aeou]uses$")  # but "houses"
 _WORD = re.compile(r"<[^<>\s]+>|\w+(?:['’.-]\w+)*(?:['’](?!\w))?")
 _COUNT_IN_TAG = re.compile(r"\d+\+?(?=[a-z]{3})")  # "1girl", "6+cats"
 

@@ -219,6 +219,7 @@ def test_a_phrase_has_a_head_and_modifiers(phrase, head, modifiers):
         ("two unicorns", "a unicorn"),
         ("three octopuses", "an octopus"),
         ("two crocuses", "a crocus"),
+        ("two geniuses", "a genius"),
         ("two houses", "a house"),
         ("two pop quizzes", "a pop quiz"),
         ("two", "a two"),
@@ -579,6 +580,18 @@ def test_a_name_is_not_looked_for_in_a_longer_one(read, objects):
     assert [entity.phrase for entity in corrected.entities] == ["a cat tree", "a cat"]
     with pytest.raises(ValueError, match="'cat', which does not stand"):
         read(reading("a cat tree"), objects)
+
+
+def test_a_name_may_stand_in_a_longer_one(read):
+    corrected = read(reading("a man with a hat", "a dog"), ["a man with a hat", "hat", "dog"])
+    assert [entity.phrase for entity in corrected.entities] == ["a man with a hat", "hat", "a dog"]
+
+
+def test_of_two_names_in_an_object_the_first_is_it(read):
+    found = reading("a cup of coffee", "a dog", said=[(0, "left of", 1)])
+    corrected = read(found, ["cup", "coffee", "dog"])
+    assert [entity.phrase for entity in corrected.entities] == ["a cup of coffee", "coffee", "a dog"]
+    assert corrected.relations == (Statement(0, "left of", 2),)
 
 
 def test_no_named_objects_are_none(read):

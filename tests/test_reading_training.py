@@ -281,6 +281,9 @@ def test_a_packed_reader_is_trained_further_with_its_sub_words_as_they_are(scrip
     before, after = ReaderNetwork.load(tmp_path / READER_NAME).state_dict(), training.network.state_dict()
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert same == {"words.weight"}
+    mean = scripts.pack.averaged([before, after, before])
+    assert torch.equal(mean["words.weight"], before["words.weight"])  # to the last bit, so that its file stays
+    torch.testing.assert_close(mean["norm.weight"], (2 * before["norm.weight"] + after["norm.weight"]) / 3)
     packed = scripts.pack.packed(Reader(training.network, tokenizer, ReaderSettings(0.45, 0.35)), [], size=20000)
     assert packed.settings == ReaderSettings(0.45, 0.35)
     assert packed.tokenizer.get_vocab() == tokenizer.get_vocab()

@@ -60,8 +60,9 @@ def packed(reader: Reader, texts: Iterable[str], size: int) -> Reader:
 
 
 def averaged(states: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """The mean of some weights (arXiv:2203.05482)."""
-    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+    """The mean of some weights (arXiv:2203.05482); those that are the same in all stay so to the last bit."""
+    stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
+    return {name: these[0] if (these == these[0]).all() else these.mean(0) for name, these in stacked.items()}
 
 
 def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _texts(corpus: Corpus, files: Iterable[Path]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("start", type=Path, help="folder with MiniLM or a reader, see above")
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="files of one training, whose weights are averaged")
+    parser.add_argument("checkpoints", type=Path, nargs="+", help="files whose weights are averaged")
     parser.add_argument("--output", type=Path, required=True, help="folder for the spaCy pipeline, overwritten")
     parser.add_argument("--texts", type=Path, nargs="*", default=[], help="more texts for the vocabulary, .txt.xz")
     parser.add_argument("--size", type=int, default=20000, help="sub-words (default: %(default)s)")
