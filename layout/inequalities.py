@@ -11,6 +11,7 @@ from .regions import Relation, grouped, reached
 from .vocabulary import AXES, PLACES
 
 
+_LEAST_GAP = 5e-4  # more than what rounding takes
 _CLEARLY = 0.02  # by how much an order of centres or edges shows
 _TO_A_SIDE = 0.1  # how far from the middle of the picture its left begins to look like it
 _WIDEST_GAP = 0.2  # between the boxes of things next to each other, at most
@@ -161,8 +162,9 @@ class BoxGeometry:
     def _inside(self, index: int, outer: int) -> list:
         side, outer_side = np.sqrt(self.halves[:, [index, outer]].prod(0))
         smaller = (1 - _CLEARLY) * outer_side * self.scale(outer) - side * self.scale(index)
+        least = max(_LEAST_GAP - _CLEARLY * outer_side, 0.0)  # so that it shows between thin boxes, too
         within = self._within(index, outer, _HEART, DUTY) + self._within(index, outer, 1.0, _AIM)
-        return [(smaller, 0.0, DUTY), *within]
+        return [(smaller, least, DUTY), *within]
 
     def _beside(self, low: int, high: int, axis: int) -> list:
         """One before the other along an axis, with a small gap, and near each other along the other axis."""

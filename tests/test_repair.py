@@ -372,6 +372,12 @@ def test_relations_that_can_hold_do_hold_afterwards(layout):
     assert all(0 <= box[0] < box[2] <= 1 and 0 <= box[1] < box[3] <= 1 for box in boxes_of(result))
 
 
+@pytest.mark.parametrize("side", [0.001, 0.01, 0.02, 0.05])
+def test_of_two_thin_boxes_in_one_place_one_gets_inside_the_other(side):
+    relation = Relation(0, "inside", 1)
+    assert broken_relations(repair_layout(layout_of([(0.5, 0.5, 0.5 + side, 0.5 + side)] * 2, [relation]))) == []
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_relations_come_to_an_end(data):
