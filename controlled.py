@@ -13,7 +13,7 @@ from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipelineOutput
 from .processors.checks import check_count
 from .processors.defaults import DEFAULT_NAMES, Defaults, chosen_defaults
-from .processors.families import check_index
+from .processors.families import check_index, sample_sides
 from .processors.making import adapters_of, record_of
 from .processors.weights import pad_weights
 from .stock import DENOISERS, checkpoint_config, denoiser_of, predict_layout, spacetime_attention
@@ -64,8 +64,8 @@ class ControlledPipeline:
 
     def picture_size(self, height: int | None = None, width: int | None = None) -> tuple[int, int]:
         """The picture's height and width in pixels; the model's own where one is missing."""
-        size = denoiser_of(self.pipe).model.config.get("sample_size") or self.default_sample_size
-        rows, columns = (size, size) if isinstance(size, int) else size
+        own = denoiser_of(self.pipe).model.config.get("sample_size") or self.default_sample_size
+        rows, columns = sample_sides(own)
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
     def predict_layout(

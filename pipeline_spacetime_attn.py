@@ -106,6 +106,7 @@ from .processors.families import (
     family_of,
     loading_untold,
     missing_text_parts,
+    sample_sides,
     text_model_within,
 )
 from .processors.local_texts import check_negatives, checked_template, regional_control
@@ -812,8 +813,7 @@ class SpaceTimeAttnPipeline(
             return height, width
         if self.unet is None:
             raise ValueError("The pipeline has no `unet`, which knows the size: load it, or pass `height`, `width`.")
-        size = self.unet.config.sample_size
-        rows, columns = (size, size) if isinstance(size, int) else size
+        rows, columns = sample_sides(self.unet.config.sample_size)
         return height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
 
     def _layouts(

@@ -17,6 +17,7 @@ from .layout.regions import Layout
 from .pipeline_spacetime_attn import SpaceTimeAttnPipeline, SpaceTimeAttnPipelineOutput
 from .processors.checks import check_count, check_length, check_range
 from .processors.defaults import Defaults, chosen_defaults
+from .processors.families import sample_sides
 from .processors.making import record_of
 from .processors.unet import UNetDenoiser
 from .processors.weights import SavedWeights, pad_weights
@@ -287,8 +288,7 @@ def _windows(img2img, stride: int | None, layouts: list[Layout]) -> Callable:
             f"`image` of {shown[0]!r} acts where the picture is drawn as a whole, and `stride` draws it in windows:"
             " leave out one of them."
         )
-    size = img2img.unet.config.sample_size
-    size, latents = (size, size) if isinstance(size, int) else tuple(size), stride // img2img.vae_scale_factor
+    size, latents = sample_sides(img2img.unet.config.sample_size), stride // img2img.vae_scale_factor
     if not 1 <= latents <= min(size):
         most = min(size) * img2img.vae_scale_factor
         raise ValueError(f"`stride` has to lie in {img2img.vae_scale_factor}..{most} pixels, got {stride}.")

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,11 @@ _STOCK_SETTINGS = ("requires_safety_checker", "force_zeros_for_empty_prompt", "a
 
 # Arguments for which each family has a default of its own.
 _DEFAULTED = ("guidance_scale", "crops_coords_top_left", "negative_crops_coords_top_left")
+
+
+def sample_sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """The rows and columns of a model's `sample_size`, which is one number where they are as many."""
+    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 @dataclass(frozen=True)
