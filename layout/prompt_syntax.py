@@ -31,8 +31,9 @@ _TOKEN = re.compile(
     | (?P<no> {_DASHES} (?i:no)(?![\w-]) (?P<unwanted> .*?) (?= {_DASHES} | \Z ) )
     | (?P<flag> {_DASHES} \w[\w-]* (?: (?: = | [^\S\n]+ ) (?! --|[—–(\[{{<]|{_OPERATOR} ) \S*[^\s,;)\]}}] )? )
     | (?P<weight> (?: :\s*(?P<decimal>[+-]?\d*\.\d+) | (?<!\d):\s*(?P<whole>[+-]?\d+\.?) ) \s*(?=[)\]}}]) )
+    | (?P<part> ::-?[\d.]+ (?= [^\S\n]*[^\W\d] ) )  # of Midjourney: "cat::2 dog"
     | (?P<stray> (?<!\d):[+-]?\d*\.\d+(?!\w|\.\d)  # a weight without its brackets
-        | (?: (?<![\w.])-?[\d.]+ )? ::-?[\d.]*(?![\d.\s]*\]) )  # of Midjourney ("cat::2 dog"), NovelAI ("1.3::cat::")
+        | (?: (?<![\w.])-?[\d.]+ )? ::-?[\d.]*(?![\d.\s]*\]) )  # of NovelAI: "1.3::cat::"
     | (?P<separator> [:|] )
     | (?P<open> [(\[] | {{(?:[\d-]+\$\$)? )
     | (?P<close> \)(?: (?P<run>\++|-+)(?![\w(+-]) | (?P<number>\d*\.\d+)(?!\w|\.\d) )? | [\]}}] )
@@ -74,7 +75,7 @@ def parse_prompt(prompt: str) -> ParsedPrompt:
     - Weights of AUTOMATIC1111 ("(word:1.3)", "(word)", "[word]"), compel ("word++", "(a hat)--") and NovelAI
       ("{word}") go into the pieces. An unmatched bracket is dropped, one after a backslash is text.
     - Of prompt editing ("[a:b:0.5]") the last text stays, of alternatives ("[a|b]", "{a|b}") the first.
-    - What parts the prompt ("BREAK", "AND", "ADDCOL") becomes a comma.
+    - What parts the prompt ("BREAK", "AND", "ADDCOL", "cat::2 dog") becomes a comma.
     - "<lora:name:0.8>" and its like, Midjourney's flags with one value each, and the line "Steps: ..." are removed.
     - "long_hair" is read as "long hair".
 
@@ -132,10 +133,11 @@ class _Scan:
             if token["signs"]:
                 self._hide(token.end("letters"), end)
                 self._weigh(start, token.end("letters"), _power(token["signs"]))
-        elif kind == "operator":  # reads as a comma
+        elif kind in ("operator", "part"):  # read as commas
             self.shown[start] = ","
             self._hide(start + 1, end)
-            if following := _INK.search(self.text, end):
+            following = kind == "operator" and _INK.search(self.text, end)
+            if following:
                 self.chunk_starts[following.start()] = 1
         elif kind not in ("literal", "separator"):
             self._hide(start, start + 1 if kind == "escape" else end)

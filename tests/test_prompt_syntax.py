@@ -98,7 +98,8 @@ def test_line_breaks_and_tabs_become_spaces_one_for_one():
         (r"saber \(fate\), (archer \(fate\):1.2)", "saber (fate), archer (fate)", {"archer (fate)": 1.2}),
         ("(long_hair:1.2), blue_eyes", "long hair, blue eyes", {"long hair": 1.2}),
         ("cat:1.3, dog", "cat, dog", {}),
-        ("cat::2 dog:: a 1.3::bird::", "cat dog a bird", {}),
+        ("cat::2 dog::-0.5", "cat, dog", {}),
+        ("a 1.3::red cat:: on 0.8::grey mats::", "a red cat on grey mats", {}),
     ],
 )
 def test_weights_go_into_the_pieces(prompt, text, weights):
