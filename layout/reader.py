@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from string import punctuation
 from tempfile import TemporaryDirectory
 
 import srsly
@@ -117,10 +118,15 @@ class Reader:
             word = word_id
             if before and (step == 2 or text[mentions[-1].start : mentions[-1].end].lower() in _ARTICLES):
                 mentions[-1].last, mentions[-1].end = index, end
-            elif step:
+            elif step and text[start:end].strip(punctuation):
                 mentions.append(_Mention(index, index, start, end, 0, 0.0))
+            else:
+                step = 0
         mentions = [mention for mention in mentions if text[mention.start : mention.end].lower() not in _ARTICLES]
         for mention in mentions:
+            mention.end = mention.start + _closed(text[mention.start : mention.end])
+            while encoding.offsets[mention.last][1] > mention.end:
+                mention.last -= 1
             share = by_label[mention.first : mention.last + 1].mean(0)
             mention.score, mention.label = share.max().item(), int(share.argmax())
         return mentions
@@ -152,6 +158,17 @@ class Reader:
         self.tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         self.settings = ReaderSettings(**json.loads((path / "reader.json").read_text(encoding="utf-8")))
         return self
+
+
+def _closed(text: str) -> int:
+    """How much of a text stands before the first bracket that it leaves open."""
+    opened: list[int] = []
+    for place, character in enumerate(text):
+        if character == "(":
+            opened.append(place)
+        elif character == ")" and opened:
+            opened.pop()
+    return len(text[: opened[0]].rstrip()) if opened else len(text)
 
 
 class _Window:
@@ -237,10 +254,21 @@ class _Decoder:
         mention, likeliest = self.mentions[number], max(scores.values(), default=0.0)
         if self._words(number).lower() not in _PRONOUNS:
             share = mention.score * likeliest
+            if share >= _LIKELY:
+                share *= 1 - self._is_other(number, max(scores, key=scores.get))
             if share < _LIKELY or share < _SURE and self._is_contrast(number, near):
                 return []
         linked = [earlier for earlier, score in scores.items() if score > 0.5 or score == likeliest > 0]
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
+
+    def _is_other(self, number: int, earlier: int) -> float:
+        """How sure it is that a mention is related to what an earlier one names, by a still later name of that."""
+        surest = 0.0
+        for later in range(number + 1, min(number + self.reach + 1, len(self.mentions))):
+            if self.mentions[later].label == _LATER and {(earlier, later), (number, later)} <= self.pairs.keys():
+                is_same, is_none = self.pairs[earlier, later][1][0].item(), self.pairs[number, later][0][0].item()
+                surest = max(surest, self.mentions[later].score * is_same * (1 - is_none))
+        return surest
 
     def _is_contrast(self, number: int, near: Iterable[int]) -> bool:
         """Whether a mention says of another noun what one near it said."""

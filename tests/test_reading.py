@@ -2,6 +2,7 @@
 
 import json
 import re
+import string
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -19,8 +20,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from spacetime_attn.layout import language
 from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.objects import LONGEST_DESCRIPTION, MOST_INSTANCES, objects_of
-from spacetime_attn.layout.reader import OVERLAP, WINDOW, Reader, ReaderSettings
-from spacetime_attn.layout.reader_model import ReaderConfig, ReaderNetwork
+from spacetime_attn.layout.reader import _LATER, OVERLAP, WINDOW, Reader, ReaderSettings, _Decoder, _Mention
+from spacetime_attn.layout.reader_model import LINKS, PAIR_CLASSES, MentionScores, ReaderConfig, ReaderNetwork
 from spacetime_attn.layout.reading import Entity, Reading, Statement
 from spacetime_attn.layout.regions import Relation
 from spacetime_attn.layout.vocabulary import ARRANGEMENTS, KINDS, OPPOSITES, PLACES, RELATIONS
@@ -164,6 +165,20 @@ def test_constructions_are_read():
 )
 def test_an_adjective_comes_again_with_another_noun_of_another_thing_or_of_the_same(prompt, things):
     assert [thing.phrase for thing in objects_in(prompt)[0]] == things
+
+
+@pytest.mark.parametrize(
+    "prompt, things",
+    [
+        (r"masterpiece, saber \(fate\), sitting on bench", ["saber", "bench"]),
+        (r"emilia \(re:zero\) left of 2b \(nier:automata\)", ["emilia", "2b"]),
+        (r"lucy \(cyberpunk\) standing, dragon behind her", ["lucy", "dragon"]),
+    ],
+)
+def test_names_with_brackets_stay_whole_or_without_them(prompt, things):
+    found = [thing.phrase for thing in objects_in(prompt)[0]]
+    assert [phrase.split(" (")[0] for phrase in found] == things
+    assert all(phrase.count("(") == phrase.count(")") for phrase in found)
 
 
 def test_a_relation_is_read_nine_thousand_characters_into_a_text():
@@ -613,6 +628,7 @@ TEXTS = [
     "cat",
     LONG_TEXT,
     "Ünïcödé 🐱 <tag> don't (well-known) 12.5 %",
+    "saber (fate), rem (re:zero) left (of 2b (nier)), ) (cat",
 ]
 
 
@@ -669,7 +685,8 @@ def test_mentions_are_in_order_and_within_the_text(reader, text):
     starts = [entity.start for entity in found.entities]
     assert starts == sorted(set(starts))
     for entity in found.entities:
-        assert entity.phrase == text[entity.start : entity.end] != ""
+        assert entity.phrase == text[entity.start : entity.end]
+        assert entity.phrase.strip(string.punctuation) and not re.search(r"\([^()]*$", entity.phrase)
         assert entity.mentions[0] == (entity.start, entity.end)
         assert list(entity.mentions) == sorted(entity.mentions)
         assert all(0 <= start < end <= len(text) for start, end in entity.mentions)
@@ -711,6 +728,24 @@ def test_what_is_less_sure_than_the_settings_ask_is_left_out(reader):
 
 def test_later_mentions_are_of_things_that_were_mentioned_before(reader):
     assert max(len(entity.mentions) for entity in reader.read(LONG_TEXT).entities) > 1
+
+
+@pytest.mark.parametrize("relation, things", [("none", 1), ("left of", 2)])
+def test_a_thing_is_none_that_it_is_related_to(relation, things):
+    text = "The blue cup. The jug is left of the blue cup."
+    mentions = [
+        _Mention(0, 0, 0, 12, 0, 1.0),
+        _Mention(0, 0, 14, 21, _LATER, 0.9),
+        _Mention(0, 0, 33, 45, _LATER, 0.9),
+    ]
+    relations, links = torch.zeros(1, 3, 3, len(PAIR_CLASSES)), torch.full((1, 3, 3, len(LINKS)), -9.0)
+    relations[..., 0] = 5.0
+    relations[0, 1, 2, PAIR_CLASSES.index(relation)] = 9.0
+    links[0, 0, 1:, LINKS.index("same")] = 2.0
+    alone = (torch.zeros(1, 3, count) for count in (1, len(PLACES), 1))
+    decoder = _Decoder(text, mentions, ReaderSettings(), reach=2)
+    decoder.take([0, 1, 2], MentionScores(*alone, relations, links))
+    assert [len(entity.mentions) for entity in decoder.reading().entities] == ([3] if things == 1 else [2, 1])
 
 
 def test_a_component_sets_the_reading_and_spans_by_kind(reader):
