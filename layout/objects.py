@@ -17,6 +17,7 @@ MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVE = re.compile(r"\A(?:his|her|its|their|the) ", re.I)
 _SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
+_SIDES = {"left", "right"}
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
 _PRONOMINAL = frozenset(
@@ -63,6 +64,8 @@ class _Objects:
         statements = (statement.renumbered(self._owner) for statement in reading.relations)
         hidden = {index for index, entity in enumerate(reading.entities) if entity.kind in ("shown", "absent")}
         self.statements = [statement for statement in statements if hidden.isdisjoint(statement.ends)]
+        self.held = held_in(reading)
+        self.mere_spots = self._mere_spots()
         self.drawn = self._drawn()
         self.spread = self._spread()
         self.group_of: dict[int, int] = {}
@@ -85,7 +88,7 @@ class _Objects:
 
     def _with_holders(self) -> list[Thing]:
         """The things, each with those that hold it."""
-        held = (Statement(index, "held by", self._owner(holder)) for index, holder in held_in(self.reading))
+        held = (Statement(index, "held by", self._owner(holder)) for index, holder in self.held)
         told = [relation for statement in held for relation in self._relations(statement)]
         holders = grouped(dict.fromkeys((relation.subject, relation.object) for relation in told))
         return [replace(thing, holders=tuple(holders.get(n, ()))) for n, thing in enumerate(self.things)]
@@ -98,6 +101,13 @@ class _Objects:
             before = (n for n in reversed(range(index)) if self.reading.entities[n].kind == "object")
             index = next(iter(self.owners.get(index, before)), index)
         return index
+
+    def _mere_spots(self) -> set[int]:
+        """Parts of which no more is told than that something else is there: "a raven on his left shoulder"."""
+        spots = {end for statement in self.reading.relations for end in statement.ends[1:]}
+        spots |= {holder for _, holder in self.held}
+        entities = self.reading.entities
+        return {n for n in spots if entities[n].kind == "part" and entities[n].modifiers <= _SIDES}
 
     def _drawn(self) -> set[int]:
         """The entities that get a region."""
@@ -164,10 +174,11 @@ class _Objects:
         return text if text != phrase else None
 
     def _belongings(self, index: int, kind: str) -> list[str]:
-        """The parts, or the clothes, of an entity and of its group."""
+        """The parts, or the clothes, of an entity and of its group, as far as they tell how it looks."""
         wearers = {index, self.group_of.get(index)}
-        owned = (self.reading.entities[n] for n, owners in self.owners.items() if not wearers.isdisjoint(owners))
-        return list(dict.fromkeys(_POSSESSIVE.sub("", entity.phrase) for entity in owned if entity.kind == kind))
+        owned = (n for n, owners in self.owners.items() if not wearers.isdisjoint(owners) and n not in self.mere_spots)
+        entities = (self.reading.entities[n] for n in owned)
+        return list(dict.fromkeys(_POSSESSIVE.sub("", entity.phrase) for entity in entities if entity.kind == kind))
 
     def _relations(self, statement: Statement) -> list[Relation]:
         """A statement for each of the things that it is about."""

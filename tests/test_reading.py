@@ -361,6 +361,22 @@ def test_a_description_has_what_belongs_to_a_thing():
     ]
 
 
+@pytest.mark.parametrize(
+    "kind, part, description",
+    [
+        ("part", "his shoulder", None),
+        ("part", "his left shoulder", None),
+        ("part", "his broad shoulder", "a man with broad shoulder"),
+        ("worn", "his hat", "a man in hat"),
+    ],
+)
+def test_a_part_that_tells_only_where_something_is_does_not_describe(kind, part, description):
+    spot = replace(some(part, kind), modifiers=frozenset(part.split()[1:-1]))
+    things = descriptions("a man", "a raven", spot, said=[(1, "on", 2)], links=[(2, "of", 0)])
+    assert things == [description, None]
+    assert descriptions("a man", spot, links=[(1, "of", 0)]) == [description or f"a man with {part[4:]}"]
+
+
 def test_members_of_a_group_have_what_belongs_to_all_of_it():
     coats, scarf = some("green coats", "worn"), some("a scarf", "worn")
     links = [(1, "member", 0), (2, "of", 0), (3, "of", 1)]
