@@ -11,7 +11,7 @@ import torch
 from spacy.language import Language
 
 from .assets import find_asset
-from .implied import with_stated_depth
+from .implied import implied_by_holding, with_stated_depth
 from .language import load_language, read_prompt
 from .objects import held_pairs, objects_of
 from .reading import check_aspect_ratio
@@ -87,8 +87,9 @@ class TransformerLayoutPredictor:
         drawn_by = generator if self.generator is None else self.generator
         boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, drawn_by)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
-        layout = with_contents(repair_layout(Layout(regions, relations, prompt)))
-        return with_stated_depth(layout, held_pairs(things))
+        held = held_pairs(things)
+        repaired = repair_layout(Layout(regions, [*relations, *implied_by_holding(held, relations)], prompt))
+        return with_stated_depth(with_contents(replace(repaired, relations=relations)), held)
 
 
 def with_contents(layout: Layout) -> Layout:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from spacy.language import Language
 
 from .boxes import arrange_boxes
-from .implied import with_stated_depth
+from .implied import implied_by_holding, with_stated_depth
 from .language import load_language, read_prompt
 from .objects import Thing, held_pairs, objects_of
 from .reading import check_aspect_ratio
@@ -53,8 +53,10 @@ class RuleLayoutPredictor:
 def rule_layout(prompt: str, things: Sequence[Thing], relations: Sequence[Relation], aspect_ratio: float) -> Layout:
     """The layout of things that have been read: see `arrange_boxes`."""
     modifiers = [thing.modifiers for thing in things]
-    boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers)
-    return with_stated_depth(Layout(regions_of(things, boxes), relations, prompt), held_pairs(things))
+    held = held_pairs(things)
+    asked = [*relations, *implied_by_holding(held, relations)]
+    boxes = arrange_boxes([thing.head for thing in things], asked, aspect_ratio, modifiers)
+    return with_stated_depth(Layout(regions_of(things, boxes), relations, prompt), held)
 
 
 def regions_of(things: Sequence[Thing], boxes: Sequence[Sequence[float]]) -> list[Region]:

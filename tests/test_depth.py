@@ -1,6 +1,7 @@
 """Who is in front: the order in depth, in layouts, masks, drawings, predictors and pictures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from spacetime_attn import (
 )
 from spacetime_attn.cli import main
 from spacetime_attn.layout.draw import region_colour
-from spacetime_attn.layout.implied import with_stated_depth
+from spacetime_attn.layout.holding import broken_relations
+from spacetime_attn.layout.implied import implied_by_holding, with_stated_depth
 from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.learned import TransformerLayoutPredictor
 from spacetime_attn.layout.objects import held_pairs, objects_of
@@ -335,3 +337,27 @@ def test_the_command_line_turns_it_on_and_off(tmp_path):
     assert pictures[OVERLAPPING, "--depth-order"] == pictures[VISIBLE, "--depth-order"]
     assert pictures[OVERLAPPING, "--no-depth-order"] != pictures[VISIBLE, "--no-depth-order"]
     assert pictures[VISIBLE, "--no-depth-order"] == pictures[VISIBLE, "--depth-order"]
+
+
+@pytest.mark.parametrize("name", ["rules", "transformer"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a woman holding an umbrella",
+        "a knight with a sword in his hand and a shield on the left",
+        "a wizard holding a staff stands left of a witch holding a broom",
+        "a bear hugging a doll, a tree on the right",
+        "two men carrying a sofa",
+    ],
+)
+def test_what_is_held_touches_its_holder_without_being_stated(name, prompt):
+    layout = PREDICTORS[name](prompt)
+    held = held_pairs(objects_of(read_prompt(prompt))[0])
+    touching = replace(layout, relations=[Relation(thing, "touching", holder) for thing, holder in held])
+    assert held and not broken_relations(touching) and not broken_relations(layout)
+    assert layout.relations == tuple(objects_of(read_prompt(prompt))[1])
+
+
+def test_what_is_held_may_be_said_to_be_elsewhere():
+    stated = [Relation(0, "far from", 1), Relation(2, "left", None)]
+    assert implied_by_holding([(0, 1), (2, 1)], stated) == [Relation(2, "touching", 1)]
