@@ -37,6 +37,7 @@ def arrange_boxes(
     relations: Sequence[Relation],
     aspect_ratio: float = 1.0,
     modifiers: Sequence[Collection[str]] | None = None,
+    held: Sequence[Relation] = (),
 ) -> list[Box]:
     """
     One box `(x0, y0, x1, y1)` in 0..1 for each object, such that the relations hold; the first stated wins.
@@ -48,13 +49,14 @@ def arrange_boxes(
         relations (`Sequence[Relation]`): Indices into `nouns`.
         aspect_ratio (`float`): Width of the picture divided by its height.
         modifiers (`Sequence[Collection[str]]`, *optional*): The adjectives of each object ("huge" makes it larger).
+        held (`Sequence[Relation]`): Where what is held is at its holder, see `repair_layout`.
     """
     if relations and len(nouns) > _MOST_SOLVED:
         _boxes_logger.warning(
             "Relations are left out for %d objects; only up to %d can be arranged.", len(nouns), _MOST_SOLVED
         )
-        relations = []
-    stated, relations = relations, consistent_relations(_decomposed(relations))
+        relations, held = [], []
+    stated, relations = relations, consistent_relations(_decomposed([*relations, *held]))
     container = _containers(len(nouns), relations)
     relations = relations + _levels(relations)
     boxes = np.zeros((len(nouns), 4))
@@ -62,15 +64,15 @@ def arrange_boxes(
     _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), things, container, relations, aspect_ratio)
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
-    return _brought_together(nouns, list(map(tuple, np.round(boxes, 4).tolist())), stated)
+    return _brought_together(nouns, list(map(tuple, np.round(boxes, 4).tolist())), stated, held)
 
 
-def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations: Sequence[Relation]) -> list[Box]:
+def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations, held) -> list[Box]:
     """Boxes moved as little as possible until those of things that touch do so, too: cells leave a gap."""
-    if all(relation.relation != "touching" for relation in relations):
+    if not held and all(relation.relation != "touching" for relation in relations):
         return list(boxes)
     layout = Layout([Region(noun, box=box) for noun, box in zip(nouns, boxes)], relations)
-    return [region.box for region in repair_layout(layout).regions]
+    return [region.box for region in repair_layout(layout, held).regions]
 
 
 def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:

@@ -1,4 +1,4 @@
-"""What follows from what a text states: from places in the picture, "between" and holding, and for depth."""
+"""What follows from the relations that a text states: from places in the picture, from "between", and for depth."""
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations, product
@@ -29,12 +29,6 @@ def implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
         if y0 != y1 and abs(y0 - y1) >= abs(x0 - x1):
             implied.append(Relation(first, "above" if y0 < y1 else "below", second))
     return implied
-
-
-def implied_by_holding(held: Iterable[tuple[int, int]], relations: Sequence[Relation]) -> list[Relation]:
-    """What is held touches its holder, unless something is stated of the two; `held` as for `with_stated_depth`."""
-    stated = {frozenset(r.ends) for r in relations}
-    return [Relation(thing, "touching", holder) for thing, holder in held if frozenset((thing, holder)) not in stated]
 
 
 def between_in_order(between: Relation, relations: Sequence[Relation]) -> list[Relation]:

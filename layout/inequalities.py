@@ -113,6 +113,16 @@ class BoxGeometry:
             ways = [self._in_depth(*((first, second) if name == "in front of" else (second, first)))]
         return [Inequalities.of(rows) for rows in ways]
 
+    def at_holder(self, held: Relation) -> list[Inequalities]:
+        """The ways in which a thing may be at a side of what holds it: no higher or lower than it, without a gap."""
+        level = self._within(*held.ends, 0, DUTY, axes=[1])
+        orders = [held.directed[:2]] if held.relation in AXES else [held.ends, held.ends[::-1]]
+        ways = []
+        for low, high in orders:
+            reach = (self.point(low, 0, 1) - self.point(high, 0, -1), 0.0, DUTY)
+            ways.append(Inequalities.of([reach, *level, *self.parting(low, high, 0, OVERLAP_IN_DEPTH, DUTY)]))
+        return ways
+
     def _at_place(self, index: int, place: tuple[int, int]) -> list:
         rows = []
         for axis, side in enumerate(place):

@@ -17,7 +17,7 @@ MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVE = re.compile(r"\A(?:his|her|its|their|the) ", re.I)
 _SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
-_SIDES = {"left", "right"}
+_AT_HAND = {"left": "left of", "right": "right of", "": "touching"}
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
 _PRONOMINAL = frozenset(
@@ -39,11 +39,19 @@ class Thing:
     start: int  # of its characters in the prompt; the same for each of "two dogs"
     end: int
     holders: tuple[int, ...] = ()  # of the things that hold it, their indices
+    hand: str = ""  # "left" or "right" if it is in that hand of theirs
 
 
 def held_pairs(things: Sequence[Thing]) -> list[tuple[int, int]]:
     """Indices of what is held, each with that of a holder."""
     return [(index, holder) for index, thing in enumerate(things) for holder in thing.holders]
+
+
+def held_beside(things: Sequence[Thing], relations: Sequence[Relation]) -> list[Relation]:
+    """Where things are at their holders, of whom nothing else is stated: at the side of that hand, or touching."""
+    stated = {frozenset(relation.ends) for relation in relations}
+    pairs = [pair for pair in held_pairs(things) if frozenset(pair) not in stated]
+    return [Relation(index, _AT_HAND[things[index].hand], holder) for index, holder in pairs]
 
 
 def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
@@ -87,11 +95,16 @@ class _Objects:
         return self._with_holders(), with_between_in_order([*relations, *implied_by_places(relations)])
 
     def _with_holders(self) -> list[Thing]:
-        """The things, each with those that hold it."""
-        held = (Statement(index, "held by", self._owner(holder)) for index, holder in self.held)
-        told = [relation for statement in held for relation in self._relations(statement)]
-        holders = grouped(dict.fromkeys((relation.subject, relation.object) for relation in told))
-        return [replace(thing, holders=tuple(holders.get(n, ()))) for n, thing in enumerate(self.things)]
+        """The things, each with those that hold it, and the hand."""
+        things = list(self.things)
+        for index, holder in self.held:
+            part = self.reading.entities[holder]
+            hand = next((side for side in ("left", "right") if side in {part.head, *part.modifiers}), "")
+            for told in self._relations(Statement(index, "held by", self._owner(holder))):
+                thing = things[told.subject]
+                holders = dict.fromkeys((*thing.holders, told.object))
+                things[told.subject] = replace(thing, holders=tuple(holders), hand=thing.hand or hand)
+        return things
 
     def _owner(self, index: int) -> int:
         """Of a part its owner, or that one's owner; where none is told, the object that was named last before it."""
@@ -107,7 +120,7 @@ class _Objects:
         spots = {end for statement in self.reading.relations for end in statement.ends[1:]}
         spots |= {holder for _, holder in self.held}
         entities = self.reading.entities
-        return {n for n in spots if entities[n].kind == "part" and entities[n].modifiers <= _SIDES}
+        return {n for n in spots if entities[n].kind == "part" and entities[n].modifiers <= _AT_HAND.keys()}
 
     def _drawn(self) -> set[int]:
         """The entities that get a region."""

@@ -28,7 +28,7 @@ _MOST_MOVED = 64  # more boxes than this are not moved, for the time it takes
 _repair_logger = logging.getLogger(__name__)
 
 
-def repair_layout(layout: Layout) -> Layout:
+def repair_layout(layout: Layout, held: Sequence[Relation] = ()) -> Layout:
     """
     A layout with its boxes moved as little as possible, so that
 
@@ -44,6 +44,9 @@ def repair_layout(layout: Layout) -> Layout:
 
     Args:
         layout (`Layout`): Of boxes only.
+        held (`Sequence[Relation]`): Where regions are at others that hold them: "left of", "right of", or "touching"
+            for either side. As far as the relations let it, the first touches the other there, and may cover much of
+            it.
 
     Raises:
         ValueError: A region is no box; or a relation is unknown, or lacks an object that it needs.
@@ -58,7 +61,7 @@ def repair_layout(layout: Layout) -> Layout:
     if 0 < len(layout) <= _MOST_MOVED:
         before = np.array([region.box for region in layout.regions])
         sound = np.array([inside_picture(region.box, _THINNEST) for region in layout.regions])
-        after = _Repair(sound, layout.relations).run()
+        after = _Repair(sound, layout.relations, held).run()
         moved = np.abs(after - before).max(1) > ACCURACY
         after = np.clip(np.round(after, 4), 0.0, 1.0) + 0.0  # no -0.0
         changes = zip(layout.regions, after.tolist(), moved)
@@ -104,10 +107,13 @@ class _Demand:
 class _Repair:
     """Finds the boxes: first how the relations can hold together; then adds what is amiss, solves, and looks again."""
 
-    def __init__(self, boxes: np.ndarray, relations: Sequence[Relation]):
+    def __init__(self, boxes: np.ndarray, relations: Sequence[Relation], held: Sequence[Relation]):
         self.relations = relations
         self.geometry = BoxGeometry(boxes)
         self.overlap = allowed_overlaps(len(boxes), relations)
+        for first, second in (sorted(relation.ends) for relation in held):
+            self.overlap[first, second] = max(self.overlap[first, second], OVERLAP_IN_DEPTH)
+        self.asked = [*map(self.geometry.options, relations), *map(self.geometry.at_holder, held)]
         self.frame = _Demand([self.geometry.frame()], self.geometry.start)
         self.shrinking: set[int] = set()  # boxes that cannot be brought in order by moving alone
         self.tries = 0
@@ -115,7 +121,7 @@ class _Repair:
     def run(self) -> np.ndarray:
         """The boxes (objects, 4)."""
         state = self.geometry.start
-        waiting = self._consistent([_Demand(self.geometry.options(relation), state) for relation in self.relations])
+        waiting = self._consistent([_Demand(options, state) for options in self.asked])
         active, parted = [self.frame], set()
         self.tries = _MOST_SWITCHES
         while True:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from spacy.language import Language
 
 from .boxes import arrange_boxes
-from .implied import implied_by_holding, with_stated_depth
+from .implied import with_stated_depth
 from .language import load_language, read_prompt
-from .objects import Thing, held_pairs, objects_of
+from .objects import Thing, held_beside, held_pairs, objects_of
 from .reading import check_aspect_ratio
 from .regions import Layout, Region, Relation
 
@@ -53,10 +53,9 @@ class RuleLayoutPredictor:
 def rule_layout(prompt: str, things: Sequence[Thing], relations: Sequence[Relation], aspect_ratio: float) -> Layout:
     """The layout of things that have been read: see `arrange_boxes`."""
     modifiers = [thing.modifiers for thing in things]
-    held = held_pairs(things)
-    asked = [*relations, *implied_by_holding(held, relations)]
-    boxes = arrange_boxes([thing.head for thing in things], asked, aspect_ratio, modifiers)
-    return with_stated_depth(Layout(regions_of(things, boxes), relations, prompt), held)
+    held = held_beside(things, relations)
+    boxes = arrange_boxes([thing.head for thing in things], relations, aspect_ratio, modifiers, held)
+    return with_stated_depth(Layout(regions_of(things, boxes), relations, prompt), held_pairs(things))
 
 
 def regions_of(things: Sequence[Thing], boxes: Sequence[Sequence[float]]) -> list[Region]:

@@ -21,10 +21,10 @@ from spacetime_attn import (
 from spacetime_attn.cli import main
 from spacetime_attn.layout.draw import region_colour
 from spacetime_attn.layout.holding import broken_relations
-from spacetime_attn.layout.implied import implied_by_holding, with_stated_depth
+from spacetime_attn.layout.implied import with_stated_depth
 from spacetime_attn.layout.language import read_prompt
 from spacetime_attn.layout.learned import TransformerLayoutPredictor
-from spacetime_attn.layout.objects import held_pairs, objects_of
+from spacetime_attn.layout.objects import held_beside, held_pairs, objects_of
 
 
 LEFT, RIGHT = (0.0, 0.0, 0.6, 1.0), (0.5, 0.0, 1.0, 1.0)  # the right one is smaller
@@ -358,6 +358,14 @@ def test_what_is_held_touches_its_holder_without_being_stated(name, prompt):
     assert layout.relations == tuple(objects_of(read_prompt(prompt))[1])
 
 
+@pytest.mark.parametrize("name", ["rules", "transformer"])
+def test_what_is_in_a_hand_is_on_its_side(name):
+    layout = PREDICTORS[name]("a knight with a sword in his right hand and a shield in his left hand")
+    centres = {region.phrase: region.centre[0] for region in layout}
+    assert centres["a shield"] < centres["a knight"] < centres["a sword"] and layout.relations == ()
+
+
 def test_what_is_held_may_be_said_to_be_elsewhere():
-    stated = [Relation(0, "far from", 1), Relation(2, "left", None)]
-    assert implied_by_holding([(0, 1), (2, 1)], stated) == [Relation(2, "touching", 1)]
+    things, _ = objects_of(read_prompt("A man holds a cup, a dog holds a bone."))
+    assert held_pairs(things) == [(1, 0), (3, 2)]
+    assert held_beside(things, [Relation(0, "far from", 1)]) == [Relation(3, "touching", 2)]
