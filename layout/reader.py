@@ -161,13 +161,16 @@ class Reader:
 
 
 def _closed(text: str) -> int:
-    """How much of a text stands before the first bracket that it leaves open."""
+    """How much of a text stands before its first bracket without a partner."""
     opened: list[int] = []
     for place, character in enumerate(text):
         if character == "(":
             opened.append(place)
         elif character == ")" and opened:
             opened.pop()
+        elif character == ")":
+            opened = [place]
+            break
     return len(text[: opened[0]].rstrip()) if opened else len(text)
 
 

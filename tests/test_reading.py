@@ -702,7 +702,7 @@ def test_mentions_are_in_order_and_within_the_text(reader, text):
     assert starts == sorted(set(starts))
     for entity in found.entities:
         assert entity.phrase == text[entity.start : entity.end]
-        assert entity.phrase.strip(string.punctuation) and not re.search(r"\([^()]*$", entity.phrase)
+        assert entity.phrase.strip(string.punctuation) and not re.search(r"\([^()]*$|^[^()]*\)", entity.phrase)
         assert entity.mentions[0] == (entity.start, entity.end)
         assert list(entity.mentions) == sorted(entity.mentions)
         assert all(0 <= start < end <= len(text) for start, end in entity.mentions)
