@@ -14,14 +14,15 @@ from .vocabulary import AXES, PLACES
 _LEAST_GAP = 5e-4  # more than what rounding takes
 _CLEARLY = 0.02  # by how much an order of centres or edges shows
 _TO_A_SIDE = 0.1  # how far from the middle of the picture its left begins to look like it
+_IN_THE_MIDDLE = 0.08  # and how far at most what is in the centre looks like it
 _WIDEST_GAP = 0.2  # between the boxes of things next to each other, at most
 _CORE = 0.72  # of each side: a box whose core lies in another shares more than half of its area with it
 _HEART = 0.05  # the same, for a centre
 _COVERED = 0.1  # part of its support that a thing may cover; a larger one stands on the upper edge
 _OVERLAP = 0.18  # shared area by the geometric mean of both; an IoU below 0.1
 OVERLAP_IN_DEPTH = 0.6  # the same, of things in front of others
-_SMALL_SCALE, _SMALLEST_SCALE = 0.3, 0.05  # rather than the first, boxes overlap; never smaller than the second
-_SMALLEST_SIDE = 0.001  # of a box, however it has to shrink
+_SMALL_SCALE, _SMALLEST_SCALE = 0.3, 0.005  # rather than the first, boxes overlap; never smaller than the second
+_SMALLEST_SIDE = 0.0005  # of a box, however it has to shrink
 _MOST_PARTED = 16  # more boxes than this are not parted, for the time it takes
 PARTING, _AIM, DUTY, _FRAME = range(4)  # what an inequality is for; the first give way first
 
@@ -129,6 +130,7 @@ class BoxGeometry:
             centre = self.point(index, axis)
             if place == PLACES["centre"]:
                 rows += [(sign * centre, sign * 0.5 - CENTRE_REACH + _CLEARLY, DUTY) for sign in (-1, 1)]
+                rows += [(sign * centre, sign * 0.5 - _IN_THE_MIDDLE, _AIM) for sign in (-1, 1)]
             elif side:
                 rows.append((side * centre, side * 0.5 + _CLEARLY, DUTY))
                 rows.append((side * centre, side * 0.5 + _TO_A_SIDE, _AIM))

@@ -33,7 +33,7 @@ def repair_layout(layout: Layout, held: Sequence[Relation] = ()) -> Layout:
     A layout with its boxes moved as little as possible, so that
 
     - every stated relation holds, and shows (what is left of something is so by more than it is above or below, what
-      is on something is higher),
+      is on something is higher, what is in the centre is less than a tenth of the picture off),
     - what is not on, in, behind or in front of something hardly overlaps it,
     - and everything lies inside the picture.
 

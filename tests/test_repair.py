@@ -177,6 +177,28 @@ def test_what_has_nothing_to_do_with_it_stays_where_it_is():
     assert stayed == bystander
 
 
+@pytest.mark.parametrize("box", [(0.0, 0.0, 0.2, 0.2), (0.26, 0.3, 0.46, 0.7), (0.45, 0.8, 0.65, 1.0)])
+def test_what_is_in_the_centre_is_near_it(box):
+    ((x0, y0, x1, y1),) = repaired([box], Relation(0, "centre"))
+    assert abs((x0 + x1) / 2 - 0.5) < 0.1 and abs((y0 + y1) / 2 - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("relation, order", [("touching", [0, 1]), ("left of", [0, 1]), ("right of", [1, 0])])
+def test_what_is_held_is_at_a_side_of_its_holder(relation, order):
+    cup, man = layout_of([(0.1, 0.0, 0.2, 0.1), (0.4, 0.2, 0.6, 0.9)]).regions
+    result = repair_layout(Layout([cup, man]), [Relation(0, relation, 1)])
+    cup, man = (region.box for region in result.regions)
+    assert sorted((0, 1), key=lambda index: (cup, man)[index][0] + (cup, man)[index][2]) == order
+    assert cup[0] <= man[2] + 1e-3 and man[0] <= cup[2] + 1e-3  # no gap
+    assert man[1] <= (cup[1] + cup[3]) / 2 <= man[3] and result.relations == ()
+
+
+def test_what_is_held_yields_to_what_is_stated(caplog):
+    boxes = [(0.1, 0.0, 0.2, 0.1), (0.4, 0.4, 0.6, 0.9)]
+    layout = repair_layout(layout_of(boxes, [Relation(0, "far from", 1)]), [Relation(0, "touching", 1)])
+    assert not broken_relations(layout) and not caplog.records
+
+
 def test_boxes_move_no_farther_than_they_must():
     first, second = repaired([(0.5, 0.4, 0.7, 0.6), (0.4, 0.4, 0.6, 0.6)], Relation(0, "left of", 1))
     assert first == pytest.approx((0.35, 0.4, 0.55, 0.6)) and second == pytest.approx((0.55, 0.4, 0.75, 0.6))
@@ -376,6 +398,12 @@ def test_relations_that_can_hold_do_hold_afterwards(layout):
 def test_of_two_thin_boxes_in_one_place_one_gets_inside_the_other(side):
     relation = Relation(0, "inside", 1)
     assert broken_relations(repair_layout(layout_of([(0.5, 0.5, 0.5 + side, 0.5 + side)] * 2, [relation]))) == []
+
+
+@pytest.mark.parametrize("width", [0.001, 1.0])
+def test_the_largest_box_gets_inside_the_smallest(width):
+    boxes = [(0.0, 0.0, width, 1.0), (0.0, 0.0, 0.001, 0.001)]
+    assert broken_relations(repair_layout(layout_of(boxes, [Relation(0, "inside", 1)]))) == []
 
 
 @settings(max_examples=100, deadline=None)
