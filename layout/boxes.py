@@ -49,7 +49,7 @@ def arrange_boxes(
         relations (`Sequence[Relation]`): Indices into `nouns`.
         aspect_ratio (`float`): Width of the picture divided by its height.
         modifiers (`Sequence[Collection[str]]`, *optional*): The adjectives of each object ("huge" makes it larger).
-        held (`Sequence[Relation]`): Where what is held is at its holder, see `repair_layout`.
+        held (`Sequence[Relation]`): Others, which need not hold: where what is held is at its holder.
     """
     if relations and len(nouns) > _MOST_SOLVED:
         _boxes_logger.warning(
@@ -64,15 +64,15 @@ def arrange_boxes(
     _fill(boxes, None, (0.0, 0.0, 1.0, 1.0), things, container, relations, aspect_ratio)
     boxes[:, :2] = np.minimum(boxes[:, :2], 1 - _SMALLEST)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + _SMALLEST)
-    return _brought_together(nouns, list(map(tuple, np.round(boxes, 4).tolist())), stated, held)
+    return _brought_together(nouns, list(map(tuple, np.round(boxes, 4).tolist())), stated)
 
 
-def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations, held) -> list[Box]:
+def _brought_together(nouns: Sequence[str], boxes: Sequence[Box], relations: Sequence[Relation]) -> list[Box]:
     """Boxes moved as little as possible until those of things that touch do so, too: cells leave a gap."""
-    if not held and all(relation.relation != "touching" for relation in relations):
+    if all(relation.relation != "touching" for relation in relations):
         return list(boxes)
     layout = Layout([Region(noun, box=box) for noun, box in zip(nouns, boxes)], relations)
-    return [region.box for region in repair_layout(layout, held).regions]
+    return [region.box for region in repair_layout(layout).regions]
 
 
 def _fill(boxes, parent, canvas, things, container, relations, aspect_ratio) -> None:

@@ -23,7 +23,7 @@ _OVERLAP = 0.18  # shared area by the geometric mean of both; an IoU below 0.1
 OVERLAP_IN_DEPTH = 0.6  # the same, of things in front of others
 _SMALL_SCALE, _SMALLEST_SCALE = 0.3, 0.005  # rather than the first, boxes overlap; never smaller than the second
 _SMALLEST_SIDE = 0.0005  # of a box, however it has to shrink
-_MOST_PARTED = 16  # more boxes than this are not parted, for the time it takes
+MOST_PARTED = 16  # more boxes than this are not parted, for the time it takes
 PARTING, _AIM, DUTY, _FRAME = range(4)  # what an inequality is for; the first give way first
 
 
@@ -115,7 +115,7 @@ class BoxGeometry:
         return [Inequalities.of(rows) for rows in ways]
 
     def at_holder(self, held: Relation) -> list[Inequalities]:
-        """The ways in which a thing may be at a side of what holds it: no higher or lower than it, without a gap."""
+        """The ways in which a thing may be at a side of what holds it: its middle level with it, without a gap."""
         level = self._within(*held.ends, 0, DUTY, axes=[1])
         orders = [held.directed[:2]] if held.relation in AXES else [held.ends, held.ends[::-1]]
         ways = []
@@ -214,7 +214,7 @@ def allowed_overlaps(count: int, relations: Sequence[Relation]) -> np.ndarray:
     are in the same thing (those that hold them part).
     """
     outer = {r.subject: r.object for r in reversed(relations) if r.relation == "inside"}  # what is said first counts
-    if count - len(outer) > _MOST_PARTED:
+    if count - len(outer) > MOST_PARTED:
         return np.full((count, count), np.inf)
     allowed = np.full((count, count), _OVERLAP)
     held_by = grouped((r.subject, r.object) for r in relations if r.relation in ("on", "inside"))

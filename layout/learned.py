@@ -15,7 +15,7 @@ from .implied import with_stated_depth
 from .language import load_language, read_prompt
 from .objects import held_beside, held_pairs, objects_of
 from .reading import check_aspect_ratio
-from .regions import Layout, Relation, grouped
+from .regions import Layout, grouped
 from .repair import inside_picture, repair_layout
 from .rules import regions_of, rule_layout
 from .things import kinds_of
@@ -88,16 +88,13 @@ class TransformerLayoutPredictor:
         boxes = BoxMixture(*(part.cpu() for part in mixture)).boxes(self.temperature, drawn_by)[0].double()
         regions = regions_of(things, [inside_picture(box) for box in boxes.tolist()])
         held = held_beside(things, relations)
-        layout = with_contents(repair_layout(Layout(regions, relations, prompt), held), held)
+        layout = with_contents(repair_layout(Layout(regions, relations, prompt), held))
         return with_stated_depth(layout, held_pairs(things))
 
 
-def with_contents(layout: Layout, held: Sequence[Relation] = ()) -> Layout:
-    """
-    A layout of boxes with what is inside something side by side in the middle of it, if nothing else is said of it and
-    it holds nothing and is not held.
-    """
-    told = Counter(index for relation in (*layout.relations, *held) for index in relation.ends)
+def with_contents(layout: Layout) -> Layout:
+    """A layout of boxes with what is inside something side by side in the middle of it, if nothing else is said."""
+    told = Counter(index for relation in layout.relations for index in relation.ends)
     inside = (r for r in layout.relations if r.relation == "inside" and told[r.subject] == 1)
     contents = grouped((r.object, r.subject) for r in inside)
     boxes = np.array([region.box for region in layout.regions])

@@ -1,6 +1,7 @@
 """What of a reading gets a region: `objects_of`, one by one, each with what belongs to it."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, cycle, pairwise, product
@@ -17,7 +18,8 @@ MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVE = re.compile(r"\A(?:his|her|its|their|the) ", re.I)
 _SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
-_AT_HAND = {"left": "left of", "right": "right of", "": "touching"}
+_SIDES = {"left": "left of", "right": "right of"}
+_MOST_BESIDE = 2  # things at one holder, or holders of one thing: as many as there are sides
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
 _PRONOMINAL = frozenset(
@@ -48,10 +50,16 @@ def held_pairs(things: Sequence[Thing]) -> list[tuple[int, int]]:
 
 
 def held_beside(things: Sequence[Thing], relations: Sequence[Relation]) -> list[Relation]:
-    """Where things are at their holders, of whom nothing else is stated: at the side of that hand, or touching."""
+    """
+    Where things are at their holders: at the side of that hand, or "touching". Left out are those of which something
+    is stated, what is inside of something or is held there, and where there are more than sides.
+    """
     stated = {frozenset(relation.ends) for relation in relations}
-    pairs = [pair for pair in held_pairs(things) if frozenset(pair) not in stated]
-    return [Relation(index, _AT_HAND[things[index].hand], holder) for index, holder in pairs]
+    inside = {relation.subject for relation in relations if relation.relation == "inside"}
+    pairs = [pair for pair in held_pairs(things) if frozenset(pair) not in stated and inside.isdisjoint(pair)]
+    number = Counter(index for pair in pairs for index in pair)
+    few = [pair for pair in pairs if max(number[index] for index in pair) <= _MOST_BESIDE]
+    return [Relation(index, _SIDES.get(things[index].hand, "touching"), holder) for index, holder in few]
 
 
 def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
@@ -99,7 +107,8 @@ class _Objects:
         things = list(self.things)
         for index, holder in self.held:
             part = self.reading.entities[holder]
-            hand = next((side for side in ("left", "right") if side in {part.head, *part.modifiers}), "")
+            words = {part.head, *part.modifiers} if part.kind == "part" else ()
+            hand = next((side for side in _SIDES if side in words), "")
             for told in self._relations(Statement(index, "held by", self._owner(holder))):
                 thing = things[told.subject]
                 holders = dict.fromkeys((*thing.holders, told.object))
@@ -119,8 +128,8 @@ class _Objects:
         """Parts of which no more is told than that something else is there: "a raven on his left shoulder"."""
         spots = {end for statement in self.reading.relations for end in statement.ends[1:]}
         spots |= {holder for _, holder in self.held}
-        entities = self.reading.entities
-        return {n for n in spots if entities[n].kind == "part" and entities[n].modifiers <= _AT_HAND.keys()}
+        parts = {n: self.reading.entities[n] for n in spots if self.reading.entities[n].kind == "part"}
+        return {n for n, part in parts.items() if len(part.mentions) == 1 and part.modifiers <= _SIDES.keys()}
 
     def _drawn(self) -> set[int]:
         """The entities that get a region."""

@@ -31,7 +31,7 @@ _TOKEN = re.compile(
     | (?P<no> {_DASHES} (?i:no)(?![\w-]) (?P<unwanted> .*?) (?= {_DASHES} | \Z ) )
     | (?P<flag> {_DASHES} \w[\w-]* (?: (?: = | [^\S\n]+ ) (?! --|[—–(\[{{<]|{_OPERATOR} ) \S*[^\s,;)\]}}] )? )
     | (?P<weight> (?: :\s*(?P<decimal>[+-]?\d*\.\d+) | (?<!\d):\s*(?P<whole>[+-]?\d+\.?) ) \s*(?=[)\]}}]) )
-    | (?P<part> ::-?[\d.]+ (?= [^\S\n]*[^\W\d] ) )  # of Midjourney: "cat::2 dog"
+    | (?P<part> ::-?[\d.]+ (?!\w) (?= \s*["'“(\[{{]* (?!-?[\d.]+::) \w ) )  # of Midjourney: "cat::2 dog"
     | (?P<stray> (?<!\d):[+-]?\d*\.\d+(?!\w|\.\d)  # a weight without its brackets
         | (?: (?<![\w.])-?[\d.]+ )? ::-?[\d.]*(?![\d.\s]*\]) )  # of NovelAI: "1.3::cat::"
     | (?P<separator> [:|] )

@@ -122,11 +122,12 @@ class Reader:
                 mentions.append(_Mention(index, index, start, end, 0, 0.0))
             else:
                 step = 0
-        mentions = [mention for mention in mentions if text[mention.start : mention.end].lower() not in _ARTICLES]
         for mention in mentions:
             mention.end = mention.start + _closed(text[mention.start : mention.end])
             while encoding.offsets[mention.last][1] > mention.end:
                 mention.last -= 1
+        mentions = [mention for mention in mentions if text[mention.start : mention.end].lower() not in _ARTICLES]
+        for mention in mentions:
             share = by_label[mention.first : mention.last + 1].mean(0)
             mention.score, mention.label = share.max().item(), int(share.argmax())
         return mentions
@@ -265,7 +266,7 @@ class _Decoder:
         return list(dict.fromkeys(entity for earlier in linked for entity in self.entities_of[earlier]))
 
     def _is_other(self, number: int, earlier: int) -> float:
-        """How sure it is that a mention is related to what an earlier one names, by a still later name of that."""
+        """How sure it is that a mention is another thing than an earlier one, as related to a later name of that."""
         surest = 0.0
         for later in range(number + 1, min(number + self.reach + 1, len(self.mentions))):
             if self.mentions[later].label == _LATER and {(earlier, later), (number, later)} <= self.pairs.keys():

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .holding import broken_relations, check_relations
-from .inequalities import DUTY, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps
+from .inequalities import DUTY, MOST_PARTED, OVERLAP_IN_DEPTH, PARTING, BoxGeometry, Inequalities, allowed_overlaps
 from .least_squares import ACCURACY, least_move
 from .regions import Layout, Relation
 from .shapes import Box
@@ -46,7 +46,7 @@ def repair_layout(layout: Layout, held: Sequence[Relation] = ()) -> Layout:
         layout (`Layout`): Of boxes only.
         held (`Sequence[Relation]`): Where regions are at others that hold them: "left of", "right of", or "touching"
             for either side. As far as the relations let it, the first touches the other there, and may cover much of
-            it.
+            it. Of more than 16 boxes this counts for nothing.
 
     Raises:
         ValueError: A region is no box; or a relation is unknown, or lacks an object that it needs.
@@ -111,9 +111,9 @@ class _Repair:
         self.relations = relations
         self.geometry = BoxGeometry(boxes)
         self.overlap = allowed_overlaps(len(boxes), relations)
-        for first, second in (sorted(relation.ends) for relation in held):
+        self.held = held if len(boxes) <= MOST_PARTED else ()
+        for first, second in (sorted(relation.ends) for relation in self.held):
             self.overlap[first, second] = max(self.overlap[first, second], OVERLAP_IN_DEPTH)
-        self.asked = [*map(self.geometry.options, relations), *map(self.geometry.at_holder, held)]
         self.frame = _Demand([self.geometry.frame()], self.geometry.start)
         self.shrinking: set[int] = set()  # boxes that cannot be brought in order by moving alone
         self.tries = 0
@@ -121,7 +121,9 @@ class _Repair:
     def run(self) -> np.ndarray:
         """The boxes (objects, 4)."""
         state = self.geometry.start
-        waiting = self._consistent([_Demand(options, state) for options in self.asked])
+        waiting = self._consistent([_Demand(self.geometry.options(relation), state) for relation in self.relations])
+        held = [_Demand(self.geometry.at_holder(relation), state) for relation in self.held]
+        waiting = self._consistent([*waiting, *held]) if held else waiting
         active, parted = [self.frame], set()
         self.tries = _MOST_SWITCHES
         while True:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -350,11 +351,12 @@ def test_the_command_line_turns_it_on_and_off(tmp_path):
         "two men carrying a sofa",
     ],
 )
-def test_what_is_held_touches_its_holder_without_being_stated(name, prompt):
+def test_what_is_held_is_at_its_holder_without_being_stated(name, prompt):
     layout = PREDICTORS[name](prompt)
     held = held_pairs(objects_of(read_prompt(prompt))[0])
-    touching = replace(layout, relations=[Relation(thing, "touching", holder) for thing, holder in held])
-    assert held and not broken_relations(touching) and not broken_relations(layout)
+    beside = {"rules": "next to", "transformer": "touching"}[name]
+    placed = replace(layout, relations=[Relation(thing, beside, holder) for thing, holder in held])
+    assert held and not broken_relations(placed) and not broken_relations(layout)
     assert layout.relations == tuple(objects_of(read_prompt(prompt))[1])
 
 
@@ -365,7 +367,40 @@ def test_what_is_in_a_hand_is_on_its_side(name):
     assert centres["a shield"] < centres["a knight"] < centres["a sword"] and layout.relations == ()
 
 
+@pytest.mark.parametrize(
+    "name, prompt",
+    [
+        *product(
+            ["rules", "transformer"],
+            [
+                "four men on the left holding torches, four women on the right holding candles",
+                "a clown holding ten balloons",
+                "a man and a dog in a car, the man is holding a cup",
+            ],
+        ),
+        ("rules", "seven books on a shelf, a man holding a cup"),
+        ("rules", "ten men holding twelve flags"),
+    ],
+)
+def test_nothing_else_is_hidden_for_it(name, prompt):
+    layout = PREDICTORS[name](prompt)
+    things, relations = objects_of(read_prompt(prompt))
+    free = [set(relation.ends) for relation in (*relations, *held_beside(things, relations))]
+    for a, b in combinations(range(len(layout)), 2):
+        (x0, y0, x1, y1), (u0, v0, u1, v1) = layout.regions[a].bounds, layout.regions[b].bounds
+        shared = max(min(x1, u1) - max(x0, u0), 0) * max(min(y1, v1) - max(y0, v0), 0)
+        assert {a, b} in free or shared <= 0.5 * min((x1 - x0) * (y1 - y0), (u1 - u0) * (v1 - v0))
+
+
+def test_the_hand_is_that_of_a_part():
+    things, _ = objects_of(
+        read_prompt("two women, the left woman holds a lamp and the right woman carries a basket")
+    )
+    assert {thing.hand for thing in things} == {""} and len(held_pairs(things)) == 2
+
+
 def test_what_is_held_may_be_said_to_be_elsewhere():
     things, _ = objects_of(read_prompt("A man holds a cup, a dog holds a bone."))
     assert held_pairs(things) == [(1, 0), (3, 2)]
     assert held_beside(things, [Relation(0, "far from", 1)]) == [Relation(3, "touching", 2)]
+    assert held_beside(things, [Relation(0, "inside", 2)]) == [Relation(3, "touching", 2)]

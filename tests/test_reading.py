@@ -6,6 +6,7 @@ import string
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -377,6 +378,11 @@ def test_a_part_that_tells_only_where_something_is_does_not_describe(kind, part,
     assert descriptions("a man", spot, links=[(1, "of", 0)]) == [description or f"a man with {part[4:]}"]
 
 
+def test_a_part_that_is_named_before_it_is_a_place_describes():
+    things, _ = objects_in("a man with a beard and glasses, a bee on the beard")
+    assert [thing.description for thing in things] == ["a man with a beard in glasses", None]
+
+
 def test_members_of_a_group_have_what_belongs_to_all_of_it():
     coats, scarf = some("green coats", "worn"), some("a scarf", "worn")
     links = [(1, "member", 0), (2, "of", 0), (3, "of", 1)]
@@ -644,7 +650,7 @@ TEXTS = [
     "cat",
     LONG_TEXT,
     "Ünïcödé 🐱 <tag> don't (well-known) 12.5 %",
-    "saber (fate), rem (re:zero) left (of 2b (nier)), ) (cat",
+    "saber (fate), rem (re:zero) left (of 2b (nier)), ) (cat, the (big (dog",
 ]
 
 
@@ -694,6 +700,12 @@ def test_windows_cover_every_sub_word_of_a_text(reader, tokenizer, count):
     assert read == ids and len(ids) == count
 
 
+def has_pairs(text):
+    """Whether all brackets have their partner."""
+    depths = list(accumulate((character == "(") - (character == ")") for character in text))
+    return min(depths) >= 0 == depths[-1]
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_mentions_are_in_order_and_within_the_text(reader, text):
     found = reader.read(text)
@@ -702,7 +714,7 @@ def test_mentions_are_in_order_and_within_the_text(reader, text):
     assert starts == sorted(set(starts))
     for entity in found.entities:
         assert entity.phrase == text[entity.start : entity.end]
-        assert entity.phrase.strip(string.punctuation) and not re.search(r"\([^()]*$|^[^()]*\)", entity.phrase)
+        assert entity.phrase.strip(string.punctuation) and has_pairs(entity.phrase)
         assert entity.mentions[0] == (entity.start, entity.end)
         assert list(entity.mentions) == sorted(entity.mentions)
         assert all(0 <= start < end <= len(text) for start, end in entity.mentions)
