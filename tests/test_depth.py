@@ -393,9 +393,7 @@ def test_nothing_else_is_hidden_for_it(name, prompt):
 
 
 def test_the_hand_is_that_of_a_part():
-    things, _ = objects_of(
-        read_prompt("two women, the left woman holds a lamp and the right woman carries a basket")
-    )
+    things, _ = objects_of(read_prompt("two women, the left woman holds a lamp and the right woman carries a basket"))
     assert {thing.hand for thing in things} == {""} and len(held_pairs(things)) == 2
 
 
