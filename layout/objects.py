@@ -18,7 +18,7 @@ MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVE = re.compile(r"\A(?:his|her|its|their|the) ", re.I)
 _SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
-_SIDES = {"left": "left of", "right": "right of"}
+_HANDS = {"left": "left of", "right": "right of"}
 _MOST_BESIDE = 2  # things at one holder, or holders of one thing: as many as there are sides
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
@@ -51,15 +51,15 @@ def held_pairs(things: Sequence[Thing]) -> list[tuple[int, int]]:
 
 def held_beside(things: Sequence[Thing], relations: Sequence[Relation]) -> list[Relation]:
     """
-    Where things are at their holders: at the side of that hand, or "touching". Left out are those of which something
-    is stated, what is inside of something or is held there, and where there are more than sides.
+    Where things are at their holders: at the side of that hand, or "touching". Pairs of which something is stated are
+    left out, those with something that is inside another thing, and those for which there are too few sides.
     """
     stated = {frozenset(relation.ends) for relation in relations}
     inside = {relation.subject for relation in relations if relation.relation == "inside"}
     pairs = [pair for pair in held_pairs(things) if frozenset(pair) not in stated and inside.isdisjoint(pair)]
     number = Counter(index for pair in pairs for index in pair)
     few = [pair for pair in pairs if max(number[index] for index in pair) <= _MOST_BESIDE]
-    return [Relation(index, _SIDES.get(things[index].hand, "touching"), holder) for index, holder in few]
+    return [Relation(index, _HANDS.get(things[index].hand, "touching"), holder) for index, holder in few]
 
 
 def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
@@ -108,7 +108,7 @@ class _Objects:
         for index, holder in self.held:
             part = self.reading.entities[holder]
             words = {part.head, *part.modifiers} if part.kind == "part" else ()
-            hand = next((side for side in _SIDES if side in words), "")
+            hand = next((side for side in _HANDS if side in words), "")
             for told in self._relations(Statement(index, "held by", self._owner(holder))):
                 thing = things[told.subject]
                 holders = dict.fromkeys((*thing.holders, told.object))
@@ -129,7 +129,7 @@ class _Objects:
         spots = {end for statement in self.reading.relations for end in statement.ends[1:]}
         spots |= {holder for _, holder in self.held}
         parts = {n: self.reading.entities[n] for n in spots if self.reading.entities[n].kind == "part"}
-        return {n for n, part in parts.items() if len(part.mentions) == 1 and part.modifiers <= _SIDES.keys()}
+        return {n for n, part in parts.items() if len(part.mentions) == 1 and part.modifiers <= _HANDS.keys()}
 
     def _drawn(self) -> set[int]:
         """The entities that get a region."""
