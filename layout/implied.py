@@ -8,7 +8,7 @@ from .vocabulary import AXES, OPPOSITES, PLACES
 
 
 _IN_FRONT = ("in front of", "on", "inside")  # a thing in a box is seen, so nothing of the box covers it
-_SIDES = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}
+SIDE_RELATIONS = {"left": "left of", "right": "right of", "top": "above", "bottom": "below"}
 
 
 def implied_by_places(relations: Sequence[Relation]) -> list[Relation]:
@@ -40,8 +40,8 @@ def between_in_order(between: Relation, relations: Sequence[Relation]) -> list[R
     for first, second in (ends, ends[::-1]):
         pairs = ((first, second), (first, subject), (subject, second))
         for r in relations:
-            is_placed = r.relation in _SIDES and r.subject == first
-            side = _SIDES[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
+            is_placed = r.relation in SIDE_RELATIONS and r.subject == first
+            side = SIDE_RELATIONS[r.relation] if is_placed else r.relation if (r.subject, r.object) in pairs else ""
             if side in ("left of", "above"):
                 return [Relation(first, side, subject), Relation(subject, side, second)]
             if side in AXES:

@@ -118,11 +118,7 @@ class BoxGeometry:
         """The ways in which a thing may be at a side of what holds it: its middle level with it, without a gap."""
         level = self._within(*held.ends, 0, DUTY, axes=[1])
         orders = [held.directed[:2]] if held.relation in AXES else [held.ends, held.ends[::-1]]
-        ways = []
-        for low, high in orders:
-            reach = (self.point(low, 0, 1) - self.point(high, 0, -1), 0.0, DUTY)
-            ways.append(Inequalities.of([reach, *level, *self.parting(low, high, 0, OVERLAP_IN_DEPTH, DUTY)]))
-        return ways
+        return [Inequalities.of(self._touching(*order, 0, OVERLAP_IN_DEPTH) + level) for order in orders]
 
     def _at_place(self, index: int, place: tuple[int, int]) -> list:
         rows = []
@@ -188,13 +184,13 @@ class BoxGeometry:
             (self.point(low, axis, 1) - self.point(high, axis, -1), -_WIDEST_GAP, _AIM),
         ]
 
-    def _touching(self, low: int, high: int, axis: int) -> list:
+    def _touching(self, low: int, high: int, axis: int, overlap: float = _OVERLAP) -> list:
         """One before the other along an axis with no gap, and level with a part of it along the other axis."""
         return [
             (self.point(low, axis, 1) - self.point(high, axis, -1), 0.0, DUTY),
             (self.point(low, 1 - axis, 1) - self.point(high, 1 - axis, -1), 0.0, DUTY),
             (self.point(high, 1 - axis, 1) - self.point(low, 1 - axis, -1), 0.0, DUTY),
-            *self.parting(low, high, axis, _OVERLAP, DUTY),
+            *self.parting(low, high, axis, overlap, DUTY),
         ]
 
     def _directions(self, a: int, b: int) -> list[tuple[float, float]]:

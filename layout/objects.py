@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, cycle, pairwise, product
 
 from .held import held_in
-from .implied import implied_by_places, with_between_in_order
+from .implied import SIDE_RELATIONS, implied_by_places, with_between_in_order
 from .reading import Reading, Statement
 from .regions import Relation, grouped
 from .vocabulary import PLACES, are_opposed
@@ -18,7 +18,7 @@ MOST_INSTANCES = 12  # larger counts stay one region
 LONGEST_DESCRIPTION = 30  # words
 _POSSESSIVE = re.compile(r"\A(?:his|her|its|their|the) ", re.I)
 _SPREAD = {"corners": ("top left", "top right", "bottom left", "bottom right"), "sides": ("left", "right")}
-_HANDS = {"left": "left of", "right": "right of"}
+_HANDS = ("left", "right")
 _MOST_BESIDE = 2  # things at one holder, or holders of one thing: as many as there are sides
 _LINES = {"row": "left of", "column": "above", "stack": "on"}
 # "One", "the left one": words that name a member by its place among the others alone.
@@ -59,7 +59,7 @@ def held_beside(things: Sequence[Thing], relations: Sequence[Relation]) -> list[
     pairs = [pair for pair in held_pairs(things) if frozenset(pair) not in stated and inside.isdisjoint(pair)]
     number = Counter(index for pair in pairs for index in pair)
     few = [pair for pair in pairs if max(number[index] for index in pair) <= _MOST_BESIDE]
-    return [Relation(index, _HANDS.get(things[index].hand, "touching"), holder) for index, holder in few]
+    return [Relation(index, SIDE_RELATIONS.get(things[index].hand, "touching"), holder) for index, holder in few]
 
 
 def objects_of(reading: Reading) -> tuple[list[Thing], list[Relation]]:
@@ -129,7 +129,7 @@ class _Objects:
         spots = {end for statement in self.reading.relations for end in statement.ends[1:]}
         spots |= {holder for _, holder in self.held}
         parts = {n: self.reading.entities[n] for n in spots if self.reading.entities[n].kind == "part"}
-        return {n for n, part in parts.items() if len(part.mentions) == 1 and part.modifiers <= _HANDS.keys()}
+        return {n for n, part in parts.items() if len(part.mentions) == 1 and part.modifiers.issubset(_HANDS)}
 
     def _drawn(self) -> set[int]:
         """The entities that get a region."""

@@ -126,11 +126,9 @@ class Reader:
             mention.end = mention.start + _closed(text[mention.start : mention.end])
             while encoding.offsets[mention.last][1] > mention.end:
                 mention.last -= 1
-        mentions = [mention for mention in mentions if text[mention.start : mention.end].lower() not in _ARTICLES]
-        for mention in mentions:
             share = by_label[mention.first : mention.last + 1].mean(0)
             mention.score, mention.label = share.max().item(), int(share.argmax())
-        return mentions
+        return [mention for mention in mentions if text[mention.start : mention.end].lower() not in _ARTICLES]
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """The files that `to_disk` writes."""

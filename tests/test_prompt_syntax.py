@@ -99,6 +99,7 @@ def test_line_breaks_and_tabs_become_spaces_one_for_one():
         ("(long_hair:1.2), blue_eyes", "long hair, blue eyes", {"long hair": 1.2}),
         ("cat:1.3, dog", "cat, dog", {}),
         ("cat::2 dog::-0.5", "cat, dog", {}),
+        ("cat::2 dog:: a 1.3::bird::", "cat, dog a bird", {}),
         ("1cat::2 (dog:1.2)::1\n3 birds::1", "1cat, dog, 3 birds", {"dog": 1.2}),
         ("a 1.3::red cat:: on 0.8::grey mats::", "a red cat on grey mats", {}),
     ],
